@@ -509,6 +509,70 @@ def test_arguments_and_results_of_inlined_calls_are_boxed_by_the_caller(t):
         same([row for row in document["rows"] if row["verdict"] == "escapes-unseen"], [], f"Go {version}")
 
 
+MOVED = """package main
+
+var global []int
+
+type box struct{ s []int }
+
+//go:noinline
+func returned(n int) []byte {
+	var out []byte
+	for i := 0; i < n; i++ {
+		out = append(out, byte(i))
+	}
+	return out // moves
+}
+
+//go:noinline
+func stored(b *box, n int) {
+	var first, second []int
+	for i := 0; i < n; i++ {
+		first = append(first, i)
+		second = append(second, i)
+	}
+	b.s = first // moves, one of two
+	global = second // moves, one of two
+}
+
+//go:noinline
+func named(n int) (out []int) {
+	for i := 0; i < n; i++ {
+		out = append(out, i)
+	}
+	return out // moves
+}
+
+func main() {
+	b := &box{}
+	for i := 0; i < 100; i++ {
+		bytes := returned(3)
+		if i == 1000 {
+			bytes = returned(40)
+		}
+		stored(b, len(bytes)-1)
+		global = named(len(bytes) - 1)
+	}
+	returned(40) // the others allocate at their append only what does not fit on the stack
+}
+"""
+
+
+def test_a_slice_that_moves_to_the_heap_has_the_words_of_its_append(t):
+    """Since Go 1.26 it begins on the stack, and is allocated where it leaves the function."""
+    version = RELEASES[-1]
+    assert number(version) >= (1, 26), version
+    for level in ("-m=2", "-m"):
+        source = module(t.path(f"moved{level}"), "example.com/moved", {"main.go": MOVED})
+        document = audit(t, version, source, flags=f"-gcflags={level}")
+        rows = [row for row in document["rows"] if row["objects"] and "moveSlice" in (row["runtime_call"] or "")]
+        # Only -m=2 says which of several slices of a function it is.
+        same(sorted((row["line"], row["verdict"], row["objects"], row["shared"], row["words"][:6]) for row in rows),
+             [(at, "escapes", 100, level == "-m" and "one of two" in line, "append") for at, line in enumerate(MOVED.splitlines(), 1)
+              if "// moves" in line], level)
+        same([what for what, _ in unseen(document) if what == "append"], [], f"unseen with {level}")
+
+
 SHARED = """package main
 
 type pair struct{ A, B string }

@@ -95,22 +95,6 @@ static bool flows_through(const struct escape_annotation *annotation, uint32_t l
 	return false;
 }
 
-/* A slice that began on the stack moves to the heap where it leaves the function (Go 1.26). Of that line only the
- * explanation of the append or make speaks, which is elsewhere: "from return out (return) at a.go:20:2". */
-static void collect_moved(struct audit_matcher *matcher, const struct profile_frame *frame, const struct call *call,
-			  struct candidates *candidates)
-{
-	struct audit_positions file = audit_index_of_file(matcher->index, frame);
-
-	for (size_t i = 0; i < file.count; i++) {
-		const struct escape_annotation *annotation = &matcher->output->annotations[file.first[i].annotation];
-
-		if (annotation->kind == ESCAPE_ESCAPES && call_fits(call, annotation) &&
-		    flows_through(annotation, frame->line))
-			append(candidates, annotation);
-	}
-}
-
 /* Keeps the candidates of the highest rank; all of them if no rank is above 0. */
 static void narrow(struct candidates *candidates, int (*rank)(const struct escape_annotation *, const void *),
 		   const void *argument)
@@ -245,6 +229,33 @@ static void narrow_to_callers_own(struct audit_matcher *matcher, const struct gr
 		return;
 	call.calls = audit_index_calls(matcher->index, &group->chain[0]);
 	narrow(candidates, is_callers_own, &call);
+}
+
+/* ---- slices that move ---- */
+
+/*
+ * A slice that began on the stack moves to the heap where it leaves the function (Go 1.26). Of that line only the
+ * explanation of the append or make speaks, which is elsewhere: "from return out (return) at a.go:20:2". Without it (-m,
+ * named results), the slice is one of the function's.
+ */
+static void collect_moved(struct audit_matcher *matcher, const struct profile_frame *frame, const struct call *call,
+			  struct candidates *candidates)
+{
+	struct audit_positions file = audit_index_of_file(matcher->index, frame);
+
+	for (int by_function = 0; by_function < 2 && !candidates->count; by_function++) {
+		for (size_t i = 0; i < file.count; i++) {
+			const struct escape_annotation *annotation =
+				&matcher->output->annotations[file.first[i].annotation];
+
+			if (annotation->kind != ESCAPE_ESCAPES || !call_fits(call, annotation))
+				continue;
+			if (by_function ? annotation->function && frame->function &&
+						  is_function(annotation->function, frame->function)
+					: flows_through(annotation, frame->line))
+				append(candidates, annotation);
+		}
+	}
 }
 
 /* ---- the callees' own lines ---- */
