@@ -238,9 +238,8 @@ static void print_trust(const struct writer *writer)
 				: "");
 	else
 		print_line(writer, "", "rows",
-			   profile->rows_least ? "lower bounds: the warnings say what is in no row"
-			   : is_foreign(writer)
-				   ? "estimates, as the file has them, without intervals"
+			   profile->rows_least		     ? "lower bounds: the warnings say what is in no row"
+			   : is_foreign(writer)		     ? "estimates, as the file has them, without intervals"
 			   : profile_bursts(profile).count   ? "estimated from bursts, with 95 %% intervals of objects"
 			   : profile_bursts(profile).present ? "counted, all the time but the recording's very edges"
 			   : measures_objects(writer)	     ? "estimated from samples, with 95 %% intervals of objects"
