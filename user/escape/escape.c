@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "base/text_compare.h"
+
 static const char *const kind_names[ESCAPE_KIND_COUNT] = {
 	[ESCAPE_MOVED_TO_HEAP] = "moved-to-heap",
 	[ESCAPE_ESCAPES] = "escapes",
@@ -60,5 +62,5 @@ static bool ends_with(const char *text, const char *end)
 bool escape_of_generated_main(const struct escape_annotation *annotation)
 {
 	return annotation->package && ends_with(annotation->package, ".test") &&
-	       (ends_with(annotation->file, "/_testmain.go") || !ends_with(annotation->file, ".go"));
+	       (strcmp(text_base_name(annotation->file), "_testmain.go") == 0 || !ends_with(annotation->file, ".go"));
 }
