@@ -40,6 +40,10 @@ struct join {
 	struct estimates *estimates;
 	uint8_t *claimed;  /* by annotation: whether a row has it */
 	unsigned verdicts; /* the rows to keep of those without an allocation: one bit per enum audit_verdict */
+	struct {
+		const char *file, *package;
+		bool generated; /* of the main package that go test generates */
+	} asked;		/* the file of the last annotation: there may be millions, and few files */
 };
 
 static bool row_equal(const void *rows, uint64_t item, const void *key)
@@ -263,9 +267,18 @@ static enum audit_verdict unseen_verdict(const struct escape_annotation *annotat
 	return annotation->kind == ESCAPE_DOES_NOT_ESCAPE ? AUDIT_STACK : AUDIT_ESCAPES_UNSEEN;
 }
 
-static bool is_unseen(const struct join *join, size_t annotation)
+static bool is_unseen(struct join *join, size_t index)
 {
-	return !join->claimed[annotation] && !escape_of_generated_main(&join->audit->output->annotations[annotation]);
+	const struct escape_annotation *annotation = &join->audit->output->annotations[index];
+
+	if (join->claimed[index])
+		return false;
+	if (annotation->file != join->asked.file || annotation->package != join->asked.package) { /* interned */
+		join->asked.file = annotation->file;
+		join->asked.package = annotation->package;
+		join->asked.generated = escape_of_generated_main(annotation);
+	}
+	return !join->asked.generated;
 }
 
 static void add_unseen_row(struct join *join, const struct escape_annotation *annotation)
