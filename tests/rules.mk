@@ -68,6 +68,9 @@ BROWSER = chromium
 PRELOADED_PROGRAMS = redis-server redis-tools sqlite3 perl git nodejs zstd xz-utils stress-ng \
 	libpython$(shell /usr/bin/python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')-testsuite
 
+# What other tracers do to a program, and a core file.
+TRACERS = strace gdb
+
 # A shell that reads the completion made for it.
 SHELL_OF_COMPLETION = zsh
 
@@ -75,7 +78,7 @@ SHELL_OF_COMPLETION = zsh
 SIDE_BY_SIDE = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 
 test: deps
-	-$(Q)tests/bench/install-peers $(PRELOADED_PROGRAMS) $(BROWSER) $(SHELL_OF_COMPLETION)
+	-$(Q)tests/bench/install-peers $(PRELOADED_PROGRAMS) $(BROWSER) $(TRACERS) $(SHELL_OF_COMPLETION)
 	$(Q)$(MAKE) --no-print-directory $(SIDE_BY_SIDE) format-check test-programs
 	$(Q)BUILD=$(B) tests/run $(UNIT_TESTS) $(INTEGRATION_TESTS)
 

@@ -16,6 +16,7 @@ import os
 import pathlib
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -71,6 +72,19 @@ def alone(path):
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path.with_name(path.name + ".lock"), "w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@contextlib.contextmanager
+def alone_on_the_machine(name):
+    """A lock between all that run on this machine, also from other trees and below other roots: for its ports and names."""
+    def bound():
+        with contextlib.suppress(OSError):
+            lock.bind(f"\0{name}")
+            return True
+
+    with socket.socket(socket.AF_UNIX) as lock:
+        wait_for(bound, f"the others that are {name}", 3600)
         yield
 
 

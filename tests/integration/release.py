@@ -35,13 +35,14 @@ def base_system(t, suite):
 def musl_system(t):
     """A root file system with Debian's musl and busybox, and no other C library."""
     root = t.path("musl")
-    for directory in ("bin", "lib", "tmp", "src", "proc", "sys", "dev"):  # packaging/bare expects them
+    for directory in ("bin", "lib", "tmp", "src", "proc", "sys", "dev"):
         (root / directory).mkdir(parents=True)
     musl = t.run(ROOT / "packaging" / "debian-program", "bookworm", "musl").stdout.strip()
     busybox = t.run(ROOT / "packaging" / "debian-program", "bookworm", "busybox-static").stdout.strip()
     shutil.copytree(pathlib.Path(musl) / "lib", root / "lib", dirs_exist_ok=True, symlinks=True)
     shutil.copy(pathlib.Path(busybox) / "bin" / "busybox", root / "bin" / "busybox")
-    (root / "bin" / "sh").symlink_to("busybox")
+    for name in ("sh", "umount"):  # which packaging/bare needs
+        (root / "bin" / name).symlink_to("busybox")
     return root
 
 

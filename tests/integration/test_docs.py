@@ -47,9 +47,16 @@ def installed(t):
 
 
 def follow(t, page, **variables):
-    """Runs the blocks of the page in order, with these variables in the environment. Returns how many it ran."""
-    prefix, work, ran = installed(t), t.path("work"), 0
+    """Runs the blocks of the page in order, with these variables in the environment. Returns how many it ran. Pages name ports and
+    processes, of which there is one on a machine."""
+    prefix, work = installed(t), t.path("work")
     work.mkdir()
+    with harness.alone_on_the_machine("escapement-docs"):
+        return run_blocks(t, page, work, prefix, variables)
+
+
+def run_blocks(t, page, work, prefix, variables):
+    ran = 0
     for info, text in blocks(harness.ROOT / page):
         words = info.split()
         if "not-run:" in words:

@@ -233,12 +233,12 @@ def test_a_go_runtime_in_a_library_is_found_by_both(t):
 
 def gccgo(t):
     """Debian's gccgo, unpacked into the test's directory; skips if it is not available."""
-    root = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "escapement" / "gccgo"
+    root = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "escapement" / "gccgo-12"
     if not (root / ".complete").exists():
         packages = t.path("packages")
         packages.mkdir()
-        done = subprocess.run(["apt-get", "-qq", "download", "gccgo-12", "libgo21", "libgo-12-dev"], cwd=packages,
-                              capture_output=True, text=True)
+        done = subprocess.run(["apt-get", "-qq", "download", "gccgo-12", "libgo21", "libgo-12-dev", "gcc-12", "libgcc-12-dev"],
+                              cwd=packages, capture_output=True, text=True)
         if done.returncode:
             raise harness.Skip(f"gccgo is not available: {done.stderr.strip()[-200:]}")
         for package in packages.glob("*.deb"):
@@ -251,10 +251,10 @@ def test_gccgo_is_named(t):
     harness.require_root()
     usr = gccgo(t)
     libraries = usr / "lib" / "x86_64-linux-gnu"
-    compiler = usr / "lib" / "gcc" / "x86_64-linux-gnu" / "12"
+    compiler = usr / "lib" / "gcc" / "x86_64-linux-gnu" / "12"  # newer packages have its programs in libexec
     t.path("program.go").write_text(ALLOCATES)
     for form, arguments in {"shared": [], "static": ["-static-libgo"]}.items():
-        t.run(usr / "bin" / "gccgo-12", f"-B{compiler}/", "-B/usr/lib/gcc/x86_64-linux-gnu/12/",
+        t.run(usr / "bin" / "gccgo-12", f"-B{compiler}/", f"-B{usr}/libexec/gcc/x86_64-linux-gnu/12/",
               f"-I{libraries}/go/12", f"-I{libraries}/go/12/x86_64-linux-gnu", f"-L{compiler}", f"-L{libraries}", *arguments,
               "-o", form, "program.go", timeout=300)
         process = ready(t, t.path(form), env={**os.environ, "LD_LIBRARY_PATH": str(libraries)})

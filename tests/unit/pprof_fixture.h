@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <dirent.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -90,10 +91,19 @@ static inline int make_directory(void **state)
 	return mkdtemp(directory) ? 0 : -1;
 }
 
+static inline int remove_entry(const char *path, const struct stat *status, int kind, struct FTW *at)
+{
+	(void)status;
+	(void)kind;
+	(void)at;
+	return remove(path);
+}
+
+/* With what programs have left that have it as their HOME: Go keeps its telemetry there. */
 static inline int remove_directory(void **state)
 {
 	(void)state;
-	return rmdir(directory);
+	return nftw(directory, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
 }
 
 /* --- a profile that uses every part of the format --- */
