@@ -342,7 +342,8 @@ def contains(text, part):
 def main():
     """Runs every test_… function of the calling file (or those named on the command line) and prints TAP."""
     module = sys.modules["__main__"]
-    tests = [(name, function) for name, function in vars(module).items() if name.startswith("test_")]
+    tests = [(name, function) for name, function in vars(module).items()
+             if name.startswith("test_") and callable(function)]  # not a test file that was imported
     if len(sys.argv) > 1:
         tests = [(name, function) for name, function in tests if name in sys.argv[1:]]
     print(f"1..{len(tests)}", flush=True)
