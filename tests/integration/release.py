@@ -92,8 +92,8 @@ def offline_commands(t):
         yield from (["compare", "--format", form, before, each] for form in choices("--format", "compare"))
         yield ["html", "-e", explained, "--diff", before, "-o", "-", each]
     baseline = CORPUS / "baseline" / "rhythm"
-    for rules in ([], *(["--policy", path] for path in sorted((CORPUS / "policy").iterdir()))):
-        yield ["gate", "compare", *rules, baseline, baseline]
+    yield from (["gate", "compare", baseline, each] for each in sorted((CORPUS / "baseline").iterdir()))
+    yield from (["gate", "compare", "--policy", rules, baseline, baseline] for rules in sorted((CORPUS / "policy").iterdir()))
     yield from (["version"], ["version", "--format", "json"], ["help"], ["report", t.path("missing")])
     for command in re.findall(r"^  ([a-z]+) ", t.escapement("help").stdout.partition("commands:")[2], re.M):
         yield from ([command, "--help"], ["help", "--man", command])
