@@ -177,6 +177,28 @@ def test_refusals_are_said_once_counted_and_do_not_stop_what_comes_after(t):
     same(int(re.search(r"(\d+) dropped until now", status).group(1)), sum(refused.values()), status)
 
 
+def test_a_window_that_has_nothing_for_a_store_says_nothing_of_it(t):
+    """A store that is away is not said to work again because a window without profiles is done with."""
+    harness.require_root()
+    fleet.Target(t, fleet.go_program())
+    agent = fleet.Agent(t, config(t, f"http://127.0.0.1:{clickhouse.ports(1)[0]}", every="600s"))
+    agent.wait_for("windows wait in the spool")
+    window, = agents.spool_files(t)
+    kept, data = b"", window.read_bytes()
+    while data:
+        head, data = data.split(b"\n", 1)
+        size = int(head.split()[2])
+        kept, data = kept + (b"" if head.startswith(b"profile ") else head + b"\n" + data[:size]), data[size:]
+    assert kept and kept != window.read_bytes()
+    replaced = t.path("replaced")
+    replaced.write_bytes(kept)
+    os.replace(replaced, window)
+    wait_for(lambda: not agents.spool_files(t), f"an empty spool; the agent said: {agent.said()}")
+    contains(t.escapement("agent", "--config", agent.config, "--status").stdout, "pyroscope: 0 to come, 0 refused")
+    agent.end()
+    assert "works again" not in agent.said(), agent.said()
+
+
 def enlarge(file, copies, size):
     """Makes of the first profile of a window in the spool `copies`, each with a string of random text that nothing names."""
     head, data = file.read_bytes().split(b"\n", 1)

@@ -190,8 +190,11 @@ enum delivery clickhouse_insert(const struct agent_store *store, const struct cr
 		const struct fleet_table *table = table_of(&part);
 
 		/* profiles are for other stores */
-		if (table && part.rows && insert_table(store, credentials->password, table, &part, &answer->error))
+		if (!table || !part.rows)
+			continue;
+		if (insert_table(store, credentials->password, table, &part, &answer->error))
 			return DELIVERY_FAILED;
+		answer->asked = true;
 	}
 	return more ? DELIVERY_MALFORMED : DELIVERY_DONE;
 }

@@ -7,6 +7,7 @@ static const long final[] = {400, 413, 422};
 
 enum delivery delivery_of(const struct http_answer *http, struct delivery_answer *answer)
 {
+	answer->asked = true;
 	if (http->status / 100 == 2)
 		return DELIVERY_DONE;
 	answer->wait = http->wait;

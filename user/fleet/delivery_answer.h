@@ -22,6 +22,7 @@ enum delivery {
 struct delivery_answer {
 	struct error error;
 	double wait; /* seconds for which the store asks to be left alone; 0: it does not */
+	bool asked;  /* it has answered a request; a window may have nothing for a store */
 };
 
 /* A window is pushed in requests of about so many bytes before compression: a collector takes 20 MiB by default. */

@@ -106,13 +106,13 @@ static void deliver(struct pusher *pusher, struct spool_window *window)
 	if (result == DELIVERY_MALFORMED) /* a defect of the disk: it would be in the way for ever */
 		pusher->say("window %" PRIu64 " of the spool is damaged, so it was dropped%s%s", number,
 			    answer.error.text[0] ? ": " : "", answer.error.text);
-	if (result != DELIVERY_FAILED)
+	if (result != DELIVERY_FAILED && answer.asked)
 		say_refused(pusher, result, &answer.error);
 	if (spool_give_back(pusher->spool, agent_store_names[pusher->kind], window, ends[result], &answer.error))
 		result = DELIVERY_FAILED;
 	if (result == DELIVERY_FAILED)
 		fail(pusher, &answer.error, answer.wait);
-	else
+	else if (answer.asked) /* else nothing is known of the store: the window has nothing for it, or is damaged */
 		succeed(pusher);
 }
 
