@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
 """What takes long of the agent's tests, `make test-long`: ten minutes of test_fleet_kills.py, a replicated pair of stores, windows that do
-not end."""
+not end, and process numbers that come again."""
 import os
 import random
 import signal
@@ -91,6 +91,35 @@ def test_a_window_that_does_not_end_is_given_up_so_that_the_agent_can_end(t):
     contains(agent.said(), "a window does not end; it is given up")
     contains(agent.said(), "a window was lost: the process that recorded it was killed by SIGKILL")
     assert not os.path.exists(f"/proc/{window}")
+
+
+def test_a_new_process_with_an_old_number_is_another_process(t):
+    harness.require_root()
+    program = fleet.go_program()
+    agent = fleet.Agent(t, agents.config(t, "").partition("[clickhouse]")[0])
+    first = fleet.Target(t, program)
+    wait_for(lambda: fleet.spooled(t, t.path("spool"))["windows"], "a window")
+    first.process.kill()
+    first.process.wait()
+
+    def again():
+        """Takes the number if nobody else was faster."""
+        with open("/proc/sys/kernel/ns_last_pid", "w") as last:
+            last.write(str(first.pid - 1))
+        second = fleet.Target(t, program)
+        if second.pid == first.pid:
+            return second
+        second.process.kill()
+        second.process.wait()
+        return None
+
+    second = wait_for(again, "the same number")
+    started = open(f"/proc/{second.pid}/stat").read().rpartition(")")[2].split()[19]
+    wait_for(lambda: any(row["started"] == started for row in fleet.spooled(t, t.path("spool"))["windows"]), "a window of it")
+    agent.end()
+    rows = fleet.spooled(t, t.path("spool"))["windows"]
+    same({row["pid"] for row in rows}, {str(first.pid)})
+    same(len({row["started"] for row in rows}), 2, "processes")
 
 
 harness.main()
