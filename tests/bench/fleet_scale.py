@@ -3,12 +3,15 @@
 """1,000 agents and one ClickHouse: windows that an agent has recorded are replayed as those of HOSTS hosts, pushed as agents push
 them; then a day of them, made in the store itself, is asked for its top lines.
 
-Prints rows a second and the server's CPU time, bytes a row on the wire and on disk, and what the question costs: as
-`escapement report` puts it, on parts as they came and on merged ones. CPU time means something on a busy machine, too.
+Prints rows a second and the server's CPU time, bytes a row on the wire and on disk, and what questions cost: as `report`, `audit`
+and `compare` put them, on parts as they came, on merged ones, and while some windows are there twice. CPU time means something on
+a busy machine, too. What the answers say is checked against the window's file.
 
 Environment: HOSTS (1000), DAY (windows of each host in a day, 1440), BUILD.
 """
 import concurrent.futures
+import json
+import math
 import os
 import pathlib
 import subprocess
@@ -35,8 +38,9 @@ def cpu(server):
 
 def recorded(t):
     """A window of a program, part by part: (table, rows, names of columns)."""
-    target = t.start(agent_cost.program(t, FUNCTIONS)[0], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    t.path("agent.conf").write_text(f"host = HOST\nspool = {t.path('spool')}\nwindow = 10s\nevery = 10s\n[watch api]\nname = service\n")
+    program, words = agent_cost.program(t, FUNCTIONS)
+    target = t.start(program, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    t.path("agent.conf").write_text(f"host = HOST\nspool = {t.path('spool')}\nwindow = 10s\nevery = 10s\n[watch api]\nname = service\nescape = {words}\n")
     t.escapement("agent", "--config", t.path("agent.conf"), "--windows", 1)
     target.kill()
     data, parts = next(t.path("spool").glob("*.window")).read_bytes(), []
@@ -76,16 +80,51 @@ def disk(server):
     return row
 
 
-def ask(t, server, what):
-    begun, used = time.monotonic(), cpu(server)
-    done = t.escapement("report", "--top", 20, f"clickhouse://127.0.0.1:{server.http}/escapement?since=2026-11-26&until=2026-11-27", timeout=3600, status=None)
-    result = "" if "main.work" in done.stdout else f"; it failed: {done.stderr.strip()}"
-    print(f"top lines, {what}: {time.monotonic() - begun:.1f} s, {cpu(server) - used:.1f} s of the server's CPU{result}", flush=True)
+def expected(parts):
+    """What all windows of the day add up to, from the file of the one that they repeat: objects, bytes, ends by place."""
+    found, day = {}, HOSTS * DAY
+    for table, rows, names in parts:
+        for row in rows.splitlines() if table == "sites" else ():
+            cells = dict(zip(names, row.split("\t")))
+            values = [0 if cells[name] == "\\N" else int(cells[name]) for name in ("objects", "bytes", "objects_low", "objects_high", "bytes_low", "bytes_high")]
+            at = found.setdefault((cells["function"], cells["file"], int(cells["line"]), cells["via"]), [0, 0, 0, 0, 0, 0])
+            objects, size, *ends = values
+            bounded = [cells["objects_high"] != "\\N", cells["bytes_high"] != "\\N"]
+            squares = [(objects - ends[0]) ** 2, (ends[1] - objects) ** 2 if bounded[0] else math.inf,
+                       (size - ends[2]) ** 2, (ends[3] - size) ** 2 if bounded[1] else math.inf]
+            at[:] = [at[0] + day * objects, at[1] + day * size, *(sum_ + day * square for sum_, square in zip(at[2:], squares))]
+    return found
+
+
+def check(document, wanted):
+    rows = {(row["function"] or "", row["file"] or "", row["line"] or 0, row["via"] or ""): row for row in document["rows"]}
+    harness.same(set(rows), set(wanted))
+    for place, (objects, size, *squares) in wanted.items():
+        row = rows[place]
+        harness.same((row["objects"], row["bytes"]), (objects, size), place)
+        for name, sum_, sign, square in zip(("objects_low", "objects_high", "bytes_low", "bytes_high"), (objects, objects, size, size), (-1, 1, -1, 1), squares):
+            if square == math.inf:
+                harness.same(row[name], None, (place, name))
+            else:
+                end = max(0, sum_ + sign * math.sqrt(square))
+                assert abs(row[name] - end) <= 1 + 1e-9 * abs(end), (place, name, row[name], end)
+
+
+def ask(t, server, what, wanted):
+    url = f"clickhouse://127.0.0.1:{server.http}/escapement"
+    for command in (["report", "--format", "json", f"{url}?since=2026-11-26&until=2026-11-27"], ["audit", f"{url}?since=2026-11-26&until=2026-11-27"],
+                    ["compare", f"{url}?since=2026-11-26&until=2026-11-26T12:00", f"{url}?since=2026-11-26T12:00&until=2026-11-27"]):
+        begun, used = time.monotonic(), cpu(server)
+        done = t.escapement(*command, timeout=3600, status=None)
+        result = f"; it failed: {done.stderr.strip()}" if done.returncode else ""
+        print(f"{command[0]}, {what}: {time.monotonic() - begun:.1f} s, {cpu(server) - used:.1f} s of the server's CPU{result}", flush=True)
+        if command[0] == "report":
+            check(json.loads(done.stdout), wanted)
     for final in (" FINAL", ""):
         begun, used = time.monotonic(), cpu(server)
         server.execute(f"SELECT service, function, file, line, sum(objects), sum(bytes) AS b FROM escapement.sites{final} WHERE toYYYYMMDD(time) = 20261126 "
                        "GROUP BY service, function, file, line ORDER BY b DESC LIMIT 20")
-        print(f"    the same as plain SQL{final or ' without FINAL'}: {time.monotonic() - begun:.1f} s, {cpu(server) - used:.1f} s of CPU", flush=True)
+        print(f"    objects and bytes as plain SQL{final or ' without FINAL'}: {time.monotonic() - begun:.1f} s, {cpu(server) - used:.1f} s of CPU", flush=True)
 
 
 def test_scale(t):
@@ -117,12 +156,16 @@ def test_scale(t):
                            f"CROSS JOIN (SELECT number FROM system.numbers LIMIT {min(60, DAY - hour)})", max_memory_usage=4_000_000_000)
     row = disk(server)
     print(f"a day: {row['n']} rows of sites, {row['bytes'] / row['n']:.1f} bytes each, {row['bytes'] / 1e9:.2f} GB, {row['parts']} parts", flush=True)
-    ask(t, server, "as they came")
+    ask(t, server, "as they came", expected(parts))
     for table in ("windows", "sites"):
         server.execute(f"OPTIMIZE TABLE escapement.{table} PARTITION 20261126 FINAL")
     row = disk(server)
     print(f"merged: {row['n']} rows, {row['bytes'] / row['n']:.1f} bytes each, {row['parts']} parts", flush=True)
-    ask(t, server, "merged")
+    ask(t, server, "merged", expected(parts))
+    for table in ("windows", "sites"):
+        server.execute(f"SYSTEM STOP MERGES escapement.{table}")
+        server.execute(f"INSERT INTO escapement.{table} SELECT * FROM escapement.{table} WHERE window < {first + 5 * MINUTE} AND host IN ('host-0001', 'host-0002')")
+    ask(t, server, "ten windows pushed again", expected(parts))
 
 
 if __name__ == "__main__":
