@@ -26,6 +26,15 @@ enum {
 	OPTION_HELP
 };
 
+#ifdef __SANITIZE_ADDRESS__
+/* LeakSanitizer ends traced programs with a failure, and recordings trace. */
+const char *__asan_default_options(void);
+const char *__asan_default_options(void)
+{
+	return "detect_leaks=0";
+}
+#endif
+
 static const struct option own_options[] = {
 	{"threads", required_argument, NULL, OPTION_THREADS},
 	{"rounds", required_argument, NULL, OPTION_ROUNDS},
