@@ -33,6 +33,7 @@
 enum {
 	HelperStack = 256 * 1024,
 	ThreadsAtFirst = 64,
+	Ended = -1,
 	VectorBytes = 12 * 1024, /* what the kernel has of a thread's vector registers: AMX needs 11 KiB */
 	WordsOfThread = (sizeof(machine_user_registers) + VectorBytes) / sizeof(uintptr_t),
 	Patience = 10000, /* milliseconds */
@@ -53,6 +54,9 @@ struct stop {
 	size_t seized; /* threads, ended ones too */
 	size_t capacity;
 	struct thread *threads;
+	/* A hash table of the tids of `threads`; 0: free, Ended: of a thread that has ended, whose number another may have now */
+	int *known;
+	size_t known_capacity; /* a power of two, at least twice `seized` */
 };
 
 static long trace(long request, int tid, uintptr_t address, uintptr_t data)
@@ -103,18 +107,42 @@ static int each_task(struct stop *stop, bool (*visit)(struct stop *stop, int tid
 	return error;
 }
 
-static struct thread *thread_of(const struct stop *stop, int tid)
+/* Returns the place of the tid, or the free one where it belongs. */
+static int *known_at(const struct stop *stop, int tid)
 {
-	for (size_t i = 0; i < stop->world.nthreads; i++)
-		if (stop->threads[i].tid == tid)
-			return &stop->threads[i];
-	return NULL;
+	size_t mask = stop->known_capacity - 1, at = (size_t)tid & mask; /* tids follow each other */
+
+	while (stop->known[at] != 0 && stop->known[at] != tid)
+		at = (at + 1) & mask;
+	return &stop->known[at];
+}
+
+static bool make_room_known(struct stop *stop)
+{
+	int *old = stop->known;
+	size_t former = stop->known_capacity, capacity = former ? 2 * former : 2 * ThreadsAtFirst;
+
+	if (2 * (stop->seized + 1) <= former)
+		return true;
+	int *known = sysAlloc(capacity * sizeof *known);
+	if (!known)
+		return false;
+	stop->known = known;
+	stop->known_capacity = capacity;
+	for (size_t i = 0; i < former; i++)
+		if (old[i] > 0)
+			*known_at(stop, old[i]) = old[i];
+	if (old)
+		sysFree(old, former * sizeof *old);
+	return true;
 }
 
 static bool make_room(struct stop *stop)
 {
 	struct thread *threads;
 
+	if (!make_room_known(stop))
+		return false;
 	if (stop->world.nthreads < stop->capacity)
 		return true;
 	threads = sysGrow(stop->threads, &stop->capacity, ThreadsAtFirst, sizeof *threads);
@@ -145,13 +173,14 @@ static bool has_ended(const struct stop *stop, int tid)
 
 static bool seize(struct stop *stop, int tid)
 {
-	if (thread_of(stop, tid))
-		return true;
 	if (!make_room(stop)) {
 		stop->error = ENOMEM;
+	} else if (*known_at(stop, tid) == tid) {
+		return true;
 	} else if (trace(PTRACE_SEIZE, tid, 0, 0) == 0) {
 		trace(PTRACE_INTERRUPT, tid, 0, 0);
 		stop->threads[stop->world.nthreads++] = (struct thread){.tid = tid};
+		*known_at(stop, tid) = tid;
 		stop->seized++;
 	} else if (errno != ESRCH && !has_ended(stop, tid)) {
 		stop->error = EPERM;
@@ -168,6 +197,7 @@ static void rest(void)
 
 static void forget(struct stop *stop, struct thread *t)
 {
+	*known_at(stop, t->tid) = Ended;
 	*t = stop->threads[--stop->world.nthreads];
 }
 
@@ -303,6 +333,8 @@ static int run_helper(struct stop *stop, bool allow)
 		return ENOMEM;
 	stop->error = 0;
 	stop->seized = stop->world.nthreads = 0;
+	if (stop->known)
+		memset(stop->known, 0, stop->known_capacity * sizeof *stop->known);
 	atomic_store_explicit(&stop->go, 0, memory_order_relaxed);
 	int pid = clone(helper, stack + HelperStack, CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_UNTRACED, stop);
 	if (pid > 0) {
@@ -355,5 +387,7 @@ int stopTheWorld(void (*run)(const struct stopped_world *world, void *argument),
 		error = run_helper(&stop, true);
 	if (stop.threads)
 		sysFree(stop.threads, stop.capacity * sizeof *stop.threads);
+	if (stop.known)
+		sysFree(stop.known, stop.known_capacity * sizeof *stop.known);
 	return error ? error : stop.error;
 }
