@@ -16,9 +16,13 @@
 enum {
 	WordSize = 8,
 	PageWords = PageSize / WordSize,
-	WorkLength = 1 << 16,
+	/* of the work list: an entry for so many bytes of the arena, within limits */
+	WorkShare = 128,
+	WorkLeast = 1 << 16,
+	WorkMost = 1 << 24,
 	ScanWords = 128, /* of an object that are scanned at a time, so that a long one does not fill the work list */
-	NearLength = 16, /* a power of two */
+	NearLength = 16, /* powers of two */
+	AheadLength = 8,
 };
 
 enum page_kind { PageNone, PageNoscan, PageScan };
@@ -52,8 +56,12 @@ struct gcmark {
 	size_t nunreadable;
 	struct object near[NearLength];
 	unsigned near_at;
-	size_t nwork;
-	struct address_range work[WorkLength];
+	/* What comes off the work list has often been on it for long, and has left the cache: it is requested again, and looked at
+	 * some objects later. Empty: start 0. */
+	struct address_range ahead[AheadLength];
+	unsigned ahead_at;
+	size_t nwork, maxwork;
+	struct address_range *work;
 };
 
 /* Words that belong to other threads, or that nobody has written. */
@@ -177,7 +185,7 @@ static void greyobject(struct gcmark *m, const struct object *object)
 	}
 	if (!object->scan)
 		return;
-	if (m->nwork == WorkLength)
+	if (m->nwork == m->maxwork)
 		drop(m, object->address);
 	else
 		m->work[m->nwork++] = (struct address_range){object->address, object->address + object->bytes};
@@ -241,15 +249,31 @@ static void scanobject(struct gcmark *m, struct address_range part)
 	scan_words(m, part.start, part.limit);
 }
 
+/* Takes a part of an object off the work list; empty if there is none. */
+static inline struct address_range take_work(struct gcmark *m)
+{
+	if (m->nwork == 0)
+		return (struct address_range){0, 0};
+	struct address_range part = m->work[--m->nwork];
+	if (part.limit - part.start > ScanWords * WordSize) {
+		m->work[m->nwork++] = (struct address_range){part.start + ScanWords * WordSize, part.limit};
+		part.limit = part.start + ScanWords * WordSize;
+	}
+	__builtin_prefetch((const void *)part.start);
+	return part;
+}
+
 static void drain_list(struct gcmark *m)
 {
-	while (m->nwork != 0 || (empty_queue(m), m->nwork != 0)) {
-		struct address_range part = m->work[--m->nwork];
-		if (part.limit - part.start > ScanWords * WordSize) {
-			m->work[m->nwork++] = (struct address_range){part.start + ScanWords * WordSize, part.limit};
-			part.limit = part.start + ScanWords * WordSize;
-		}
-		scanobject(m, part);
+	for (unsigned idle = 0; idle <= AheadLength;) {
+		struct address_range *slot = &m->ahead[m->ahead_at++ % AheadLength], part = *slot;
+		*slot = take_work(m);
+		if (part.start != 0)
+			scanobject(m, part);
+		else if (m->nwork == 0 && slot->start == 0 && ++idle % AheadLength == 0)
+			empty_queue(m);
+		if (part.start != 0 || slot->start != 0)
+			idle = 0;
 	}
 }
 
@@ -391,7 +415,12 @@ struct gcmark *gcmark_begin(const struct address_range *unreadable, size_t count
 {
 	size_t bytes = mheap.arena_used - mheap.arena_start, npages = bytes >> PageShift;
 	size_t bits = page_align(bytes / WordSize / 8 + 8), table = page_align(npages * sizeof(struct mark_page));
-	size_t head = page_align(sizeof(struct gcmark)), mapped = head + table + 3 * bits;
+	size_t maxwork = bytes / WorkShare < WorkLeast	? WorkLeast
+			 : bytes / WorkShare < WorkMost ? bytes / WorkShare
+							: WorkMost;
+	size_t head = page_align(sizeof(struct gcmark)),
+	       list = page_align((maxwork + 1) * sizeof(struct address_range));
+	size_t mapped = head + table + 3 * bits + list;
 	struct gcmark *m = sysAllocSparse(mapped);
 
 	if (!m)
@@ -403,6 +432,8 @@ struct gcmark *gcmark_begin(const struct address_range *unreadable, size_t count
 	m->reached = (uint64_t *)((char *)m->pages + table);
 	m->visited = m->reached + bits / sizeof *m->reached;
 	m->indirect = m->visited + bits / sizeof *m->visited;
+	m->work = (struct address_range *)((char *)m->indirect + bits);
+	m->maxwork = maxwork;
 	m->unreadable = unreadable;
 	m->nunreadable = count;
 	for (struct mspan *s = mheap.allspans; s; s = s->alllink)
