@@ -55,9 +55,18 @@ static uint64_t take_objects(struct mcache *c, unsigned spanclass, uint64_t *byt
 static void take_posted(struct mcache *c, struct mcache *self);
 
 enum {
-	MaxReady = 32, /* ready spans per class that a cache keeps; others go to their mcentral */
+	/* ready spans per class that a cache keeps, and their bytes; others go to their mcentral */
+	MaxReady = 32,
+	MaxReadyBytes = 2 << 20,
 	NotCounting = INT32_MAX,
 };
+
+static unsigned max_ready(const struct mspan *s)
+{
+	size_t most = MaxReadyBytes / mspan_bytes(s);
+
+	return most < MaxReady ? (unsigned)most : MaxReady;
+}
 
 static void to_full(struct mcache *c, struct mspan *s, unsigned free)
 {
@@ -91,7 +100,7 @@ static void place(struct mcache *c, struct mspan *s)
 	/* A wholly free span is kept only if it is the next to be used. */
 	bool first = c->ready[spanclass].first == NULL || c->ready[spanclass].first == s;
 	if ((free == s->nelems && !first) ||
-	    (c->nready[spanclass] >= MaxReady && reader_get(&s->list) != &c->ready[spanclass])) {
+	    (c->nready[spanclass] >= max_ready(s) && reader_get(&s->list) != &c->ready[spanclass])) {
 		leave_list(c, s);
 		give_back(s);
 		return;
