@@ -10,6 +10,7 @@
 #include "debug.h"
 #include "heap_profile.h"
 #include "malloc_fast.h"
+#include "perturb.h"
 #include "sampler.h"
 #include "scavenge.h"
 #include "special.h"
@@ -251,7 +252,18 @@ static void free_large(struct mcache *c, struct mspan *s)
 	owner_add(&counters->frees, 1);
 	owner_add(&counters->freed_bytes, mspan_bytes(s));
 	scavenge_poll();
+	perturb_freed((void *)s->base, s->elemsize);
 	mheap_freeSpan(s);
+}
+
+/* Whether an object of a span in use is free, as far as this thread can tell. An object in the window of another
+ * thread's cache looks allocated. */
+static bool looks_free(struct mspan *s, unsigned index)
+{
+	uint64_t shared = atomic_load_explicit(&s->freeBits[index / 32], memory_order_relaxed) >> index % 32 & 1;
+	bool own = atomic_load_explicit(&s->owner, memory_order_relaxed) == mcache_self;
+
+	return shared || (own && !(s->allocBits[index / 64] >> index % 64 & 1));
 }
 
 static void free_small(struct mcache *c, struct mspan *s, uintptr_t address)
@@ -274,6 +286,8 @@ static void free_small(struct mcache *c, struct mspan *s, uintptr_t address)
 	}
 	if (offset != index * s->elemsize)
 		goalloc_fatal("free of a pointer into an object:", address);
+	if (unlikely(perturb_isOn()) && !looks_free(s, index))
+		perturb_freed((void *)address, s->elemsize);
 	free_object(c, s, index);
 }
 
@@ -323,16 +337,6 @@ size_t mallocgc_usable(const void *object)
 	if (!s || (s->state != mSpanInUse && s->state != mSpanLarge))
 		goalloc_fatal("size of a pointer that is not of this heap:", (uintptr_t)object);
 	return unlikely(debug_level) ? debug_size(s, object) : s->elemsize;
-}
-
-/* Whether an object of a span in use is free, as far as this thread can tell. An object in the window of another
- * thread's cache looks allocated. */
-static bool looks_free(struct mspan *s, unsigned index)
-{
-	uint64_t shared = atomic_load_explicit(&s->freeBits[index / 32], memory_order_relaxed) >> index % 32 & 1;
-	bool own = atomic_load_explicit(&s->owner, memory_order_relaxed) == mcache_self;
-
-	return shared || (own && !(s->allocBits[index / 64] >> index % 64 & 1));
 }
 
 void mallocgc_checkObject(const void *object)

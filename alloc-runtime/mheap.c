@@ -12,6 +12,8 @@
 
 #include "arena.h"
 #include "debug.h"
+#include "moved.h"
+#include "perturb.h"
 #include "scavenge.h"
 #include "special.h"
 #include "stack.h"
@@ -29,7 +31,6 @@ enum {
 	PrefaultAhead = 64 * 1024, /* at most this many bytes are prefaulted at a time */
 	/* and of the free pages behind a span at most 1 / PrefaultShare of the heap in use */
 	PrefaultShare = 16,
-	MostMoved = 1000,    /* objects whose pages come from others */
 	SmallestPage = 4096, /* the kernel's must not be larger */
 };
 
@@ -340,7 +341,7 @@ static bool init_small(struct mspan *s, unsigned spanclass)
 		return false;
 	/* The slow path handles all frees of the tiny span class, whose objects may be shared blocks, and all frees at
 	 * the debug level. */
-	s->divMagic = spanclass == TinySpanClass || debug_level ? 0 : class->divMagic;
+	s->divMagic = spanclass == TinySpanClass || debug_level || perturb_isOn() ? 0 : class->divMagic;
 	return true;
 }
 
@@ -552,44 +553,13 @@ _Atomic uint16_t *mheap_allocTiny(void)
 	return tiny;
 }
 
-/*
- * Pages are moved by mremap, which leaves the memory that they came from mapped. The kernel keeps moved pages apart from
- * the memory around them, in a mapping of their own, of which a process can have some 65,000. Therefore only so many
- * objects may consist of moved pages at a time, and when such an object is freed, its memory is mapped anew, so that it
- * becomes one mapping with its neighbours again.
- */
-bool mheap_movePages(struct mspan *to, const struct mspan *from, size_t size)
-{
-	size_t bytes = size & -(size_t)PageSize;
-
-	if (to->state != mSpanLarge || from->state != mSpanLarge || bytes > mspan_bytes(to))
-		return false;
-	lock_acquire(&mheap.lock);
-	bool may = mheap.moved < MostMoved;
-	mheap.moved += may;
-	to->moved = may;
-	lock_release(&mheap.lock);
-	if (!may || !sysMove((void *)to->base, (void *)from->base, bytes))
-		return false;
-	memcpy((char *)to->base + bytes, (char *)from->base + bytes, size - bytes);
-	return true;
-}
-
-/* Called before the memory from an offset of the span on becomes free. */
-static void settle_moved(const struct mspan *s, size_t pages_kept)
-{
-	if (s->moved)
-		sysMapAnew((void *)(s->base + (pages_kept << PageShift)), (s->npages - pages_kept) << PageShift);
-}
-
 void mheap_freeSpan(struct mspan *s)
 {
 	lock_acquire(&mheap.lock);
 	owner_add(&mheap.pagesInUse, -s->npages);
 	if (s->state == mSpanLarge) {
 		mSpanList_remove(reader_get(&s->list), s);
-		settle_moved(s, 0);
-		mheap.moved -= s->moved;
+		moved_freed(s);
 	} else
 		free_bits(s);
 	if (s->tiny)
@@ -611,7 +581,7 @@ static bool shrink(struct mspan *s, size_t npages)
 	if (cut != 0 && !rest)
 		return false;
 	if (rest)
-		settle_moved(s, npages);
+		moved_cut(s, npages);
 	s->npages = npages;
 	if (rest) {
 		rest->pages_needzero = true;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * glibc's functions that report memory use, in glibc's formats. There is one heap where glibc has several arenas:
- * "system" is HeapSys, and "in use" counts the bytes of live objects. mallopt accepts what only advises.
+ * "system" is HeapSys, and "in use" counts the bytes of live objects. mallopt accepts what only advises, and M_PERTURB.
  */
 #include <errno.h>
 #include <limits.h>
@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "goalloc.h"
+#include "perturb.h"
 
 #define EXPORT __attribute__((visibility("default")))
 
@@ -82,10 +83,12 @@ EXPORT int malloc_info(int options, FILE *stream)
 }
 
 /* Accepts advice as glibc does: there are no arenas, fast bins or thresholds here that it could change, and a program
- * cannot tell. Refuses what has an effect that a program can see (M_PERTURB), and what is unknown. errno stays. */
+ * cannot tell. Refuses what is unknown. errno stays. */
 EXPORT int mallopt(int parameter, int value)
 {
 	if (parameter == M_MXFAST) /* the largest that glibc has fast bins for */
 		return (unsigned)value <= 80 * sizeof(size_t) / 4;
-	return parameter < 0 && parameter >= M_ARENA_MAX && parameter != M_PERTURB;
+	if (parameter == M_PERTURB)
+		perturb_set((unsigned char)value);
+	return parameter < 0 && parameter >= M_ARENA_MAX;
 }

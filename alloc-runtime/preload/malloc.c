@@ -13,6 +13,7 @@
 
 #include "debug.h"
 #include "malloc_fast.h"
+#include "perturb.h"
 #include "preload.h"
 
 #define EXPORT	 __attribute__((visibility("default")))
@@ -22,7 +23,7 @@ static NOINLINE void *malloc_slow(size_t size)
 {
 	struct caller caller = CALLER_HERE();
 
-	return mallocgc(size ? size : 1, ForMalloc, NULL, &caller);
+	return perturb_allocated(mallocgc(size ? size : 1, ForMalloc, NULL, &caller), size);
 }
 
 EXPORT void *malloc(size_t size)
@@ -74,7 +75,7 @@ enum { MovedLeast = 1 << 20 }; /* bytes; shorter objects are copied */
 static void *resize(void *object, size_t size, struct caller *caller)
 {
 	if (!object)
-		return mallocgc(size ? size : 1, ForMalloc, NULL, caller);
+		return perturb_allocated(mallocgc(size ? size : 1, ForMalloc, NULL, caller), size);
 	if (size == 0) {
 		free_fast(object);
 		return NULL;
@@ -89,7 +90,7 @@ static void *resize(void *object, size_t size, struct caller *caller)
 	struct mspan *s;
 	void *moved;
 	if (!preload_fast(size, &s, &moved))
-		moved = mallocgc(size, ForMalloc, NULL, caller);
+		moved = perturb_allocated(mallocgc(size, ForMalloc, NULL, caller), size);
 	if (!moved)
 		return NULL;
 	size_t kept = size < usable ? size : usable;
@@ -131,8 +132,9 @@ static void *align(size_t alignment, size_t size, struct caller *caller)
 {
 	if (size == 0)
 		size = 1;
-	return alignment <= MallocSizeStep ? mallocgc(size, ForMalloc, NULL, caller)
-					   : mallocgc_aligned(alignment, size, caller);
+	return perturb_allocated(alignment <= MallocSizeStep ? mallocgc(size, ForMalloc, NULL, caller)
+							     : mallocgc_aligned(alignment, size, caller),
+				 size);
 }
 
 EXPORT void *aligned_alloc(size_t alignment, size_t size)

@@ -5,6 +5,7 @@
  */
 #include <dlfcn.h>
 
+#include "perturb.h"
 #include "preload.h"
 
 #define EXPORT	 __attribute__((visibility("default")))
@@ -41,7 +42,7 @@ static void *new_or_null(size_t alignment, size_t size, struct caller *caller)
 		void *object = alignment <= MallocSizeStep ? mallocgc(size, ForMalloc, NULL, caller)
 							   : mallocgc_aligned(alignment, size, caller);
 		if (object || !call_handler())
-			return object;
+			return perturb_allocated(object, size);
 	}
 }
 

@@ -27,9 +27,7 @@ PR_SET_CHILD_SUBREAPER = 36
 Suite = collections.namedtuple("Suite", "package folder tests flags support")
 
 # Tests of what only glibc's own allocator has.
-INTERNAL = {
-    "tst-mallopt": "M_PERTURB, which is refused",
-}
+INTERNAL = {}
 
 # Tests that are made for a build of glibc, or test no allocator.
 GLIBC_LEFT_OUT = ("interpose", "compathooks", "dynarray", "alloc_buffer", "scratch_buffer", "mtrace", "mallocstate",

@@ -455,20 +455,62 @@ static void what_glibc_says_of_memory_is_said(void **state)
 	assert_string_equal(text + length - 10, "</malloc>\n");
 	call_free(text);
 	errno = 0;
-	/* Advice is taken as glibc takes it; what has an effect, or is unknown, is refused. */
+	/* Advice is taken as glibc takes it; what is unknown is refused. */
 	static const int values[] = {0, 1, 8, 160, 161, 1 << 20, 33 << 20, INT_MAX, -1};
 	void *libc = dlopen("libc.so.6", RTLD_NOW);
 	int (*glibcs)(int, int) = (int (*)(int, int))dlsym(libc, "mallopt");
 	for (int parameter = -10; parameter < 10; parameter++)
 		for (unsigned i = 0; i < sizeof values / sizeof *values; i++) {
-			bool known = parameter == M_MXFAST ||
-				     (parameter < 0 && parameter >= M_ARENA_MAX && parameter != M_PERTURB);
+			bool known = parameter == M_MXFAST || (parameter < 0 && parameter >= M_ARENA_MAX);
 			assert_int_equal(mallopt(parameter, values[i]), known && glibcs(parameter, values[i]));
 		}
+	assert_int_equal(mallopt(M_PERTURB, 0), glibcs(M_PERTURB, 0));
 	dlclose(libc);
 	assert_int_equal(errno, 0);
 	for (unsigned i = 0; i < N; i++)
 		call_free(objects[i]);
+}
+
+static bool all_are(const void *object, size_t size, unsigned char byte)
+{
+	const volatile unsigned char *bytes = object;
+	size_t n = 0;
+
+	while (n < size && bytes[n] == byte)
+		n++;
+	return n == size;
+}
+
+/* Of objects that were there before, too. */
+static void mallopt_fills_what_is_allocated_and_freed_as_glibc_does(void **state)
+{
+	enum { Byte = 0x5a, Complement = 0xa5, Size = 200 };
+	static const size_t sizes[] = {1, 16, 100, 1000, 30000, 40000, 3 << 20};
+	void *before = call_malloc(Size), *neighbour = call_malloc(Size);
+
+	(void)state;
+	memset(before, 1, Size);
+	assert_int_equal(mallopt(M_PERTURB, Byte), 1);
+	for (unsigned i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+		unsigned char *object = call_malloc(sizes[i]), *zeroed = call_calloc(1, sizes[i]);
+		assert_true(all_are(object, sizes[i], Complement));
+		assert_true(all_are(zeroed, sizes[i], 0));
+		memset(object, 7, sizes[i]);
+		unsigned char *grown = call_realloc(object, 5 * sizes[i] + 3000);
+		assert_true(all_are(grown, sizes[i], 7));
+		call_free(zeroed);
+		call_free(grown);
+	}
+	unsigned char *aligned = call_aligned_alloc(4096, 4096);
+	assert_true(all_are(aligned, 4096, Complement));
+	call_free(before);
+	assert_true(all_are(before, Size, Byte));
+	assert_int_equal(mallopt(M_PERTURB, 0), 1);
+	call_free(aligned);
+	void *after = call_malloc(Size);
+	assert_false(all_are(after, Size, Complement));
+	call_free(after);
+	call_free(neighbour);
 }
 
 /* 2^63 is a valid alignment that is too large; larger values are not powers of two. */
@@ -495,6 +537,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(malloc_is_libgoallocs),
+		cmocka_unit_test(mallopt_fills_what_is_allocated_and_freed_as_glibc_does),
 		cmocka_unit_test(every_object_is_16_byte_aligned_and_usable),
 		cmocka_unit_test(objects_of_no_size_are_unique),
 		cmocka_unit_test(too_much_is_enomem_and_free_keeps_errno),

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* See moved.h. */
+#include "moved.h"
+
+#include <string.h>
+
+#include "sys.h"
+
+enum { MostMoved = 1000 }; /* objects whose pages come from others */
+
+bool mheap_movePages(struct mspan *to, const struct mspan *from, size_t size)
+{
+	size_t bytes = size & -(size_t)PageSize;
+
+	if (to->state != mSpanLarge || from->state != mSpanLarge || bytes > mspan_bytes(to))
+		return false;
+	lock_acquire(&mheap.lock);
+	bool may = mheap.moved < MostMoved;
+	mheap.moved += may;
+	to->moved = may;
+	lock_release(&mheap.lock);
+	if (!may || !sysMove((void *)to->base, (void *)from->base, bytes))
+		return false;
+	memcpy((char *)to->base + bytes, (char *)from->base + bytes, size - bytes);
+	return true;
+}
+
+void moved_cut(const struct mspan *s, size_t pages_kept)
+{
+	if (s->moved)
+		sysMapAnew((void *)(s->base + (pages_kept << PageShift)), (s->npages - pages_kept) << PageShift);
+}
+
+void moved_freed(const struct mspan *s)
+{
+	moved_cut(s, 0);
+	mheap.moved -= s->moved;
+}
