@@ -15,9 +15,9 @@
  * The bitmap has one bit for each 8 bytes of the arena; an object's is that of its first word. It and the table of pages
  * are mapped when marking begins and unmapped when it ends, and what the kernel never wrote of them takes no memory.
  *
- * The work list has a length that follows from the size of the heap, and takes memory as far as it is used. If it is full, an object stays marked but is not scanned, and the range of addresses
- * of all such objects is remembered. When the list is empty, the marked objects of that range are scanned again, until
- * none was left out.
+ * The work list has a length that follows from the size of the heap, and takes memory as far as it is used. If it is
+ * full, an object stays marked but is not scanned, and the range of addresses of all such objects is remembered. When the
+ * list is empty, the marked objects of that range are scanned again, until none was left out.
  *
  * Lost objects are told apart as valgrind does: one that another lost object refers to is lost indirectly, but of a
  * cycle, one object is lost directly.
