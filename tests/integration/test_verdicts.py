@@ -98,6 +98,7 @@ var (
 	f  func() int
 	s  []int
 	u  []uint16
+	l  []interface{}
 )
 
 //go:noinline
@@ -106,6 +107,7 @@ func two(n int) {
 	a, f = &A{}, func() int { return n } //= escapes &A{} 100; escapes func literal 100
 	s, u = make([]int, n), make([]uint16, n) //= escapes make([]int, n) 100; escapes make([]uint16, n) 100
 	s, a = []int{n, n}, &A{} //= escapes []int{...} 100; escapes &A{} 100
+	l = []interface{}{n + 256} //= escapes {...} 100; escapes n + 256 100
 }
 
 func main() {

@@ -421,6 +421,12 @@ static bool is_literal(const char *subject)
 	return isdigit((unsigned char)*text) && text[strspn(text, "0123456789.e+-")] == 0;
 }
 
+/* Whether what is boxed is a slice: its header, by the name that the runtime gives to its type, or the slice's own. */
+static bool is_slice(const char *type)
+{
+	return strcmp(type, "runtime.sliceInterfacePtr") == 0 || strncmp(type, "[]", 2) == 0;
+}
+
 bool call_excludes(const struct call *call, const struct escape_annotation *annotation)
 {
 	const struct expression *expression = expression_of(annotation->subject);
@@ -429,6 +435,8 @@ bool call_excludes(const struct call *call, const struct escape_annotation *anno
 
 	if (call->family == CALL_BOX && is_literal(annotation->subject))
 		return true;
+	if (call->family == CALL_BOX && type && expression->object == ARRAY_OF) /* "[]any{...}" */
+		return !is_slice(type);
 	if (!type || !(call->family & (CALL_OBJECT | CALL_SLICE)))
 		return false;
 	if (annotation->kind == ESCAPE_MOVED_TO_HEAP)
