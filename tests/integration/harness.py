@@ -131,28 +131,27 @@ def wait_for(condition, what, seconds=60):
     return value
 
 
+def of_threads(pid, name):
+    """What that file of /proc says of each thread of a process; nothing if it has ended."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # of its directory
+        for path in pathlib.Path(f"/proc/{pid}/task").glob(f"*/{name}"):
+            with contextlib.suppress(OSError):
+                yield path.read_text()
+
+
 def children(pid):
     """PIDs of the children of all threads of a process; empty if it has ended."""
-    found = []
-    with contextlib.suppress(FileNotFoundError):  # of the directory of a process that has ended
-        for path in pathlib.Path(f"/proc/{pid}/task").glob("*/children"):
-            with contextlib.suppress(OSError):
-                found += map(int, path.read_text().split())
-    return found
+    return [int(child) for text in of_threads(pid, "children") for child in text.split()]
 
 
 def stop(pid):
     """Stops a process, and returns when none of its threads runs any more: the thread that gets the signal must be scheduled
     before it can stop the others."""
     def states():
-        found = []
-        for path in pathlib.Path(f"/proc/{pid}/task").glob("*/stat"):
-            with contextlib.suppress(OSError):
-                found.append(path.read_text().rpartition(")")[2].split()[0])
-        return found
+        return {text.rpartition(")")[2].split()[0] for text in of_threads(pid, "stat")}
 
     os.kill(pid, signal.SIGSTOP)
-    wait_for(lambda: set(states()) == {"T"}, "all threads to stop")
+    wait_for(lambda: states() == {"T"}, "all threads to stop")
 
 
 def descendants(pid):
@@ -161,11 +160,7 @@ def descendants(pid):
 
 def cpu_seconds(pid):
     """CPU time of all threads of a process, in seconds; 0 if it has ended."""
-    total = 0
-    for path in pathlib.Path(f"/proc/{pid}/task").glob("*/schedstat"):
-        with contextlib.suppress(OSError):
-            total += int(path.read_text().split()[0])
-    return total / 1e9
+    return sum(int(text.split()[0]) for text in of_threads(pid, "schedstat")) / 1e9
 
 
 def tell(process, *commands):

@@ -240,8 +240,8 @@ def test_packages_are_built_and_work_where_nothing_else_is_installed(t):
     harness.require_root()
     directory = clone(t, "packages")
     t.run("make", "-s", "deb", cwd=directory, env=harness.FRESH)
-    packages = sorted((directory / "build" / "deb").glob("*.deb"))
-    same([path.name.split("_")[0] for path in packages],
+    packages = list((directory / "build" / "deb").glob("*.deb"))
+    same(sorted(path.name.split("_")[0] for path in packages),
          ["escapement", "escapement-dbgsym", "libgoalloc-dev", "libgoalloc1", "libgoalloc1-dbgsym"])
     root = base_system(t, "bookworm")
     for path in packages:
