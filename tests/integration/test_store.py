@@ -95,7 +95,13 @@ def test_a_row_without_an_upper_end_has_none_in_a_sum(t):
         server.execute("INSERT INTO escapement.sites (host, window, row, service, build, function, objects, bytes, objects_low, objects_high,"
                        f" bytes_low, bytes_high) VALUES ('x', {window}, 0, 'api', 'b', 'main.f', {objects}, {8 * objects}, {low}, {high},"
                        f" {8 * objects - 10}, {8 * objects + 20})")
-    row, = t.json("report", url(server))["rows"]
+    # growth of the heap has no objects, and so takes no end away
+    for row, values in ((1, "100, 800, 90, 120, 790, 820, NULL"), (2, "NULL, NULL, NULL, NULL, NULL, NULL, 3")):
+        server.execute("INSERT INTO escapement.sites (host, window, row, service, build, function, objects, bytes, objects_low, objects_high,"
+                       f" bytes_low, bytes_high, heap_grows) VALUES ('x', 1, {row}, 'api', 'b', 'main.g', {values})")
+    rows = {row["function"]: row for row in t.json("report", url(server))["rows"]}
+    same([rows["main.g"][name] for name in ("objects_low", "objects_high", "bytes_low", "bytes_high", "heap_grows")], [90, 120, 790, 820, 3])
+    row = rows["main.f"]
     same([row[name] for name in ("objects_low", "objects", "objects_high", "bytes_low", "bytes", "bytes_high")],
          [math.floor(150 - math.hypot(10, 4)), 150, None, math.floor(1200 - math.hypot(10, 10)), 1200, math.ceil(1200 + math.hypot(20, 20))], row)
     contains(t.escapement("report", url(server)).stdout, " 139.. ")

@@ -29,12 +29,13 @@ struct store_query {
 enum { STORE_ROWS_MAX = 100000 }; /* of an answer */
 
 /* The columns of store_ends(): of objects and of bytes, the squares of the distances from their sum to the ends of its interval,
- * which add up over independent windows. A row without an upper end leaves the sum without one. */
+ * which add up over independent windows. A row without an upper end leaves the sum without one, unless it has no value either:
+ * growth of the heap has no objects. */
 #define STORE_SQUARE(greater, less) "(toFloat64(" greater ") - " less ") * (toFloat64(" greater ") - " less ")"
-#define STORE_ENDS_OF(value)                                                 \
-	{"sum", STORE_SQUARE(value, value "_low")},                          \
-	{                                                                    \
-		"sum", "ifNull(" STORE_SQUARE(value "_high", value) ", inf)" \
+#define STORE_ENDS_OF(value)                                                                                      \
+	{"sum", STORE_SQUARE(value, value "_low")},                                                               \
+	{                                                                                                         \
+		"sum", "ifNull(" STORE_SQUARE(value "_high", value) ", if(isNull(" value "), toFloat64(0), inf))" \
 	}
 #define STORE_ENDS STORE_ENDS_OF("objects"), STORE_ENDS_OF("bytes")
 
