@@ -37,6 +37,18 @@ def test_every_file_has_its_row_and_every_row_its_file(t):
     assert not missing, f"files without a row in ARCHITECTURE.md: {missing}"
 
 
+FOLDERS = {*ROOMS, "docs", "packaging", "tests"}
+PAGES = {"ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile", "README.md", "SECURITY.md"}
+
+
+def test_the_root_has_the_rooms_and_what_people_read_first(t):
+    if not (harness.ROOT / ".git").exists():
+        raise harness.Skip("not a checkout")
+    files = t.run("git", "-C", harness.ROOT, "ls-files").stdout.splitlines()
+    top = {file.split("/")[0] for file in files}
+    harness.same({name for name in top if not name.startswith(".")}, FOLDERS | PAGES)
+
+
 def test_tests_wait_for_events_and_never_for_an_amount_of_time(t):
     """harness.wait_for() looks for the event again and again; nothing else sleeps."""
     sleeping = re.compile(r"^[^\"'#]*\b(time\.)?sleep\(", re.M)  # not in a text, which is another program's

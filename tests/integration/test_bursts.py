@@ -31,7 +31,7 @@ def record_turns(t, program, turns, options):
     first = program.counts()
     recorder = t.attach(program.process.pid, *options, "-o", profile)
     before = program.counts()
-    harness.wait_for(lambda: program.counts()["turns"] >= before["turns"] + turns, "turns of the program", 120)
+    harness.wait_for(lambda: program.counts()["turns"] >= before["turns"] + turns, "turns of the program", harness.TIMEOUT)
     after = program.counts()
     recorder.end()
     last = program.counts()
@@ -42,18 +42,21 @@ def record_turns(t, program, turns, options):
 def record(t, program, bursts, limit, *options):
     """record_turns() with at least that many bursts, near that overhead limit. On a fast machine counting everything costs
     less, so there are no bursts: the limit is then halved. On a busy one attaching costs more, so bursts are rare: the limit
-    is then doubled, and the recording is longer."""
-    turns = program.turns
-    for _ in range(8):
+    is then doubled, unless that is known to give none, and the recording is longer."""
+    turns, too_high = program.turns, 80
+    for _ in range(10):
         report, truth = record_turns(t, program, turns, ("--max-overhead", str(limit), *options))
         taken = report["target"]["processes"][0]["bursts"]
         if taken["count"] >= bursts:
             return report, truth
+        tried = f"{taken} at a limit of {limit} %, {turns} turns"
         if taken["count"]:
-            turns, limit = min(2 * turns, 4 * program.turns), min(2 * limit, 80)
+            turns = min(2 * turns, 4 * program.turns)
+            limit = 2 * limit if 2 * limit < too_high else limit
         else:
+            too_high = limit
             limit /= 2
-    raise AssertionError(f"too few bursts at a limit of {limit} %: {taken}")
+    raise AssertionError(f"too few bursts: {tried}")
 
 
 def held(report, truth):

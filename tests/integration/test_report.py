@@ -214,6 +214,21 @@ def test_top_and_sort(t):
     contains(text, " more rows; --top 0 shows all\n")
 
 
+def read_terminal(main):
+    """All that is written to the other end of a terminal until that is closed."""
+    shown = b""
+    while select.select([main], [], [], 20)[0]:
+        try:
+            part = os.read(main, 1 << 16)
+        except OSError:  # the other end is closed
+            break
+        if not part:
+            break
+        shown += part
+    os.close(main)
+    return shown
+
+
 def test_text_is_whole_in_a_pipe_and_as_wide_as_a_terminal_or_columns_say(t):
     profile = go_profile(t)
     without = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
@@ -233,16 +248,7 @@ def test_text_is_whole_in_a_pipe_and_as_wide_as_a_terminal_or_columns_say(t):
     child = subprocess.Popen([harness.ESCAPEMENT, "report", "--by", "stack", profile], stdout=terminal,
                              env=environment)
     os.close(terminal)
-    shown = b""
-    while select.select([main], [], [], 20)[0]:
-        try:
-            part = os.read(main, 1 << 16)
-        except OSError:
-            break
-        if not part:
-            break
-        shown += part
-    os.close(main)
+    shown = read_terminal(main)
     same(child.wait(20), 0, "exit status")
     text = re.sub(r"\033\[[0-9;]*m", "", shown.decode())
     contains(text, f"main.allocate {t.path('main.go')}:14")
@@ -263,9 +269,8 @@ def test_messages_are_as_wide_as_a_terminal_and_one_line_elsewhere(t):
     environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
     child = subprocess.Popen([harness.ESCAPEMENT, *words], stderr=terminal, env=environment)
     os.close(terminal)
+    shown = read_terminal(main).decode().splitlines()
     same(child.wait(20), 2, "exit status")
-    shown = os.read(main, 4096).decode().splitlines()
-    os.close(main)
     assert len(shown) > 1 and max(map(len, shown)) <= 80, shown
     same(" ".join(line.strip() for line in shown), whole.strip())
 
