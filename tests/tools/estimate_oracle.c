@@ -144,7 +144,7 @@ static struct interval_bounds bounds_without_unseen(const struct profile *sample
 		*classes += sum.parts[i].events > 0;
 	sum.varies = false;
 	bounds = interval_bounds(&sum, estimates);
-	interval_allow_tiny(&bounds, &sum, estimates);
+	interval_allow_tiny(&bounds, estimates);
 	interval_clear(&sum);
 	return bounds;
 }

@@ -498,24 +498,29 @@ static void bounds_rise_with_events_and_meet_where_methods_change(void **state)
 	interval_clear(&huge);
 }
 
-static void only_what_may_be_tiny_may_have_tiny_objects_beside_it(void **state)
+static void only_types_of_one_layout_without_pointers_or_of_few_bytes_may_be_tiny(void **state)
 {
 	enum { SCAN_64 = 12, NOSCAN_64, NOSCAN_16 = 5 };
 	static const struct {
-		const char *call;
-		int span_class, size;
+		const char *call, *type;
+		int span_class, size, objects;
 		bool maybe;
 	} cases[] = {
-		{"runtime.newobject", SCAN_64, 64, false},
-		{"runtime.newobject", NOSCAN_64, 64, false},
-		{"runtime.newobject", NOSCAN_16, 16, false},
-		{"runtime.newobject", NOSCAN_16, 8, true},
-		{"runtime.makeslice", SCAN_64, 64, false},
-		{"runtime.makeslice", NOSCAN_64, 64, true},
-		{"runtime.convT64", NOSCAN_16, 8, true},
-		{NULL, NOSCAN_64, 64, true},
-		{NULL, SCAN_64, 64, false},
-		{"runtime.newobject", SPAN_CLASS_UNKNOWN, 64, true},
+		{"runtime.newobject", "*int", SCAN_64, 64, 300, false},
+		{"runtime.makeslice", "*main.T", SCAN_64, 64, 300, false},
+		{NULL, "[]int", SCAN_64, 64, 300, false},
+		{"runtime.newobject", "[8]int", NOSCAN_64, 64, 300, false},
+		{"runtime.newobject", "[2]int", NOSCAN_16, 16, 300, false},
+		{"runtime.newobject", "int", NOSCAN_16, 8, 300, true},
+		{"runtime.newobject", "int", NOSCAN_16, 0, 0, true}, /* refills, without a sample */
+		{"runtime.makeslice", "int", NOSCAN_64, 64, 300, true},
+		{"runtime.convT64", "int", NOSCAN_16, 8, 300, true},
+		{NULL, "int", NOSCAN_64, 64, 300, true},
+		{"runtime.newobject", "*int", SPAN_CLASS_UNKNOWN, 64, 300, true},
+		/* another type of that name may be tiny */
+		{"runtime.newobject", "main.T", SCAN_64, 64, 300, true},
+		{"runtime.newobject", "[8]main.T", SCAN_64, 64, 300, true},
+		{"runtime.newobject", NULL, SCAN_64, 64, 300, true},
 	};
 
 	(void)state;
@@ -523,10 +528,9 @@ static void only_what_may_be_tiny_may_have_tiny_objects_beside_it(void **state)
 		struct profile *profile = profile_new();
 		const struct profile_frame leaf = {.function = cases[i].call}, caller = {.function = "main.f"};
 		const struct profile_location *locations[2];
-		struct estimates estimates = {.profile = profile, .tiny_shared = 1000, .tiny_most = 1000};
-		struct profile_sample sample = {.key.span_class = cases[i].span_class};
+		struct estimates estimates = {.profile = profile};
+		struct profile_sample sample = {.key = {.span_class = cases[i].span_class, .type = cases[i].type}};
 		struct interval sum = {0}, moved = {0};
-		struct interval_bounds bounds = {1, 1, 1, 1};
 		size_t depth = 0;
 
 		if (cases[i].call)
@@ -534,14 +538,13 @@ static void only_what_may_be_tiny_may_have_tiny_objects_beside_it(void **state)
 		locations[depth++] = profile_location(profile, 2, NULL, &caller, 1);
 		profile->rate = 524288;
 		sample.key.stack = profile_stack(profile, locations, (uint32_t)depth, false);
-		sample.values[VALUE_SAMPLES] = 3;
-		sample.values[VALUE_OBJECTS] = 300;
-		sample.values[VALUE_BYTES] = 300 * cases[i].size;
+		sample.values[VALUE_SAMPLES] = cases[i].objects / 100;
+		sample.values[VALUE_OBJECTS] = cases[i].objects;
+		sample.values[VALUE_BYTES] = (int64_t)cases[i].objects * cases[i].size;
 		interval_add_sample(&sum, &estimates, &sample);
 		interval_move(&moved, &sum);
 		interval_join(&sum, &moved);
-		assert_int_equal(interval_allow_tiny(&bounds, &sum, &estimates), !cases[i].maybe);
-		assert_int_equal(bounds.objects_high, 1); /* nothing is added for none, either */
+		assert_int_equal(sum.maybe_tiny, cases[i].maybe);
 		interval_clear(&sum);
 		interval_clear(&moved);
 		profile_free(profile);
@@ -558,7 +561,7 @@ int main(void)
 		cmocka_unit_test(large_objects_of_many_sizes_in_one_sample_are_covered),
 		cmocka_unit_test(exact_rows_have_no_width),
 		cmocka_unit_test(what_was_counted_at_rate_1_moves_the_interval_and_does_not_widen_it),
-		cmocka_unit_test(only_what_may_be_tiny_may_have_tiny_objects_beside_it),
+		cmocka_unit_test(only_types_of_one_layout_without_pointers_or_of_few_bytes_may_be_tiny),
 		cmocka_unit_test(bursts_are_as_unlike_as_the_program_makes_them),
 		cmocka_unit_test(bounds_rise_with_events_and_meet_where_methods_change),
 	};

@@ -12,6 +12,7 @@
 
 #include "render/render_report.h"
 #include "profile/report.h"
+#include "profile/size_class.h"
 #include "text/shorten.h"
 #include "text/wrap.h"
 
@@ -202,6 +203,59 @@ static void growth_of_the_heap_alone_tells_nothing_of_objects(void **state)
 	assert_int_equal(row->values[VALUE_BYTES], VALUE_UNMEASURED);
 	assert_int_equal(row->values[VALUE_HEAP_GROWS], 2);
 	assert_false(row->has_bounds);
+	report_free(report);
+	profile_free(profile);
+}
+
+/* Tiny objects have no sample: what a line's samples are of says nothing of its other calls. */
+static void only_a_type_or_a_size_says_that_a_row_has_no_tiny_objects(void **state)
+{
+	enum { SCAN_16 = 4, SCAN_64 = 12 };
+	static const struct {
+		enum report_by by;
+		bool typed, unknown;
+	} cases[] = {
+		{BY_SITE, false, true},	 {BY_SITE, true, false},  {BY_FRAME, false, true},
+		{BY_STACK, false, true}, {BY_TYPE, false, false}, {BY_FUNCTION, false, true},
+	};
+	const struct report_selection focused = {.focus = "main.foo"};
+	struct profile *profile = profile_new();
+	struct profile_process *process = profile_process_add(profile, 1);
+	const struct profile_location *foo = locate(profile, 0x2000, "main.foo", "/src/foo.go", 6);
+	const char *type = profile_string(profile, "*int");
+	struct report *report;
+
+	(void)state;
+	profile->rate = 524288;
+	profile->totals_exact = true;
+	profile->row_measured = ALL_MEASURED & ~(1u << VALUE_HEAP_GROWS);
+	for (int class = 0; class < SPAN_CLASSES; class ++) {
+		bool counted = class % 2 == 0 || class == TINY_SPAN_CLASS;
+
+		process->class_totals[class][VALUE_OBJECTS] = counted ? 50000 : VALUE_UNMEASURED;
+		process->class_totals[class][VALUE_BYTES] = counted ? 50000 * 64 : VALUE_UNMEASURED;
+	}
+	add(profile, foo, SCAN_64, type, 1, (const int64_t[VALUE_COUNT]){8192, 524288, 1, 0, 0, 0, 0});
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const struct report_selection selection = {.typed = cases[i].typed};
+
+		report = report_new_selected(profile, cases[i].by, VALUE_BYTES, 0, &selection);
+		assert_int_equal(report->row_count, 1);
+		assert_int_equal(report->rows[0].tiny_unknown, cases[i].unknown);
+		report_free(report);
+	}
+	/* beside them: the type of another call on the line is unknown, and one of 16 bytes has the size of the blocks */
+	add(profile, foo, SCAN_16, NULL, 1, (const int64_t[VALUE_COUNT]){32768, 524288, 1, 0, 0, 0, 0});
+	report = report_new_selected(profile, BY_SITE, VALUE_BYTES, 0, &(struct report_selection){.typed = true});
+	assert_int_equal(report->row_count, 2);
+	assert_int_equal(report->rows[0].tiny_unknown, report->rows[0].type == NULL);
+	assert_int_equal(report->rows[1].tiny_unknown, report->rows[1].type == NULL);
+	report_free(report);
+	report = report_new_selected(profile, BY_SIZE_CLASS, VALUE_OBJECTS, 0, &focused);
+	assert_int_equal(report->row_count, 2);
+	assert_int_equal(report->rows[0].span_class, SCAN_16);
+	assert_true(report->rows[0].tiny_unknown);
+	assert_false(report->rows[1].tiny_unknown);
 	report_free(report);
 	profile_free(profile);
 }
@@ -546,6 +600,7 @@ int main(void)
 		cmocka_unit_test(top_keeps_the_greatest_and_the_totals),
 		cmocka_unit_test(estimates_carry_their_interval),
 		cmocka_unit_test(growth_of_the_heap_alone_tells_nothing_of_objects),
+		cmocka_unit_test(only_a_type_or_a_size_says_that_a_row_has_no_tiny_objects),
 		cmocka_unit_test(totals_by_size_class_stay_exact),
 		cmocka_unit_test(what_the_totals_of_classes_are_of_is_said),
 		cmocka_unit_test(json_has_what_the_contract_says),

@@ -51,6 +51,24 @@ static void names_of_the_runtime_become_those_of_the_source(void **state)
 		assert_false(type_name_for_people(same[i], text, sizeof(text)));
 }
 
+/* Two packages may have a type main.T each. Pointers to them are pointers. */
+static void some_names_say_what_the_type_is_made_of(void **state)
+{
+	static const char *const say[] = {"int",      "string",		"*main.T",
+					  "[]main.T", "map[main.T]int", "func(main.T)",
+					  "[4]*int",  "chan main.T",	"struct { F uintptr; X0 *int }",
+					  "error"};
+	static const char *const do_not[] = {"main.T", "[4]main.T", "struct { a main.T }", "go.shape.int",
+					     "main.Node[int]"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(say) / sizeof(say[0]); i++)
+		assert_true(type_name_says_layout(say[i]));
+	for (size_t i = 0; i < sizeof(do_not) / sizeof(do_not[0]); i++)
+		assert_false(type_name_says_layout(do_not[i]));
+	assert_false(type_name_says_layout(NULL));
+}
+
 static void long_types_are_cut(void **state)
 {
 	char text[8];
@@ -76,6 +94,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(names_of_the_runtime_become_those_of_the_source),
+		cmocka_unit_test(some_names_say_what_the_type_is_made_of),
 		cmocka_unit_test(long_types_are_cut),
 		cmocka_unit_test(a_profile_gives_equal_types_one_pointer),
 	};

@@ -219,7 +219,7 @@ static void set_bounds(const struct join *join, const struct interval *interval,
 		row->objects_low = row->objects_high = row->bytes_low = row->bytes_high = VALUE_UNMEASURED;
 	} else if (interval_events(interval) > 0 || interval->exact > 0) {
 		bounds = interval_bounds(interval, join->estimates);
-		row->tiny_unknown = !is_tiny_row(row) && !interval_allow_tiny(&bounds, interval, join->estimates);
+		row->tiny_unknown = !is_tiny_row(row) && !interval_allow_tiny(&bounds, join->estimates);
 		row->objects_low = bounds.objects_low;
 		row->objects_high = bounds.objects_high;
 		row->bytes_low = bounds.bytes_low;

@@ -46,6 +46,7 @@
 #include "base/memory.h"
 #include "profile/frames.h"
 #include "profile/size_class.h"
+#include "profile/type_name.h"
 
 enum { SCORE_FROM = 64 /* events; below this, the binomial's terms are added up */ };
 
@@ -194,18 +195,17 @@ static bool call_is_of_one_size(const struct profile_stack *stack)
 	return false;
 }
 
-/* Whether the call may also allocate tiny objects: without pointers, and below 16 bytes. */
-static bool call_maybe_tiny(const struct profile_sample *sample, double objects, double bytes)
+/* Whether there may be tiny objects (without pointers, below 16 bytes) that have the type of the sample's objects, or a type
+ * of that name. */
+static bool type_maybe_tiny(const struct profile_sample *sample, double objects, double bytes)
 {
 	enum { TINY = 16 };
 
-	if (objects <= 0) /* growth of the heap */
-		return false;
-	if (sample->key.span_class == SPAN_CLASS_UNKNOWN)
+	if (sample->key.span_class == SPAN_CLASS_UNKNOWN || !type_name_says_layout(sample->key.type))
 		return true;
 	if (!span_class_noscan(sample->key.span_class))
 		return false;
-	return bytes < TINY * objects || !call_is_of_one_size(sample->key.stack);
+	return objects <= 0 || bytes < TINY * objects || !call_is_of_one_size(sample->key.stack);
 }
 
 void interval_add_sample(struct interval *sum, const struct estimates *estimates, const struct profile_sample *sample)
@@ -219,7 +219,7 @@ void interval_add_sample(struct interval *sum, const struct estimates *estimates
 	struct interval_part *part;
 	double variance;
 
-	sum->maybe_tiny |= call_maybe_tiny(sample, objects, bytes);
+	sum->maybe_tiny |= type_maybe_tiny(sample, objects, bytes);
 	if (sample->key.rate == 1 || profile->rows_exact) {
 		sum->exact += objects;
 		sum->exact_bytes += bytes;
@@ -702,13 +702,12 @@ struct interval_bounds interval_bounds(const struct interval *interval, const st
 	return bounds;
 }
 
-bool interval_allow_tiny(struct interval_bounds *bounds, const struct interval *interval,
-			 const struct estimates *estimates)
+bool interval_allow_tiny(struct interval_bounds *bounds, const struct estimates *estimates)
 {
 	enum { FEW = 50 /* the row has this many times as many */, LARGEST = 16 };
 	int64_t most = count_from(ceil(estimates->tiny_most));
 
-	if (estimates->tiny_shared < 0 || !interval->maybe_tiny)
+	if (estimates->tiny_shared < 0)
 		return true;
 	if (most > bounds->objects_high / FEW)
 		return false;

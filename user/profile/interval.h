@@ -36,7 +36,7 @@ struct interval {
 	double told_events, told, told_bytes;
 	struct profile_ends told_ends;
 	bool varies;	 /* its calls may allocate objects of size classes without a sample */
-	bool maybe_tiny; /* a sample is of a call that may allocate tiny objects of a Go program */
+	bool maybe_tiny; /* of a sample's type there may be tiny objects of a Go program */
 };
 
 struct interval_bounds {
@@ -62,11 +62,11 @@ double interval_events(const struct interval *interval);
 struct interval_bounds interval_bounds(const struct interval *interval, const struct estimates *estimates);
 
 /*
- * Tiny objects of a Go program are in no row of a site. If the row may have some, and all of them together are few
- * compared to it, adds them to the upper ends. Returns false if they are not few: then it is unknown how many of them
- * belong to the row. Calls that allocate objects with pointers, or of one type of 16 bytes or more, have none.
+ * Tiny objects of a Go program are in no row of a site. If all of them together are few compared to the row, adds them to
+ * the upper ends. Returns false if they are not few: then it is unknown how many of them belong to the row. The samples of
+ * a row do not say that it has none, because tiny objects have no sample of their own: another call of the same line or
+ * function may allocate them. Only a row of one type has none if `maybe_tiny` is false.
  */
-bool interval_allow_tiny(struct interval_bounds *bounds, const struct interval *interval,
-			 const struct estimates *estimates);
+bool interval_allow_tiny(struct interval_bounds *bounds, const struct estimates *estimates);
 
 #endif

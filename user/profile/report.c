@@ -235,16 +235,30 @@ static bool is_tiny_row(const struct report_row *row)
 	return row->function && strcmp(row->function, estimates_tiny_site) == 0;
 }
 
-static void set_bounds(struct report_row *row, const struct estimates *estimates, double rarest)
+/* Whether tiny objects may belong to the row. What its samples are says so only of a row of one type: another call on the line
+ * may have allocated tiny objects, of which there are no samples. */
+static bool maybe_tiny(const struct report *report, const struct report_row *row)
 {
+	if (report->by == BY_SIZE_CLASS)
+		return row->span_class == SPAN_CLASS_UNKNOWN ||
+		       span_class_size_class(row->span_class) == span_class_size_class(TINY_SPAN_CLASS);
+	if (report->by == BY_TYPE || (report->by == BY_SITE && report->selection.typed))
+		return row->interval.maybe_tiny;
+	return !is_tiny_row(row);
+}
+
+static void set_bounds(const struct report *report, struct report_row *row, double rarest)
+{
+	const struct estimates *estimates = report->estimates;
+
 	row->has_bounds = true;
 	row->bounds = interval_events(&row->interval) > 0 || row->interval.exact > 0
 			      ? interval_bounds(&row->interval, estimates)
 			      : missed(row, estimates, rarest);
 	if (estimates->profile->rows_least)
 		row->bounds.objects_high = row->bounds.bytes_high = VALUE_UNMEASURED;
-	if (!is_tiny_row(row))
-		row->tiny_unknown = !interval_allow_tiny(&row->bounds, &row->interval, estimates);
+	if (maybe_tiny(report, row))
+		row->tiny_unknown = !interval_allow_tiny(&row->bounds, estimates);
 }
 
 /* Growth of the heap says nothing about objects: if nothing else was seen, their number is unknown. */
@@ -272,7 +286,7 @@ static void finish_groups(struct builder *builder)
 					forget_objects(&group->row);
 			} else if (interval_events(&group->row.interval) > 0 || group->row.interval.exact > 0 ||
 				   group->rarest > 0)
-				set_bounds(&group->row, report->estimates, group->rarest);
+				set_bounds(report, &group->row, group->rarest);
 			else
 				forget_objects(&group->row);
 		}

@@ -151,6 +151,20 @@ static void put_closure(struct writer *writer, const char *fields)
 		put(writer, "closure", strlen("closure"));
 }
 
+bool type_name_says_layout(const char *type)
+{
+	/* of pointers, slices and the like, whatever they refer to */
+	static const char *const references[] = {"*", "[]", "map[", "chan ", "<-chan ", "func("};
+
+	if (!type)
+		return false;
+	for (size_t i = 0; i < sizeof(references) / sizeof(references[0]); i++) {
+		if (strncmp(type, references[i], strlen(references[i])) == 0)
+			return true;
+	}
+	return !strchr(type, '.');
+}
+
 bool type_name_is_closure(const char *type)
 {
 	return strncmp(type, closure, strlen(closure)) == 0 || strncmp(type, "closure", strlen("closure")) == 0;

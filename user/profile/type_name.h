@@ -16,6 +16,10 @@
 /* Writes the type as people write it, cut at `size` - 1 bytes. False, and nothing written, if it is that already. */
 bool type_name_for_people(const char *type, char *text, size_t size);
 
+/* Whether all types of this name in the runtime have the same size and the same pointers. Two packages, or two functions, may
+ * each have a type that is called pkg.T. False for NULL. */
+bool type_name_says_layout(const char *type);
+
 /* Whether the type, by its name in the runtime or by that for people, is a closure. */
 bool type_name_is_closure(const char *type);
 
