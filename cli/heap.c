@@ -542,7 +542,7 @@ static int run(int argc, char **argv)
 		target_close(target);
 		return cli_fail(&error);
 	}
-	if (privilege_keep(PRIVILEGE_READ | PRIVILEGE_WRITE))
+	if (privilege_keep(PRIVILEGE_READ | PRIVILEGE_WRITE | (chosen.unreachable ? PRIVILEGE_PRIORITY : 0)))
 		cli_warn("heap could not give up its privileges: %m");
 	result = look(target, watch, &error);
 	memory_watch_close(watch);

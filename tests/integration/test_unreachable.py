@@ -12,12 +12,28 @@ import subprocess
 
 import harness
 import test_leaks as leaks
-from harness import contains, same, workload
+from harness import BUILD, ROOT, Skip, contains, same, workload
 
 EACH = os.environ.get("UNREACHABLE") == "each"
 
 
+CAP_SYS_PTRACE, CAP_SYS_NICE = 19, 23
+
+
+def capable(number):
+    return int(re.search(r"CapEff:\s*(\w+)", pathlib.Path("/proc/self/status").read_text())[1], 16) >> number & 1
+
+
+def require_ptrace():
+    """Skips where the kernel lets us trace nothing, or only our own children: the processes here are the harness's."""
+    yama = pathlib.Path("/proc/sys/kernel/yama/ptrace_scope")
+    scope = int(yama.read_text()) if yama.exists() else 0
+    if scope == 3 or (scope and not capable(CAP_SYS_PTRACE)):
+        raise Skip(f"no other process may be traced here (kernel.yama.ptrace_scope={scope})")
+
+
 def start(t, program, case, **more):
+    require_ptrace()
     process = t.start(program, case, t.path("plugin.so"), "wait", env=leaks.environment(**more))
     same(process.stdout.readline(), "ready\n")
     return process
@@ -64,6 +80,7 @@ def test_what_is_found_from_outside_is_what_the_process_finds_itself(t):
 
 
 def test_what_no_libgoalloc_publishes_is_refused_or_searched_within_its_bounds(t):
+    require_ptrace()
     for lie in [(what, seed) for what in ("search", "spans", "random") for seed in range(20 if EACH else 3)]:
         liar = t.start(workload("liar"), *map(str, lie))
         same(liar.stdout.readline(), "ready\n", lie)
@@ -77,10 +94,9 @@ def test_the_process_goes_on_as_it_was(t):
     """It is searched while its threads allocate, while it is stopped, and refused while another traces it or it is Go's."""
     program, _ = leaks.programs(t)
     process = start(t, program, "many_threads")
-    os.kill(process.pid, signal.SIGSTOP)
-    harness.wait_for(lambda: state(process) == "T", "it has stopped")
+    harness.stop(process.pid)
     same(search(t, process)["totals"]["lost_objects"], 20)
-    same(state(process), "T")
+    harness.wait_for(lambda: states(process.pid) == {"T"}, "all threads to be stopped again")  # each by itself, when it is scheduled
     os.kill(process.pid, signal.SIGCONT)
     contains(search(t, process, "--max-stop", "0.000000001s", status=3), "--max-stop")
     same(search(t, process)["totals"]["lost_objects"], 20)
@@ -93,8 +109,77 @@ def test_the_process_goes_on_as_it_was(t):
         contains(search(t, process, status=3), "(strace) traces it")
 
 
-def state(process):
-    return pathlib.Path(f"/proc/{process.pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()[0]
+def states(pid):
+    return {text.rpartition(")")[2].split()[0] for text in harness.of_threads(pid, "stat")}
+
+
+ASLEEP = """
+#include <goalloc.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+static void *wait_for_child(void *none)
+{
+	if (vfork() == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		puts("ready");
+		fflush(stdout);
+		pause();
+	}
+	return none;
+}
+int main(void)
+{
+	pthread_t thread;
+	goalloc_scan(48);
+	pthread_create(&thread, NULL, wait_for_child, NULL);
+	pthread_join(thread, NULL);
+	while (getchar() != EOF)
+		;
+	return 0;
+}
+"""
+
+
+def test_a_thread_that_cannot_be_stopped_is_named_and_a_terminal_does_not_suspend_us_while_all_wait_for_it(t):
+    require_ptrace()
+    t.path("asleep.c").write_text(ASLEEP)
+    t.run("gcc", "-O1", "-I", ROOT / "alloc-runtime" / "include", "asleep.c", BUILD / "libgoalloc.a", "-o", "asleep", "-lpthread")
+    process = t.start(t.path("asleep"), env=dict(os.environ, GOALLOC_HEAP_PROFILE="1"))
+    same(process.stdout.readline(), "ready\n")
+    contains(search(t, process, "--max-stop", "100ms", status=3), "could not be stopped in time (--max-stop): it is in state 'D'")
+    command = [harness.ESCAPEMENT, "heap", "-p", process.pid, "--unreachable", "--max-stop", "1h", "--format", "json"]
+    searching = t.start(*command, preexec_fn=os.setpgrp)  # a group of its own, which has a parent: Ctrl-Z suspends it
+    harness.wait_for(lambda: "t" in states(process.pid), "the search to stop the program")
+    os.kill(searching.pid, signal.SIGTSTP)
+    os.kill(harness.children(process.pid)[0], signal.SIGKILL)
+    harness.wait_for(lambda: "t" not in states(process.pid), "the program to be let go")
+    harness.wait_for(lambda: "T" in states(searching.pid), "the search to be suspended, afterwards")
+    os.kill(searching.pid, signal.SIGCONT)
+    assert json.loads(searching.communicate()[0])["stopped_ns"] > 0
+    same(searching.returncode, 0)
+
+
+def test_while_a_process_is_stopped_none_of_its_files_is_opened_and_we_run_before_others(t):
+    """They may be in a file system that the process itself serves."""
+    if not shutil.which("strace"):
+        raise Skip("'strace' is not installed")
+    program, _ = leaks.programs(t)
+    process = start(t, program, "many_threads")
+    t.run("strace", "-f", "-qq", "-o", t.path("trace"), "-e", "trace=ptrace,open,openat,setpriority,sched_setscheduler",
+          harness.ESCAPEMENT, "heap", "-p", process.pid, "--unreachable", env=dict(os.environ, ASAN_OPTIONS=os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0"))
+    calls = t.path("trace").read_text().splitlines()
+    first = next(i for i, call in enumerate(calls) if "PTRACE_SEIZE" in call)
+    last = max(i for i, call in enumerate(calls) if "PTRACE_DETACH" in call)
+    opened = [path for call in calls[first:last] for path in re.findall(r'open.*?"(.*?)"', call)]
+    assert any(path.endswith("/maps") for path in opened), opened
+    same([path for path in opened if not path.startswith("/proc/") or re.search("/(root|map_files|exe|cwd|fd)\\b", path)], [])
+    assert any(f"/proc/{process.pid}/root" in call and "libc.so.6" in call for call in calls[:first]), calls[:first]
+    if capable(CAP_SYS_NICE):
+        raised = [re.sub(" +", " ", call).partition(" ")[2] for call in calls[:first] if re.search("setpriority|SCHED_RR", call)]
+        same(raised, ["setpriority(PRIO_PROCESS, 0, -20) = 0", "sched_setscheduler(0, SCHED_RR, [1]) = 0"])
 
 
 def test_a_search_written_as_a_profile_is_read_back(t):

@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "symbols/elf_file.h"
 #include "symbols/symbolizer.h"
 
 static char directory[] = "/tmp/escapement-dwarf-XXXXXX";
@@ -458,6 +459,11 @@ static void what_is_no_elf_file_is_refused(void **state)
 	write_text("empty", "");
 	assert_null(symbolizer_open(in_directory("empty"), &error));
 	assert_null(symbolizer_open(directory, &error));
+	/* Nobody writes to the FIFO: whoever waited for that would not come back. */
+	assert_int_equal(mkfifo(in_directory("fifo"), 0600), 0);
+	alarm(60);
+	assert_false(elf_imports(in_directory("fifo"), "malloc"));
+	alarm(0);
 }
 
 /* A damaged file may lose frames, but must not crash the reader. */

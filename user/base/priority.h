@@ -5,8 +5,8 @@
 /*
  * The scheduling priority of this process. A target may have a thousand threads that all want the CPU: a profiler that
  * waits its turn among them keeps its probes in the target for minutes. So it runs before others (nice -20) while it
- * records, and in real time (SCHED_RR, lowest priority) for the moments in which it puts probes in and takes them out. Both
- * need CAP_SYS_NICE.
+ * records or has a process stopped, and in real time (SCHED_RR, lowest priority) for the moments in which it puts probes in and
+ * takes them out, or stops threads. Both need CAP_SYS_NICE.
  */
 
 #include <stdbool.h>

@@ -27,7 +27,11 @@ struct search {
 	struct goalloc_objects objects;
 	struct heap_image image;
 	struct marks *marks;
-	bool again; /* a thread is inside libgoalloc */
+	bool stopped; /* the last attempt has stopped it */
+	bool again;   /* a thread is inside libgoalloc */
+	bool last;    /* attempt */
+	struct glibc glibc;
+	struct error *refusal;
 };
 
 static void forget(struct search *search)
@@ -106,23 +110,30 @@ static int mark_queue(struct search *search)
 	return status;
 }
 
-static int read_stopped(struct search *search, struct stopped_threads *stopped, bool last, struct error *refusal)
+static int read_stopped(void *context, struct stopped_threads *stopped)
 {
+	struct search *search = context;
+	struct error *refusal = search->refusal;
 	struct goalloc_search published;
 
+	search->stopped = true;
+	search->lost->stops++;
+	/* What was resident before may have changed. */
+	resident_forget(search->resident);
 	if (target_refresh(search->target, refusal) ||
 	    goalloc_search_read(&published, search->layout, search->target, refusal))
 		return -1;
 	search->again = process_is_inside(search->target, stopped, &published);
 	search->lost->inside = search->again;
-	if (search->again && !last)
+	if (search->again && !search->last)
 		return -1;
 	if (goalloc_objects_read(&search->objects, search->layout, search->target, refusal) ||
 	    heap_image_map(&search->image, &search->objects, refusal))
 		return -1;
 	search->marks = marks_new(&search->image);
 	if (mark_held_blocks(search) || mark_queue(search) ||
-	    process_roots_mark(search->marks, &search->objects, search->target, stopped, search->resident))
+	    process_roots_mark(search->marks, &search->objects, search->target, stopped, search->resident,
+			       &search->glibc))
 		return -1;
 	return heap_image_copy(&search->image, search->target, search->resident, refusal);
 }
@@ -130,21 +141,16 @@ static int read_stopped(struct search *search, struct stopped_threads *stopped, 
 /* Stops the process once. */
 static int try_once(struct search *search, bool last, struct error *refusal)
 {
-	struct stopped_threads *stopped;
 	int64_t duration;
 	int status;
 
 	refusal->text[0] = 0;
+	search->refusal = refusal;
+	search->last = last;
+	search->stopped = search->again = false;
 	memory_allow_bytes(search->target->reader, 2 * search->image.reserved + OTHER_BYTES,
 			   (double)search->left_ns / 1e9);
-	stopped = stopped_threads_stop(search->target, monotonic_ns() + search->left_ns, refusal);
-	if (!stopped)
-		return -1;
-	/* What was resident before may have changed. */
-	resident_forget(search->resident);
-	status = read_stopped(search, stopped, last, refusal);
-	search->lost->stops++;
-	duration = stopped_threads_resume(stopped);
+	status = stopped_threads_with(search->target, search->left_ns, read_stopped, search, &duration, refusal);
 	search->lost->stopped_ns += duration;
 	search->left_ns -= duration;
 	if (status)
@@ -158,9 +164,10 @@ static int stop_and_copy(struct search *search, struct error *refusal)
 	int failures = 0;
 
 	for (int i = 1; i <= STOPS; i++) {
-		search->again = false;
 		if (try_once(search, i == STOPS, refusal) == 0)
 			return 0;
+		if (!search->stopped)
+			return -1;
 		if (search->target->reader->spent || search->left_ns <= 0)
 			return error_set(
 				refusal, STATUS_CANNOT_MEASURE,
@@ -204,6 +211,7 @@ int lost_objects_find(struct lost_objects *lost, const struct goalloc_layout *la
 	memset(lost, 0, sizeof(*lost));
 	refusal->text[0] = 0;
 	search.resident = resident_new(target);
+	search.glibc = process_roots_glibc(target);
 	status = reserve(&search, refusal) || stop_and_copy(&search, refusal) ? -1 : 0;
 	if (!status) {
 		marks_follow(search.marks);

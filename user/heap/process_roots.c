@@ -26,12 +26,6 @@ enum {
 	LINE = 64,
 };
 
-/* What glibc exports for debuggers of its list of threads; 0: not known. */
-struct glibc {
-	uint64_t descriptor_bytes, list_offset;
-	uint64_t lists; /* address of the heads of the lists: stacks in use, of the program, and kept for later */
-};
-
 struct walk {
 	struct marks *marks;
 	const struct goalloc_objects *objects;
@@ -68,6 +62,88 @@ static void mark_range(struct walk *walk, uint64_t start, uint64_t limit)
 		if (target_read(walk->target, start, walk->chunk, end - start) == 0)
 			marks_words(walk->marks, walk->chunk, (end - start) / sizeof(uint64_t));
 	}
+}
+
+/* --- the C library, before the stop --- */
+
+static bool is_same_file(const struct target_mapping *a, const struct target_mapping *b)
+{
+	return a->inode == b->inode && a->device == b->device;
+}
+
+/* Returns the address of what a mapped library exports under that name; 0 if it does not. */
+static uint64_t exported(const struct target *target, Elf *elf, const struct target_mapping *library, const char *name)
+{
+	uint64_t offset;
+
+	if (!elf_exported_offset(elf, name, &offset))
+		return 0;
+	for (size_t i = 0; i < target->mapping_count; i++) {
+		const struct target_mapping *mapping = &target->mappings[i];
+
+		if (is_same_file(mapping, library) && offset >= mapping->offset &&
+		    offset - mapping->offset < mapping->limit - mapping->start)
+			return mapping->start + (offset - mapping->offset);
+	}
+	return 0;
+}
+
+static Elf *open_library(const struct target *target, const char *name, const struct target_mapping **library,
+			 int *file)
+{
+	for (size_t i = 0; i < target->mapping_count; i++) {
+		const struct target_mapping *mapping = &target->mappings[i];
+		const char *base = strrchr(mapping->path, '/');
+		char *path;
+		Elf *elf;
+
+		if (!mapping->inode || mapping->offset || !base || strncmp(base + 1, name, strlen(name)) != 0)
+			continue;
+		*library = mapping;
+		path = target_file_path(target, mapping);
+		elf = path ? elf_file_open(path, file) : NULL;
+		free(path);
+		return elf;
+	}
+	return NULL;
+}
+
+/* nptl_db describes a field as {bits, elements, offset}. */
+static uint64_t field_offset(const struct target *target, uint64_t description)
+{
+	uint32_t field[3];
+
+	return description && target_read(target, description, field, sizeof(field)) == 0 ? field[2] : 0;
+}
+
+struct glibc process_roots_glibc(const struct target *target)
+{
+	struct glibc glibc = {.descriptor_bytes = DESCRIPTOR_BYTES};
+	const struct target_mapping *library;
+	uint64_t stacks = 0, global = 0;
+	uint32_t bytes;
+	int file;
+	Elf *elf = open_library(target, "libc.so.6", &library, &file);
+
+	if (elf) {
+		uint64_t size = exported(target, elf, library, "_thread_db_sizeof_pthread");
+
+		if (size && target_read(target, size, &bytes, sizeof(bytes)) == 0 && bytes && bytes <= CHUNK)
+			glibc.descriptor_bytes = bytes;
+		stacks = field_offset(target, exported(target, elf, library, "_thread_db_rtld_global__dl_stack_used"));
+		glibc.list_offset = field_offset(target, exported(target, elf, library, "_thread_db_pthread_list"));
+		elf_end(elf);
+		close(file);
+	}
+	elf = stacks ? open_library(target, "ld-linux", &library, &file) : NULL;
+	if (elf) {
+		global = exported(target, elf, library, "_rtld_global");
+		elf_end(elf);
+		close(file);
+	}
+	if (global && glibc.list_offset)
+		glibc.lists = global + stacks;
+	return glibc;
 }
 
 /* --- data segments --- */
@@ -116,11 +192,6 @@ static void look_at_dynamic(struct walk *walk, uint64_t address, uint64_t bytes)
 		if (entry.d_tag == DT_DEBUG && entry.d_un.d_ptr)
 			mark_link_maps(walk, entry.d_un.d_ptr);
 	}
-}
-
-static bool is_same_file(const struct target_mapping *a, const struct target_mapping *b)
-{
-	return a->inode == b->inode && a->device == b->device;
 }
 
 /* Whether code of the file is mapped behind its first page: it is loaded, not only read. */
@@ -323,81 +394,6 @@ static void mark_handled_spans(struct walk *walk)
 
 /* --- threads that have ended --- */
 
-/* Returns the address of what a mapped library exports under that name; 0 if it does not. */
-static uint64_t exported(const struct target *target, Elf *elf, const struct target_mapping *library, const char *name)
-{
-	uint64_t offset;
-
-	if (!elf_exported_offset(elf, name, &offset))
-		return 0;
-	for (size_t i = 0; i < target->mapping_count; i++) {
-		const struct target_mapping *mapping = &target->mappings[i];
-
-		if (is_same_file(mapping, library) && offset >= mapping->offset &&
-		    offset - mapping->offset < mapping->limit - mapping->start)
-			return mapping->start + (offset - mapping->offset);
-	}
-	return 0;
-}
-
-static Elf *open_library(const struct target *target, const char *name, const struct target_mapping **library,
-			 int *file)
-{
-	for (size_t i = 0; i < target->mapping_count; i++) {
-		const struct target_mapping *mapping = &target->mappings[i];
-		const char *base = strrchr(mapping->path, '/');
-		char *path;
-		Elf *elf;
-
-		if (!mapping->inode || mapping->offset || !base || strncmp(base + 1, name, strlen(name)) != 0)
-			continue;
-		*library = mapping;
-		path = target_file_path(target, mapping);
-		elf = path ? elf_file_open(path, file) : NULL;
-		free(path);
-		return elf;
-	}
-	return NULL;
-}
-
-/* nptl_db describes a field as {bits, elements, offset}. */
-static uint64_t field_offset(const struct walk *walk, uint64_t description)
-{
-	uint32_t field[3];
-
-	return description && target_read(walk->target, description, field, sizeof(field)) == 0 ? field[2] : 0;
-}
-
-static void find_glibc(struct walk *walk)
-{
-	const struct target *target = walk->target;
-	const struct target_mapping *library;
-	uint64_t stacks = 0, global = 0;
-	uint32_t bytes;
-	int file;
-	Elf *elf = open_library(target, "libc.so.6", &library, &file);
-
-	walk->glibc.descriptor_bytes = DESCRIPTOR_BYTES;
-	if (elf) {
-		uint64_t size = exported(target, elf, library, "_thread_db_sizeof_pthread");
-
-		if (size && target_read(target, size, &bytes, sizeof(bytes)) == 0 && bytes && bytes <= CHUNK)
-			walk->glibc.descriptor_bytes = bytes;
-		stacks = field_offset(walk, exported(target, elf, library, "_thread_db_rtld_global__dl_stack_used"));
-		walk->glibc.list_offset = field_offset(walk, exported(target, elf, library, "_thread_db_pthread_list"));
-		elf_end(elf);
-		close(file);
-	}
-	elf = stacks ? open_library(target, "ld-linux", &library, &file) : NULL;
-	if (elf) {
-		global = exported(target, elf, library, "_rtld_global");
-		elf_end(elf);
-		close(file);
-	}
-	if (global && walk->glibc.list_offset)
-		walk->glibc.lists = global + stacks;
-}
-
 /* The description of a thread that nobody has joined has its result. One whose stack the C library keeps for a later thread has
  * only a table of thread-local blocks that is still of use. */
 static void mark_ended_threads(struct walk *walk)
@@ -422,16 +418,16 @@ static void mark_ended_threads(struct walk *walk)
 /* --- all of them --- */
 
 int process_roots_mark(struct marks *marks, const struct goalloc_objects *objects, const struct target *target,
-		       struct stopped_threads *stopped, struct resident *resident)
+		       struct stopped_threads *stopped, struct resident *resident, const struct glibc *glibc)
 {
 	struct walk walk = {.marks = marks,
 			    .objects = objects,
 			    .target = target,
 			    .stopped = stopped,
 			    .resident = resident,
+			    .glibc = *glibc,
 			    .chunk = memory_allocate(CHUNK)};
 
-	find_glibc(&walk);
 	mark_images(&walk);
 	marks_words(marks, objects->arguments, objects->argument_count);
 	for (size_t i = 0; i < objects->stack_count; i++)

@@ -19,6 +19,7 @@
  */
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "heap/marks.h"
 #include "target/stopped_threads.h"
@@ -27,9 +28,19 @@
 bool process_is_inside(const struct target *target, struct stopped_threads *stopped,
 		       const struct goalloc_search *search);
 
+/* What glibc exports for debuggers of its list of threads; 0: not known. */
+struct glibc {
+	uint64_t descriptor_bytes, list_offset;
+	uint64_t lists; /* address of the heads of the lists: stacks in use, of the program, and kept for later */
+};
+
+/* Reads that from the C library's files. To be called before the process is stopped: it may be the process itself that serves
+ * the file system on which they are. */
+struct glibc process_roots_glibc(const struct target *target);
+
 /* Marks from all roots, and all objects of spans that threads inside libgoalloc refer to. Returns -1 if they cannot be read within
  * the budget of the target's reader. */
 int process_roots_mark(struct marks *marks, const struct goalloc_objects *objects, const struct target *target,
-		       struct stopped_threads *stopped, struct resident *resident);
+		       struct stopped_threads *stopped, struct resident *resident, const struct glibc *glibc);
 
 #endif

@@ -4,17 +4,20 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 Elf *elf_file_open(const char *path, int *file)
 {
+	struct stat status;
 	Elf *elf;
 
 	elf_version(EV_CURRENT);
-	*file = open(path, O_RDONLY | O_CLOEXEC);
+	/* O_NONBLOCK, so as not to wait for the writer of a FIFO. */
+	*file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (*file < 0)
 		return NULL;
-	elf = elf_begin(*file, ELF_C_READ_MMAP, NULL);
+	elf = fstat(*file, &status) == 0 && S_ISREG(status.st_mode) ? elf_begin(*file, ELF_C_READ_MMAP, NULL) : NULL;
 	if (elf && elf_kind(elf) == ELF_K_ELF && gelf_getclass(elf) == ELFCLASS64)
 		return elf;
 	elf_end(elf);

@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Opens an ELF file. The caller calls elf_end() and closes the descriptor `*file`. NULL if it is not an ELF file. */
+/* Opens an ELF file, a regular one. The caller calls elf_end() and closes the descriptor `*file`. NULL if it is not an ELF file. */
 Elf *elf_file_open(const char *path, int *file);
 /* Computes the file offset of a virtual address from the loaded segments. Returns false if no
  * segment contains it, or the file ends before it. */

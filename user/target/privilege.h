@@ -32,7 +32,7 @@ int identity_assume(const struct identity *identity);
 /* What this process still has to do, as bits. Each needs capabilities; docs/permissions.md says which and why. */
 enum privilege_use {
 	PRIVILEGE_READ = 1 << 0,	/* memory, mappings and files of processes of other users */
-	PRIVILEGE_PRIORITY = 1 << 1,	/* to run before the target's threads when probes come and go */
+	PRIVILEGE_PRIORITY = 1 << 1,	/* to run before the target's threads: probes come and go, it is stopped */
 	PRIVILEGE_ATTACH = 1 << 2,	/* to load BPF programs, and to attach them to further processes */
 	PRIVILEGE_SIGNAL = 1 << 4,	/* to end a program that runs as another user */
 	PRIVILEGE_ATTACH_PERF = 1 << 3, /* the same where the kernel has perf uprobes only */

@@ -4,19 +4,23 @@
 #include <elf.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/hash_index.h"
 #include "base/memory.h"
+#include "base/priority.h"
 #include "machine.h"
 #include "target/obstacle.h"
 #include "target/procfs.h"
@@ -116,7 +120,11 @@ static int stop_listed(struct stopped_threads *stopped, struct error *refusal)
 	int *tids = procfs_threads(target->pid, &listed), found = 0;
 
 	for (size_t i = 0; i < listed && found >= 0; i++) {
-		int result = seize(stopped, tids[i], refusal);
+		int result =
+			monotonic_ns() > stopped->deadline_ns
+				? error_set(refusal, STATUS_CANNOT_MEASURE,
+					    "its %zu threads could not all be stopped in time (--max-stop)", listed)
+				: seize(stopped, tids[i], refusal);
 
 		found = result < 0 ? -1 : found + result;
 	}
@@ -142,52 +150,110 @@ static int stop_all(struct stopped_threads *stopped, struct error *refusal)
 	return found;
 }
 
-struct stopped_threads *stopped_threads_stop(const struct target *target, int64_t deadline_ns, struct error *refusal)
+/* Stops all of them, and forgets those that have ended. */
+static int stop(struct stopped_threads *stopped, struct error *refusal)
 {
-	struct stopped_threads *stopped = memory_zeroed(1, sizeof(*stopped));
 	size_t kept = 0;
+	int status;
 
-	stopped->target = target;
-	stopped->begun_ns = monotonic_ns();
-	stopped->deadline_ns = deadline_ns;
-	if (stop_all(stopped, refusal)) {
-		stopped_threads_resume(stopped);
-		return NULL;
-	}
+	priority_urgent(true);
+	status = stop_all(stopped, refusal);
+	priority_urgent(false);
+	if (status)
+		return -1;
 	for (size_t i = 0; i < stopped->count; i++) {
 		if (stopped->threads[i].tid)
 			stopped->threads[kept++] = stopped->threads[i];
 	}
 	stopped->count = kept;
-	if (kept)
-		return stopped;
-	error_set(refusal, STATUS_CANNOT_MEASURE, "it has ended");
-	stopped_threads_resume(stopped);
+	return kept ? 0 : error_set(refusal, STATUS_CANNOT_MEASURE, "it has ended");
+}
+
+/* Lets go what has stopped. What could not be stopped, was killed meanwhile, or has become another program is let go by the end
+ * of the thread that traces, without a wait. */
+static void detach(struct stopped_threads *stopped)
+{
+	for (size_t i = 0; i < stopped->count; i++) {
+		const struct thread *thread = &stopped->threads[i];
+
+		if (thread->tid && thread->stopped)
+			ptrace(PTRACE_DETACH, thread->tid, NULL, (void *)(uintptr_t)thread->signal);
+	}
+}
+
+struct look {
+	struct stopped_threads stopped;
+	int64_t limit_ns, duration_ns;
+	stopped_threads_look *look;
+	void *context;
+	struct error *refusal;
+	int tracer, result;
+};
+
+static void *trace(void *argument)
+{
+	struct look *look = argument;
+	struct stopped_threads *stopped = &look->stopped;
+
+	look->tracer = gettid();
+	stopped->begun_ns = monotonic_ns();
+	stopped->deadline_ns = stopped->begun_ns + look->limit_ns;
+	look->result = stop(stopped, look->refusal);
+	if (!look->result)
+		look->result = look->look(look->context, stopped);
+	detach(stopped);
+	look->duration_ns = monotonic_ns() - stopped->begun_ns;
 	return NULL;
 }
 
-int64_t stopped_threads_resume(struct stopped_threads *stopped)
+/* Waits for the end of a thread that has been joined: the kernel lets go what it traces a moment later. */
+static void await_end(int tid)
 {
-	int64_t duration;
+	int64_t deadline_ns = monotonic_ns() + 1000000000;
 
-	if (!stopped)
-		return 0;
-	for (size_t i = 0; i < stopped->count; i++) {
-		struct thread *thread = &stopped->threads[i];
+	for (int waits = 0; syscall(SYS_tgkill, getpid(), tid, 0) == 0 && monotonic_ns() < deadline_ns; waits++)
+		rest(waits);
+}
 
-		/* Only a thread that has stopped can be let go; after a failure, some have only been told to. */
-		if (thread->tid && !thread->stopped) {
-			stopped->deadline_ns = monotonic_ns() + 1000000000;
-			await_stop(stopped, thread);
-		}
-		if (thread->tid)
-			ptrace(PTRACE_DETACH, thread->tid, NULL, (void *)(uintptr_t)thread->signal);
-	}
-	duration = monotonic_ns() - stopped->begun_ns;
-	hash_index_free(&stopped->known);
-	free(stopped->threads);
-	free(stopped);
-	return duration;
+static int run(struct look *look)
+{
+	pthread_t thread;
+	int code = pthread_create(&thread, NULL, trace, look);
+
+	if (code)
+		return error_set(look->refusal, STATUS_CANNOT_MEASURE, "no thread can be started to stop it: %s",
+				 strerror(code));
+	pthread_join(thread, NULL);
+	await_end(look->tracer);
+	return look->result;
+}
+
+int stopped_threads_with(const struct target *target, int64_t limit_ns, stopped_threads_look *function, void *context,
+			 int64_t *duration_ns, struct error *refusal)
+{
+	struct look look = {.stopped = {.target = target},
+			    .limit_ns = limit_ns,
+			    .look = function,
+			    .context = context,
+			    .refusal = refusal};
+	bool raised = !priority_is_raised() && priority_raise();
+	sigset_t terminal, before;
+	int status;
+
+	/* If a terminal suspended us, the process would stay stopped with us. */
+	sigemptyset(&terminal);
+	sigaddset(&terminal, SIGTSTP);
+	sigaddset(&terminal, SIGTTIN);
+	sigaddset(&terminal, SIGTTOU);
+	pthread_sigmask(SIG_BLOCK, &terminal, &before);
+	status = run(&look);
+	if (raised)
+		priority_restore();
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	*duration_ns = look.duration_ns;
+	hash_index_free(&look.stopped.known);
+	free(look.stopped.threads);
+	return status;
 }
 
 size_t stopped_threads_count(const struct stopped_threads *stopped)
