@@ -243,5 +243,59 @@ def test_a_release_needs_a_dated_change_log_a_clean_tree_and_a_new_version(t):
     check(1, f"v{version} is tagged already")
 
 
+# In a chroot with the machine's folders. The kernel refuses to change the root there, because what it is mounted in is shared.
+INSIDE = """
+    mount --make-rshared /
+    machine=$1
+    shift
+    mount --bind "$machine" "$machine"
+    for name in bin sbin lib lib32 lib64 usr etc proc sys dev; do
+        if [ -L "/$name" ]; then
+            cp -P "/$name" "$machine/"
+        elif [ -d "/$name" ]; then
+            mkdir "$machine/$name"
+            mount --rbind "/$name" "$machine/$name"
+        fi
+    done
+    exec chroot "$machine" "$@"
+"""
+
+
+def smallest_system(t, root):
+    """A system with the programs that packaging/bare needs in one, and their libraries."""
+    for name in ("src", "bin", "proc", "sys", "dev"):
+        (root / name).mkdir(parents=True)
+    for name in ("sh", "umount"):
+        path = shutil.which(name)
+        shutil.copy(path, root / "bin")
+        for library in re.findall(r"/\S+", t.run("ldd", path).stdout):
+            (root / library[1:]).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(library, root / library[1:])
+
+
+def test_a_command_for_a_bare_system_runs_there_or_not_at_all(t):
+    harness.require_root()
+    bare, machine, command = harness.ROOT / "packaging" / "bare", t.path("machine"), ("sh", "-c", "echo > ran")
+    smallest_system(t, machine / "system")
+    (machine / "src").mkdir()
+    shutil.copy(bare, machine)
+    done = t.run("unshare", "--mount", "sh", "-euc", INSIDE, "sh", machine, "/bare", "bookworm", "/system", *command, status=None)
+    same(sorted(machine.rglob("src/ran")), [], f"where it ran although the root could not be changed: {done.stderr}")
+    contains(done.stderr, "pivot_root")
+    same(t.run(bare, "bookworm", machine / "system", *command).stderr, "")
+    same(sorted(machine.rglob("src/ran")), [machine / "system" / "src" / "ran"])
+
+
+def test_a_bare_system_is_copied_over_nothing_else(t):
+    harness.require_root()
+    bare, environment = harness.ROOT / "packaging" / "bare", {**os.environ, "ESCAPEMENT_CACHE": str(t.path("cache"))}
+    t.path("mine").mkdir()
+    t.path("mine/file").touch()
+    done = t.run(bare, "bookworm", t.path("mine"), "true", status=1, env=environment)
+    contains(done.stderr, "is neither empty nor a system that has a /src")
+    contains(t.run(bare, "../../mine", status=1, env=environment).stderr, "'../../mine' is not the name of a suite")
+    same((os.listdir(t.path("mine")), t.path("cache").exists()), (["file"], False))
+
+
 if __name__ == "__main__":
     harness.main()
