@@ -8,6 +8,19 @@ import harness
 
 CORPUS = harness.ROOT / "tests" / "fuzz" / "corpus"
 RUNS = 10_000
+LEAKY = """
+#include <stdint.h>
+#include <stdlib.h>
+void *volatile lost;
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	lost = malloc(16);
+	if (size < 2 || data[0] != 'x')
+		free(lost);
+	lost = NULL;
+	return 0;
+}
+"""
 # inputs for the fuzzers that open a file for each
 SLOW = {"elf": 200, "go_binary": 200, "goalloc_memory": 3_000, "raw_profile": 3_000, "baseline": 5_000}
 
@@ -33,6 +46,21 @@ def fuzz(t, name, variant):
     done = t.run(harness.BUILD / "tests" / "fuzz" / f"fuzz_{name}", f"-runs={runs}", "-max_len=512", "-seed=1",
                  f"-artifact_prefix={t.directory}/", found, CORPUS / name, env={**os.environ, **images})
     harness.contains(done.stderr, f"Done {runs} runs")
+
+
+def test_make_fuzz_names_the_input_and_the_stack_of_a_leak(t):
+    """A fuzzer that leaks stands in the place of one of ours, which make takes for up to date."""
+    source, build = t.path("leaky.c"), t.path("build")
+    fuzzer = build / "tests" / "fuzz" / "fuzz_json"
+    source.write_text(LEAKY)
+    fuzzer.parent.mkdir(parents=True)
+    t.run("clang", "-g", "-O1", "-fsanitize=fuzzer,address", "-o", fuzzer, source)
+    done = t.run("make", "-s", "fuzz", f"B={build}", "FUZZERS=json", "FUZZ_LONG=400000", "-o", fuzzer, cwd=harness.ROOT, status=2,
+                 env=harness.FRESH)
+    harness.contains(done.stderr, "LeakSanitizer: detected memory leaks")
+    harness.contains(done.stderr, f"in LLVMFuzzerTestOneInput {source}:7")
+    saved, = fuzzer.parent.glob("leak-*")
+    harness.same(saved.read_bytes()[:1], b"x", "the first byte of the saved input")
 
 
 if __name__ == "__main__":
