@@ -22,7 +22,7 @@
 #include "target/procfs.h"
 #include "target/stopped_threads.h"
 
-enum { SLEEPERS = 8, IN_LOOK = 5 };
+enum { SLEEPERS = 8, EXECUTING = 500, IN_LOOK = 5 };
 
 #define SECOND INT64_C(1000000000)
 
@@ -70,7 +70,7 @@ static void wait_until(atomic_int *value, int than)
 	assert_true(*value > than);
 }
 
-static void begin(int sleepers)
+static void begin(void (*be)(int threads), int threads)
 {
 	int ends[2], child;
 
@@ -82,14 +82,14 @@ static void begin(int sleepers)
 		shared->parent = getpid();
 		if ((child = fork()) == 0) {
 			close(ends[1]);
-			be_target(sleepers);
+			be(threads);
 		}
 		_exit(waitpid(child, NULL, 0) != child);
 	}
 	close(ends[1]);
 	told = ends[0];
 	wait_until(&shared->ticks, 0);
-	for (int i = 0; i < sleepers; i++)
+	for (int i = 0; be == be_target && i < threads; i++)
 		wait_until(&shared->sleepers[i], 0);
 }
 
@@ -127,7 +127,7 @@ static void all_run_again_although_some_could_not_be_stopped(void **state)
 	int *tids, ticks;
 
 	(void)state;
-	begin(SLEEPERS);
+	begin(be_target, SLEEPERS);
 	for (int i = 0; i < 2; i++) {
 		assert_int_equal(stop(SECOND / 5, count), -1);
 		assert_non_null(strstr(refusal.text, "could not be stopped in time (--max-stop): it is in state 'D'"));
@@ -147,6 +147,13 @@ static void all_run_again_although_some_could_not_be_stopped(void **state)
 	end();
 }
 
+static bool is_told_within(int ms)
+{
+	struct pollfd end_of_file = {.fd = told, .events = POLLIN};
+
+	return poll(&end_of_file, 1, ms) == 1;
+}
+
 static int kill_it(void *context, struct stopped_threads *stopped)
 {
 	(void)context, (void)stopped;
@@ -156,14 +163,56 @@ static int kill_it(void *context, struct stopped_threads *stopped)
 
 static void the_parent_of_what_is_killed_meanwhile_is_told_after_it(void **state)
 {
-	struct pollfd end_of_file;
-
 	(void)state;
-	begin(0);
+	begin(be_target, 0);
 	assert_int_equal(stop(10 * SECOND, kill_it), IN_LOOK);
-	end_of_file = (struct pollfd){.fd = told, .events = POLLIN};
-	assert_int_equal(poll(&end_of_file, 1, 10000), 1);
+	assert_true(is_told_within(10000));
 	end();
+}
+
+/* Executes another program as soon as the first of many threads is traced, and others are not yet. */
+static void *execute(void *first)
+{
+	while (!procfs_status_number(*(pid_t *)first, "TracerPid"))
+		;
+	execl("/proc/self/exe", "test_stopped_threads", "executed", (char *)NULL);
+	_exit(1);
+}
+
+static void *sleep_on(void *tid)
+{
+	*(pid_t *)tid = gettid();
+	pause();
+	return NULL;
+}
+
+static _Noreturn void be_executing(int threads)
+{
+	static pid_t tids[EXECUTING];
+	pthread_t thread;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (int i = 0; i < threads; i++)
+		pthread_create(&thread, NULL, sleep_on, &tids[i]);
+	while (!*(volatile pid_t *)&tids[0])
+		pause_ms(1);
+	pthread_create(&thread, NULL, execute, &tids[0]);
+	for (shared->pid = getpid();; shared->ticks++)
+		pause_ms(1);
+}
+
+static void who_executes_another_program_meanwhile_does_so_in_the_end(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 5; i++) {
+		begin(be_executing, EXECUTING);
+		alarm(60);
+		do /* all may be stopped before one of them sees it */
+			stop(10 * SECOND, count);
+		while (!is_told_within(10));
+		alarm(0);
+		end();
+	}
 }
 
 static bool take_blocked(void *context, const char *line)
@@ -206,7 +255,7 @@ static void we_are_not_suspended_meanwhile_and_run_before_others(void **state)
 
 	(void)state;
 	setpriority(PRIO_PROCESS, 0, before);
-	begin(0);
+	begin(be_target, 0);
 	result = stop(10 * SECOND, look_at_ourselves);
 	assert_int_equal(result, may ? 100 - 20 : 100 + before);
 	assert_int_equal(getpriority(PRIO_PROCESS, 0), before);
@@ -214,14 +263,18 @@ static void we_are_not_suspended_meanwhile_and_run_before_others(void **state)
 	end();
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(all_run_again_although_some_could_not_be_stopped),
 		cmocka_unit_test(the_parent_of_what_is_killed_meanwhile_is_told_after_it),
+		cmocka_unit_test(who_executes_another_program_meanwhile_does_so_in_the_end),
 		cmocka_unit_test(we_are_not_suspended_meanwhile_and_run_before_others),
 	};
 
+	(void)argv;
+	if (argc > 1)
+		return 0; /* executed */
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	return shared == MAP_FAILED || cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +28,8 @@
 
 enum {
 	THREADS_MAX = 1 << 20,
+	FIRST_WAIT_NS = 10000000, /* from which on a stop is looked after */
+	LAST_WAIT_NS = 500000000,
 	VECTOR_BYTES = 12 << 10, /* what the kernel has of a thread's vector registers: AMX needs 11 KiB */
 };
 
@@ -57,7 +60,8 @@ static int seize(struct stopped_threads *stopped, int tid, struct error *refusal
 		return 0;
 	if (stopped->count == THREADS_MAX)
 		return error_set(refusal, STATUS_CANNOT_MEASURE, "it has more than %d threads", THREADS_MAX);
-	if (ptrace(PTRACE_SEIZE, tid, NULL, NULL)) {
+	/* Again, because who executes another program takes the number of the first thread, which the kernel refuses at its end. */
+	if (ptrace(PTRACE_SEIZE, tid, NULL, NULL) && ptrace(PTRACE_SEIZE, tid, NULL, NULL)) {
 		int code = errno, tracer = procfs_status_number(tid, "TracerPid");
 		char state = procfs_state(tid), name[32];
 
@@ -166,7 +170,7 @@ static int stop(struct stopped_threads *stopped, struct error *refusal)
 			stopped->threads[kept++] = stopped->threads[i];
 	}
 	stopped->count = kept;
-	return kept ? 0 : error_set(refusal, STATUS_CANNOT_MEASURE, "it has ended");
+	return kept ? 0 : error_set(refusal, STATUS_CANNOT_MEASURE, "it has ended, or executes another program");
 }
 
 /* Lets go what has stopped. What could not be stopped, was killed meanwhile, or has become another program is let go by the end
@@ -183,6 +187,7 @@ static void detach(struct stopped_threads *stopped)
 
 struct look {
 	struct stopped_threads stopped;
+	atomic_bool stopping;
 	int64_t limit_ns, duration_ns;
 	stopped_threads_look *look;
 	void *context;
@@ -199,6 +204,7 @@ static void *trace(void *argument)
 	stopped->begun_ns = monotonic_ns();
 	stopped->deadline_ns = stopped->begun_ns + look->limit_ns;
 	look->result = stop(stopped, look->refusal);
+	look->stopping = false;
 	if (!look->result)
 		look->result = look->look(look->context, stopped);
 	detach(stopped);
@@ -215,15 +221,43 @@ static void await_end(int tid)
 		rest(waits);
 }
 
+/*
+ * A thread that executes another program waits for the ends of the others, and PTRACE_SEIZE waits for that program: none goes on
+ * while one of the others has ended and its end has not been waited for, which any thread of ours may do. The kernel itself does
+ * that for the first thread.
+ */
+static void reap_ended(int pid)
+{
+	size_t count;
+	int *tids = procfs_threads(pid, &count);
+
+	for (size_t i = 0; i < count; i++) {
+		siginfo_t end = {0};
+
+		/* Without WNOWAIT this would take stops, too, which the thread that traces waits for. */
+		if (tids[i] != pid && waitid(P_PID, (id_t)tids[i], &end, WEXITED | WNOHANG | WNOWAIT | __WALL) == 0 &&
+		    (end.si_code == CLD_EXITED || end.si_code == CLD_KILLED || end.si_code == CLD_DUMPED))
+			waitpid(tids[i], NULL, WNOHANG | __WALL);
+	}
+	free(tids);
+}
+
 static int run(struct look *look)
 {
 	pthread_t thread;
+	int64_t wait_ns = FIRST_WAIT_NS, time_ns = monotonic_ns() + wait_ns;
 	int code = pthread_create(&thread, NULL, trace, look);
 
 	if (code)
 		return error_set(look->refusal, STATUS_CANNOT_MEASURE, "no thread can be started to stop it: %s",
 				 strerror(code));
-	pthread_join(thread, NULL);
+	while (pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC,
+				    &(struct timespec){time_ns / 1000000000, time_ns % 1000000000}) == ETIMEDOUT) {
+		if (look->stopping)
+			reap_ended(look->stopped.target->pid);
+		wait_ns *= 2;
+		time_ns = monotonic_ns() + (wait_ns > LAST_WAIT_NS ? LAST_WAIT_NS : wait_ns);
+	}
 	await_end(look->tracer);
 	return look->result;
 }
@@ -232,6 +266,7 @@ int stopped_threads_with(const struct target *target, int64_t limit_ns, stopped_
 			 int64_t *duration_ns, struct error *refusal)
 {
 	struct look look = {.stopped = {.target = target},
+			    .stopping = true,
 			    .limit_ns = limit_ns,
 			    .look = function,
 			    .context = context,

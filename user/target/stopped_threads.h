@@ -8,7 +8,7 @@
  *
  * The process is traced by a thread of ours that does nothing else and ends with the stop. The kernel lets go all that a thread
  * traces when that ends: also a thread that sleeps in the kernel and has not stopped yet, one that was killed while it was
- * stopped, and if we die. So nothing stays stopped because of one thread.
+ * stopped, and if we die. So nothing stays stopped because of one thread; nor does one that executes another program wait for us.
  *
  * One stop at a time, and not beside other threads of ours that take signals.
  */
