@@ -105,6 +105,26 @@ def write_profile(path, lines):
     profile.write(path)
 
 
+def write_moves(said, path, lines):
+    """One generated file of functions that append to a slice and return it, which is where it moves to the heap (Go 1.26); a
+    sample of each of STACKS of them."""
+    profile, count = Profile(), lines // 5
+    profile.string("space"), profile.string("bytes")
+    with open(said, "w", encoding="utf-8") as out:
+        out.write("# example.com/big\n")
+        for number in range(count):
+            line = 10 + 10 * number
+            out.write(f"big.go:{line - 1}:6: cannot inline F{number}: too complex\n"
+                      f"big.go:{line}:9: append escapes to heap in F{number}:\n"
+                      f"big.go:{line}:9:   flow: ~r0 = &{{storage for append}}:\n"
+                      f"big.go:{line}:9:     from return out (return) at big.go:{line + 5}:2\n"
+                      f"big.go:{line}:9: append escapes to heap\n")
+    for number in range(min(count, STACKS)):
+        profile.sample([profile.location("runtime.moveSlice", "/usr/lib/go/src/runtime/slice.go", 400),
+                        profile.location(f"example.com/big.F{number}", "/build/big/big.go", 15 + 10 * number)], 1, 64)
+    profile.write(path)
+
+
 def measure(*command):
     """Wall and CPU seconds, and peak resident MiB, of one run. Its stderr is shown only if it fails."""
     with tempfile.TemporaryFile() as messages:
@@ -126,12 +146,15 @@ def main():
         with tempfile.TemporaryDirectory(prefix="escapement-bench-") as name:
             directory = pathlib.Path(name)
             said, profile, shown = directory / "m2.txt", directory / "profile.pb.gz", directory / "out"
+            moves, moved = directory / "moves.txt", directory / "moves.pb.gz"
             write_output(said, lines)
             write_profile(profile, lines)
+            write_moves(moves, moved, lines)
             audit = build / "escapement", "audit", "-e", said, "-o", shown
             commands = {
                 "audit --top 20": (*audit, "--top", "20", profile),
                 "audit --format json": (*audit, "--format", "json", profile),
+                "audit of moving slices": (build / "escapement", "audit", "-e", moves, "-o", shown, "--top", "20", moved),
                 "go tool pprof -top": ("/usr/bin/go", "tool", "pprof", "-top", f"-output={shown}", profile),
             }
             runs = {what: [] for what in commands}

@@ -489,6 +489,60 @@ static void filters_and_orders_rows(void **state)
 	output_free(output);
 }
 
+static void a_slice_that_moves_has_the_words_of_few_appends_or_none(void **state)
+{
+	enum { FEW = 64, MANY, SAID = 4 + FEW + MANY };
+	static const struct escape_step steps[] = {{"out", "return", "p.go", 20, 2}, {"out", "return", "p.go", 20, 2}};
+	static const struct escape_step other_file[] = {{"out", "return", "q.go", 20, 2}};
+	static const struct escape_flow flow = {.to = "{heap}", .from = "out", .step_count = 2, .steps = steps};
+	static const struct escape_flow elsewhere = {
+		.to = "{heap}", .from = "out", .step_count = 1, .steps = other_file};
+	static struct said said[SAID] = {
+		ESCAPES(P, "p.go", 10, 9, "append"),
+		ESCAPES(P, "p.go", 11, 9, "append"),
+		ESCAPES(P, "p.go", 12, 9, "make([]int, 0, n)"),
+		ESCAPES(P, "p.go", 13, 9, "new(int)"),
+	};
+	static const char *const functions[SAID] = {"f", "f", "pkg.(*T[...]).M", "(*T).M"};
+	struct profile *profile = exact_profile();
+	struct escape_output *output;
+	const struct audit_row *row;
+	struct audit *audit;
+
+	(void)state;
+	for (uint32_t i = 4; i < SAID; i++)
+		said[i] = (struct said)ESCAPES(P, "p.go", 100 + i, 9, "append");
+	output = output_of(said, SAID);
+	for (size_t i = 0; i < SAID; i++)
+		output->annotations[i].function = i < 4 ? functions[i] : i < 4 + FEW ? "few" : "many";
+	output->annotations[0].flows = &flow;
+	output->annotations[1].flows = &elsewhere;
+	output->annotations[0].flow_count = output->annotations[1].flow_count = 1;
+	measure(profile, "runtime.moveSlice < example.com/p.f /w/p/p.go:20", 1, 8);
+	measure(profile, "runtime.moveSlice < example.com/p.f /w/p/p.go:21", 1, 8);
+	measure(profile, "runtime.moveSlice < example.com/p.(*T[go.shape.int]).M /w/p/p.go:22", 1, 8);
+	measure(profile, "runtime.moveSlice < example.com/p.M /w/p/p.go:23", 1, 8);
+	measure(profile, "runtime.moveSlice < example.com/p.few /w/p/p.go:24", 1, 8);
+	measure(profile, "runtime.moveSlice < example.com/p.many /w/p/p.go:25", 1, 8);
+	audit = audit_of(profile, output);
+	row = row_at(audit, AUDIT_ESCAPES, 20);
+	assert_int_equal(row->annotation_count, 1);
+	assert_int_equal(row->annotations[0]->line, 10);
+	row = row_at(audit, AUDIT_ESCAPES, 21); /* nothing says which of the function's it is */
+	assert_int_equal(row->annotation_count, 2);
+	row = row_at(audit, AUDIT_ESCAPES, 22);
+	assert_int_equal(row->annotation_count, 1);
+	assert_int_equal(row->annotations[0]->line, 12);
+	row_at(audit, AUDIT_UNANNOTATED, 23);
+	row = row_at(audit, AUDIT_ESCAPES, 24);
+	assert_int_equal(row->annotation_count, FEW);
+	row = row_at(audit, AUDIT_UNANNOTATED, 25);
+	assert_string_equal(row->reason, "a slice that began on the stack moves to the heap");
+	audit_free(audit);
+	profile_free(profile);
+	output_free(output);
+}
+
 static void a_line_is_one_whether_it_allocates_itself_or_another_package_for_it(void **state)
 {
 	const struct said said[] = {
@@ -579,6 +633,7 @@ int main(void)
 		cmocka_unit_test(stacks_without_a_site_are_apart_and_nothing_is_dropped),
 		cmocka_unit_test(estimates_carry_intervals_and_what_was_not_measured_is_not_zero),
 		cmocka_unit_test(filters_and_orders_rows),
+		cmocka_unit_test(a_slice_that_moves_has_the_words_of_few_appends_or_none),
 		cmocka_unit_test(a_line_is_one_whether_it_allocates_itself_or_another_package_for_it),
 		cmocka_unit_test(thresholds_are_read_and_applied),
 	};

@@ -122,9 +122,7 @@ static bool is_declaration(const struct escape_annotation *annotation)
 	       !annotation->subject[escape_declared_function(annotation->subject)];
 }
 
-/* Returns the dot after the package in "sync.(*Map[int,bool]).Load", an instance of another package's generic function.
- * A package's own functions are printed without it. NULL if there is none. */
-static const char *instance_dot(const char *subject)
+const char *audit_index_instance_dot(const char *subject)
 {
 	const char *bracket = strchr(subject, '['), *dot = strchr(subject, '.');
 
@@ -148,7 +146,7 @@ static void add_annotated_files(struct audit_index *index)
 			pathmatch_add_annotated(index->paths, last_file, package_of(index, last_header));
 		}
 		if (last_declared < 1 && is_declaration(annotation)) {
-			int own = !instance_dot(annotation->subject);
+			int own = !audit_index_instance_dot(annotation->subject);
 
 			if (own != last_declared)
 				pathmatch_declare(index->paths, last_file, package_of(index, last_header), own);
@@ -190,7 +188,7 @@ static void collect_generics(struct audit_index *index)
 
 	for (size_t i = 0; i < index->output->annotation_count; i++) {
 		const struct escape_annotation *annotation = &index->output->annotations[i];
-		const char *dot = is_declaration(annotation) ? instance_dot(annotation->subject) : NULL;
+		const char *dot = is_declaration(annotation) ? audit_index_instance_dot(annotation->subject) : NULL;
 
 		if (!dot)
 			continue;
@@ -356,13 +354,6 @@ struct audit_positions audit_index_line(const struct audit_index *index, const s
 				 : position_table_line(&index->allocations, number, frame->line);
 }
 
-struct audit_positions audit_index_of_file(const struct audit_index *index, const struct profile_frame *frame)
-{
-	uint32_t number = file_number(index, frame->file);
-
-	return number == NO_FILE ? (struct audit_positions){NULL, 0} : position_table_file(&index->allocations, number);
-}
-
 struct audit_positions audit_index_calls(struct audit_index *index, const struct profile_frame *frame)
 {
 	uint32_t number = file_number(index, frame->file);
@@ -381,6 +372,11 @@ const char *audit_index_file(const struct audit_index *index, const char *measur
 	uint32_t number = file_number(index, measured);
 
 	return number == NO_FILE ? NULL : index->file_names[number];
+}
+
+const char *audit_index_annotated_file(const struct audit_index *index, const char *annotated)
+{
+	return index->file_names[pointer_map_get(&index->annotated_files, annotated)];
 }
 
 /* If the package's name is known, it is covered if the output has a header for it. Below headers of other packages

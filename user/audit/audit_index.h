@@ -41,13 +41,16 @@ void audit_index_free(struct audit_index *index);
 struct audit_positions audit_index_all(const struct audit_index *index);
 /* Returns the positions on a frame's line; none if the output does not have its file. */
 struct audit_positions audit_index_line(const struct audit_index *index, const struct profile_frame *frame);
-/* Returns the positions in a frame's file. */
-struct audit_positions audit_index_of_file(const struct audit_index *index, const struct profile_frame *frame);
 /* Returns the calls on a frame's line that were inlined there. The index is built at the first call, because few audits
  * need it. */
 struct audit_positions audit_index_calls(struct audit_index *index, const struct profile_frame *frame);
 /* Returns a frame's file name in the output; NULL if it is not there. */
 const char *audit_index_file(const struct audit_index *index, const char *measured);
+/* Returns the same name of the file of an annotation that is in audit_index_all(). Equal files have equal pointers. */
+const char *audit_index_annotated_file(const struct audit_index *index, const char *annotated);
+/* Returns the dot after the package in "sync.(*Map[int,bool]).Load", an instance of another package's generic function.
+ * A package's own functions are printed without it. NULL if there is none. */
+const char *audit_index_instance_dot(const char *subject);
 /* Whether the output covers the frame's function. `physical`: the frame is that of a physical function; a generic
  * function is compiled, and covered, by the packages that instantiate it. An inlined function was compiled by the
  * package of the physical function. */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "audit/audit_calls.h"
+#include "audit/audit_moves.h"
 #include "base/memory.h"
 #include "escape/escape_functions.h"
 #include "profile/frames.h"
@@ -18,6 +19,7 @@ struct candidates {
 struct audit_matcher {
 	const struct escape_output *output;
 	struct audit_index *index;
+	struct audit_moves *moves;	/* made when a slice moves for the first time: few programs have such */
 	struct candidates matched, own; /* at the physical function's line; at the innermost callee's own line */
 };
 
@@ -36,6 +38,7 @@ void audit_matcher_free(struct audit_matcher *matcher)
 		return;
 	free(matcher->matched.list);
 	free(matcher->own.list);
+	audit_moves_free(matcher->moves);
 	free(matcher);
 }
 
@@ -79,20 +82,6 @@ static void collect(struct audit_matcher *matcher, const struct profile_frame *f
 		}
 		append(candidates, annotation);
 	}
-}
-
-/* Whether the explanation of an annotation passes a line of its file. */
-static bool flows_through(const struct escape_annotation *annotation, uint32_t line)
-{
-	for (uint32_t i = 0; i < annotation->flow_count; i++) {
-		const struct escape_flow *flow = &annotation->flows[i];
-
-		for (uint32_t j = 0; j < flow->step_count; j++) {
-			if (flow->steps[j].line == line && strcmp(flow->steps[j].file, annotation->file) == 0)
-				return true;
-		}
-	}
-	return false;
 }
 
 /* Keeps the candidates of the highest rank; all of them if no rank is above 0. */
@@ -233,29 +222,26 @@ static void narrow_to_callers_own(struct audit_matcher *matcher, const struct gr
 
 /* ---- slices that move ---- */
 
+/* Of more candidates nobody would look for the one that it is, and a row has a list of its own. */
+enum { MOVED_MOST = 64 };
+
 /*
- * A slice that began on the stack moves to the heap where it leaves the function (Go 1.26). Of that line only the
- * explanation of the append or make speaks, which is elsewhere: "from return out (return) at a.go:20:2". Without it (-m,
- * named results), the slice is one of the function's.
+ * Of a line where a slice moves only the explanation of its append or make speaks. Without it (-m, named results), the slice
+ * is one of the function's. If there are too many candidates, it has none.
  */
-static void collect_moved(struct audit_matcher *matcher, const struct profile_frame *frame, const struct call *call,
+static void collect_moved(struct audit_matcher *matcher, const struct profile_frame *frame,
 			  struct candidates *candidates)
 {
-	struct audit_positions file = audit_index_of_file(matcher->index, frame);
+	const struct audit_positions all = audit_index_all(matcher->index);
+	struct audit_moved moved;
 
-	for (int by_function = 0; by_function < 2 && !candidates->count; by_function++) {
-		for (size_t i = 0; i < file.count; i++) {
-			const struct escape_annotation *annotation =
-				&matcher->output->annotations[file.first[i].annotation];
-
-			if (annotation->kind != ESCAPE_ESCAPES || !call_fits(call, annotation))
-				continue;
-			if (by_function ? annotation->function && frame->function &&
-						  is_function(annotation->function, frame->function)
-					: flows_through(annotation, frame->line))
-				append(candidates, annotation);
-		}
-	}
+	if (!matcher->moves)
+		matcher->moves = audit_moves_new(matcher->output, matcher->index);
+	moved = audit_moves_at_line(matcher->moves, frame);
+	if (!moved.count)
+		moved = audit_moves_in_function(matcher->moves, frame);
+	for (size_t i = 0; moved.count <= MOVED_MOST && i < moved.count; i++)
+		append(candidates, &matcher->output->annotations[all.first[moved.first[i].place].annotation]);
 }
 
 /* ---- the callees' own lines ---- */
@@ -319,7 +305,7 @@ void audit_match(struct audit_matcher *matcher, const struct group *group, struc
 
 	collect(matcher, &group->chain[group->length - 1], &call, matched);
 	if (!matched->count && call.family & CALL_MOVE)
-		collect_moved(matcher, &group->chain[group->length - 1], &call, matched);
+		collect_moved(matcher, &group->chain[group->length - 1], matched);
 	own->count = 0;
 	if (group->length > 1) {
 		collect(matcher, &group->chain[0], &call, own);

@@ -102,12 +102,6 @@ static size_t first_position(const struct position_table *table, uint32_t file, 
 	return search_place(table->starts[file], table->starts[file + 1], is_above, table->positions, &line);
 }
 
-struct audit_positions position_table_file(const struct position_table *table, uint32_t file)
-{
-	return (struct audit_positions){table->positions + table->starts[file],
-					table->starts[file + 1] - table->starts[file]};
-}
-
 struct audit_positions position_table_line(const struct position_table *table, uint32_t file, uint32_t line)
 {
 	size_t low = first_position(table, file, line), high = low;

@@ -39,7 +39,6 @@ void position_table_fill(struct position_table *table, const struct escape_outpu
 void position_table_free(struct position_table *table);
 
 struct audit_positions position_table_line(const struct position_table *table, uint32_t file, uint32_t line);
-struct audit_positions position_table_file(const struct position_table *table, uint32_t file);
 /* Whether the file has a position from line `first` to line `last`. */
 bool position_table_has(const struct position_table *table, uint32_t file, uint32_t first, uint32_t last);
 
