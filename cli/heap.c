@@ -34,7 +34,7 @@
 static const char *const formats[] = {REPORT_FORMATS(FORMAT_NAME) "pprof", NULL};
 enum { AS_PPROF = sizeof(formats) / sizeof(formats[0]) - 2 };
 
-enum { MEMORY_ROWS = 10 };
+enum { MEMORY_ROWS = 10, WAIT = 300, MAX_STOP = 10, COUNT = 10, KEEP = 8 };
 
 static const char when_output[] = "heap.pb.gz";
 
@@ -47,7 +47,8 @@ static struct {
 	int64_t count;
 	struct option_list before;
 	struct heap_when when;
-} chosen = {.reporting = REPORTING_DEFAULTS, .wait = 300, .max_stop = 10, .count = 10, .when = {.keep = 8}};
+} chosen = {
+	.reporting = REPORTING_DEFAULTS, .wait = WAIT, .max_stop = MAX_STOP, .count = COUNT, .when = {.keep = KEEP}};
 
 static const struct option_row rows[] = {
 	{'p', "pid", "PID", OPTION_PID, &chosen.pid, "of this running process", NULL},
@@ -114,12 +115,33 @@ static void stop(int signal)
 	stopped = signal;
 }
 
+/* Options that belong to others. */
+static int check_companions(struct error *error)
+{
+	const struct {
+		const char *name, *with;
+		bool given, applies;
+	} companions[] = {
+		{"--exe", "--core", chosen.executable != NULL, chosen.core != NULL},
+		{"--max-stop", "--unreachable", chosen.max_stop != MAX_STOP, chosen.unreachable},
+		{"--wait", "--fresh and --heap-time", chosen.wait != WAIT, chosen.fresh || chosen.heap_time},
+		{"--count", "--interval and --heap-time", chosen.count != COUNT,
+		 (chosen.interval > 0 && !chosen.when.expression) || chosen.heap_time},
+		{"--keep", "--when", chosen.when.keep != KEEP, chosen.when.expression != NULL},
+	};
+
+	for (size_t i = 0; i < sizeof(companions) / sizeof(companions[0]); i++) {
+		if (companions[i].given && !companions[i].applies)
+			return error_set(error, STATUS_USAGE, "%s goes with %s", companions[i].name,
+					 companions[i].with);
+	}
+	return 0;
+}
+
 static int choose_target(int argc, char **argv, int first, struct error *error)
 {
 	if ((chosen.pid != 0) + (chosen.name != NULL) + (chosen.core != NULL) != 1)
 		return error_set(error, STATUS_USAGE, "give one of -p PID, --name NAME and --core FILE");
-	if (chosen.executable && !chosen.core)
-		return error_set(error, STATUS_USAGE, "--exe goes with --core");
 	if (chosen.core &&
 	    (chosen.fresh || chosen.memory || chosen.interval > 0 || chosen.heap_time || chosen.unreachable))
 		return error_set(error, STATUS_USAGE, "%s needs a live process, not --core",
@@ -524,7 +546,7 @@ static int run(int argc, char **argv)
 		return options_status(first);
 	if (chosen.when.expression && when_parse(chosen.when.expression, &chosen.when.trigger))
 		return STATUS_USAGE;
-	if (choose_target(argc, argv, first, &error) || check_when(&error))
+	if (check_companions(&error) || choose_target(argc, argv, first, &error) || check_when(&error))
 		return cli_fail(&error);
 	if ((chosen.reporting.format != AS_PPROF && reporting_settle(&chosen.reporting, &error)) ||
 	    check_growth(&error))
