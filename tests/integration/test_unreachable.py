@@ -90,6 +90,52 @@ def test_what_no_libgoalloc_publishes_is_refused_or_searched_within_its_bounds(t
         liar.kill()
 
 
+def bounded(t, *lie):
+    """Searches a liar, and returns its status and messages, what it took at most (bytes), and the document if there is one."""
+    liar = t.start(workload("liar"), *map(str, lie), env=os.environ | {"GOALLOC_HEAP_PROFILE": "1"})
+    same(liar.stdout.readline(), "ready\n", lie)
+    document = t.path("bounded.json")
+    search = subprocess.Popen([harness.ESCAPEMENT, "heap", "-p", str(liar.pid), "--unreachable", "--max-stop", "5s", "--format", "json",
+                               "-o", document], stderr=subprocess.PIPE, text=True)
+    messages = search.stderr.read()
+    _, status, usage = os.wait4(search.pid, 0)
+    search.returncode = os.waitstatus_to_exitcode(status)
+    liar.kill()
+    return search.returncode, messages, usage.ru_maxrss * 1024, not status and json.loads(document.read_text())
+
+
+def test_lies_take_neither_memory_nor_time(t):
+    """Each lie once took gigabytes. Where there is an answer, it is of what the process really has."""
+    for lie, status, expected in ((("giant",), 0, 0), (("many", 16384), 3, "objects"), (("many", 500), 0, 500 << 16), (("table",), 3, "slots"),
+                                  (("strings", 30000), 0, 30000)):
+        found, messages, memory, document = bounded(t, *lie)
+        same(found, status, (lie, messages))
+        assert memory < 200 << 20, (lie, memory)
+        if status:
+            contains(messages, expected)
+            continue
+        assert document["stopped_ns"] <= 5e9, (lie, document["stopped_ns"])
+        same(document["totals"]["lost_objects"], expected, lie)
+        same(document["exact"], {"totals": True, "rows": lie[0] != "many"}, lie)
+
+
+def test_counts_of_tiny_blocks_are_read_by_span(t):
+    """Not one by one, which a budget of reads or of time ends: 30,000 strings are in 6,000 blocks."""
+    if not shutil.which("strace"):
+        raise harness.Skip("no strace")
+    liar = t.start(workload("liar"), "strings", "30000", env=os.environ | {"GOALLOC_HEAP_PROFILE": "1"})
+    same(liar.stdout.readline(), "ready\n")
+    t.run("strace", "-o", t.path("trace"), "-e", "trace=process_vm_readv", harness.ESCAPEMENT, "heap", "-p", liar.pid, "--unreachable")
+    reads = t.path("trace").read_text().count("process_vm_readv")
+    assert 10 < reads < 3000, reads
+
+
+def test_options_without_what_they_belong_to_are_refused(t):
+    for option, value, companion in (("--exe", "x", "--core"), ("--max-stop", "2s", "--unreachable"), ("--wait", "2s", "--fresh and --heap-time"),
+                                     ("--count", "3", "--interval and --heap-time"), ("--keep", "2", "--when")):
+        contains(t.escapement("heap", "-p", os.getpid(), option, value, status=2).stderr, f"{option} goes with {companion}")
+
+
 def test_the_process_goes_on_as_it_was(t):
     """It is searched while its threads allocate, while it is stopped, and refused while another traces it or it is Go's."""
     program, _ = leaks.programs(t)

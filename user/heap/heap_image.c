@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 
 #include "base/memory.h"
+#include "base/search.h"
 #include "target/procfs.h"
 
 #define RANGE_MAX (UINT64_C(4) << 40) /* bytes from the first object to the last: their table has 8 bytes for 8 KiB */
@@ -16,6 +17,12 @@ enum {
 	MORE_EIGHTHS = 9, /* of the estimate are reserved: the process runs on until it is stopped */
 	LEAST = 4 << 20,  /* bytes, a multiple of GOALLOC_PAGE */
 	PIECES = 1024,
+	GIANT = 64 << 20,      /* bytes of a span that is not in the table */
+	TABLE_FREE = 48 << 20, /* bytes that the table may take, beside a share of the process's memory: */
+	TABLE_SHARE = 16,
+	TABLE_PAGE = 4096,    /* bytes in which it gets memory */
+	COPY_FREE = 64 << 20, /* bytes that may be copied, beside so much of the process's memory: */
+	COPY_SHARE = 4,	      /* pages that were only read are no memory of it, and may be many */
 };
 
 /* --- memory --- */
@@ -32,10 +39,15 @@ static bool take_available(void *context, const char *line)
 	return sscanf(line, "MemAvailable: %" SCNu64, (uint64_t *)context) != 1;
 }
 
-int heap_image_reserve(struct heap_image *image, uint64_t bytes, struct error *error)
+int heap_image_reserve(struct heap_image *image, uint64_t bytes, uint64_t memory, struct error *error)
 {
 	uint64_t kilobytes = 0;
 
+	if (bytes > COPY_FREE + COPY_SHARE * memory)
+		return error_set(error, STATUS_CANNOT_MEASURE,
+				 "what may hold pointers is %" PRIu64 " MiB, far more than the %" PRIu64
+				 " MiB of memory that it has",
+				 bytes >> 20, memory >> 20);
 	bytes = bytes / 8 * MORE_EIGHTHS / GOALLOC_PAGE * GOALLOC_PAGE + LEAST;
 	procfs_lines(PROCFS_MACHINE, "meminfo", take_available, &kilobytes);
 	if (kilobytes && bytes / 1024 > kilobytes / 2)
@@ -57,7 +69,12 @@ void heap_image_clear(struct heap_image *image)
 {
 	if (image->pages)
 		munmap(image->pages, image->pages_mapped);
+	free(image->giants);
+	free(image->runs);
 	image->pages = NULL;
+	image->giants = NULL;
+	image->runs = NULL;
+	image->giant_count = image->run_count = image->run_capacity = 0;
 	image->used = 0;
 }
 
@@ -71,7 +88,67 @@ void heap_image_free(struct heap_image *image)
 
 /* --- the table --- */
 
-int heap_image_map(struct heap_image *image, const struct goalloc_objects *objects, struct error *refusal)
+static bool is_giant(const struct goalloc_span *span)
+{
+	return span->elements == 1 && span->limit - span->start >= GIANT;
+}
+
+/* Returns the bytes of memory that the table of pages takes without giants. */
+static uint64_t table_bytes(const struct heap_image *image)
+{
+	uint64_t bytes = 0, end = 0;
+
+	for (size_t i = 0; i < image->objects->span_count; i++) {
+		const struct goalloc_span *span = &image->objects->spans[i];
+		uint64_t first, last;
+
+		if (is_giant(span))
+			continue;
+		first = (span->start - image->low) / GOALLOC_PAGE * sizeof(*image->pages) / TABLE_PAGE;
+		last = (span->limit - 1 - image->low) / GOALLOC_PAGE * sizeof(*image->pages) / TABLE_PAGE + 1;
+		first = first > end ? first : end;
+		end = last;
+		bytes += (last - first) * TABLE_PAGE;
+	}
+	return bytes;
+}
+
+static void fill_table(struct heap_image *image)
+{
+	const struct goalloc_objects *objects = image->objects;
+
+	for (size_t i = 0; i < objects->span_count; i++)
+		image->giant_count += is_giant(&objects->spans[i]);
+	image->giants = memory_zeroed(image->giant_count + 1, sizeof(*image->giants));
+	image->giant_count = 0;
+	for (size_t i = 0; i < objects->span_count; i++) {
+		const struct goalloc_span *span = &objects->spans[i];
+
+		if (is_giant(span))
+			image->giants[image->giant_count++] = (uint32_t)i + 1;
+		for (uint64_t at = span->start; at < span->limit && !is_giant(span); at += GOALLOC_PAGE)
+			image->pages[(at - image->low) / GOALLOC_PAGE].span = (uint32_t)i + 1;
+	}
+}
+
+static bool giant_ends_before(const void *items, size_t index, const void *key)
+{
+	const struct heap_image *image = items;
+
+	return image->objects->spans[image->giants[index] - 1].limit <= *(const uint64_t *)key;
+}
+
+uint32_t heap_image_giant(const struct heap_image *image, uint64_t address)
+{
+	size_t at = search_place(0, image->giant_count, giant_ends_before, image, &address);
+
+	return at < image->giant_count && image->objects->spans[image->giants[at] - 1].start <= address
+		       ? image->giants[at]
+		       : 0;
+}
+
+int heap_image_map(struct heap_image *image, const struct goalloc_objects *objects, uint64_t memory,
+		   struct error *refusal)
 {
 	image->objects = objects;
 	image->low = image->high = 0;
@@ -83,16 +160,16 @@ int heap_image_map(struct heap_image *image, const struct goalloc_objects *objec
 		return error_set(refusal, STATUS_CANNOT_MEASURE,
 				 "its objects are from %#" PRIx64 " to %#" PRIx64 ", farther apart than is searched",
 				 image->low, image->high);
+	if (table_bytes(image) > TABLE_FREE + memory / TABLE_SHARE)
+		return error_set(refusal, STATUS_CANNOT_MEASURE,
+				 "its %zu spans are strewn over %" PRIu64 " MiB, more than the %" PRIu64
+				 " MiB of memory that it has can fill",
+				 objects->span_count, (image->high - image->low) >> 20, memory >> 20);
 	image->pages_mapped = (image->high - image->low) / GOALLOC_PAGE * sizeof(*image->pages);
 	image->pages = map_memory(image->pages_mapped);
 	if (!image->pages)
 		memory_out();
-	for (size_t i = 0; i < objects->span_count; i++) {
-		const struct goalloc_span *span = &objects->spans[i];
-
-		for (uint64_t at = span->start; at < span->limit; at += GOALLOC_PAGE)
-			image->pages[(at - image->low) / GOALLOC_PAGE].span = (uint32_t)i + 1;
-	}
+	fill_table(image);
 	return 0;
 }
 
@@ -119,6 +196,35 @@ static int add_piece(struct batch *batch, uint64_t start, uint8_t *to, uint64_t 
 	return batch->count == PIECES ? flush(batch) : 0;
 }
 
+static void add_run(struct heap_image *image, uint64_t start, uint64_t limit)
+{
+	struct heap_run *last = image->run_count ? &image->runs[image->run_count - 1] : NULL;
+
+	if (last && last->limit == start) {
+		last->limit = limit;
+		return;
+	}
+	if (image->run_count == image->run_capacity) {
+		image->run_capacity = 2 * image->run_capacity + 4096;
+		image->runs = memory_resize(image->runs, image->run_capacity, sizeof(*image->runs));
+	}
+	image->runs[image->run_count++] = (struct heap_run){start, limit};
+}
+
+static bool run_ends_before(const void *items, size_t index, const void *key)
+{
+	return ((const struct heap_run *)items)[index].limit <= *(const uint64_t *)key;
+}
+
+uint64_t heap_image_next_copy(const struct heap_image *image, uint64_t address)
+{
+	size_t at = search_place(0, image->run_count, run_ends_before, image->runs, &address);
+
+	if (at == image->run_count)
+		return UINT64_MAX;
+	return image->runs[at].start > address ? image->runs[at].start : address;
+}
+
 /* Gives places to the pages of [start, end), of which none has one, and makes zeros of what is outside of it. Returns where the
  * copy of `start` belongs; NULL if there is no room. */
 static uint8_t *place_run(struct heap_image *image, uint64_t start, uint64_t end)
@@ -132,6 +238,7 @@ static uint8_t *place_run(struct heap_image *image, uint64_t start, uint64_t end
 	for (uint64_t at = 0; at < bytes; at += GOALLOC_PAGE)
 		image->pages[(start + at - image->low) / GOALLOC_PAGE].place =
 			(uint32_t)((image->used + at) / GOALLOC_PAGE) + 1;
+	add_run(image, start - before, end + after);
 	memset(to, 0, before);
 	memset(to + bytes - after, 0, after);
 	image->used += bytes;

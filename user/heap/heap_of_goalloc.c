@@ -147,6 +147,28 @@ static const struct profile_stack *stack_of_none(struct profile *profile)
 	return profile_stack(profile, &location, 1, false);
 }
 
+static void warn_of_unknown(struct profile *profile, const struct lost_rows *rows, int64_t unknown)
+{
+	profile->rows_exact = !unknown;
+	if (!unknown)
+		return;
+	if (rows->rate == 1 && rows->unsettled)
+		profile_warn(profile,
+			     "of %" PRId64 " lost objects no stack was found: the heap profile changed whenever it was "
+			     "read, or does not have them; try again when the process allocates less",
+			     unknown);
+	else if (rows->rate == 1)
+		profile_warn(profile,
+			     "of %" PRId64 " lost objects no stack was recorded: they were allocated before the heap "
+			     "profile began, or it had no memory for them",
+			     unknown);
+	else
+		profile_warn(profile,
+			     "of %" PRId64 " lost objects no stack was recorded: start the program with "
+			     "GOALLOC_HEAP_PROFILE=1 in its environment to see where each was allocated",
+			     unknown);
+}
+
 static void add_lost(struct heap_builder *builder, struct lost_rows *rows)
 {
 	const struct profile_stack **stacks = memory_zeroed(rows->row_count + 1, sizeof(*stacks));
@@ -159,15 +181,11 @@ static void add_lost(struct heap_builder *builder, struct lost_rows *rows)
 
 		if (item->row && !*stack)
 			*stack = stack_of(builder, rows->rows[item->row - 1]);
-		unknown += !item->row;
-		heap_builder_add_lost(builder, item->row ? *stack : none, item->span_class, 1, (int64_t)item->bytes,
-				      item->indirect);
+		unknown += item->row ? 0 : (int64_t)item->objects;
+		heap_builder_add_lost(builder, item->row ? *stack : none, item->span_class, (int64_t)item->objects,
+				      (int64_t)item->bytes, item->indirect);
 	}
-	if (unknown)
-		profile_warn(builder->profile,
-			     "of %" PRId64 " lost objects no stack was recorded: start the program with "
-			     "GOALLOC_HEAP_PROFILE=1 in its environment to see where each was allocated",
-			     unknown);
+	warn_of_unknown(builder->profile, rows, unknown);
 	free(stacks);
 }
 

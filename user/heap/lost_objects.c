@@ -15,10 +15,11 @@ enum {
 	STOPS = 10,   /* to find all threads outside of libgoalloc */
 	FAILURES = 5, /* of which so many may fail otherwise */
 	PAUSE_NS = 1000000,
-	OTHER_BYTES = 1 << 30, /* of roots and descriptions of spans, at most */
+	OTHER_BYTES = 1 << 30,	   /* of roots and descriptions of spans, at most */
+	BYTES_A_SECOND = 16 << 20, /* of its memory are followed on a slow machine */
 };
 
-struct search {
+struct lost_search {
 	struct lost_objects *lost;
 	const struct goalloc_layout *layout;
 	struct target *target;
@@ -34,7 +35,7 @@ struct search {
 	struct error *refusal;
 };
 
-static void forget(struct search *search)
+static void forget(struct lost_search *search)
 {
 	marks_free(search->marks);
 	search->marks = NULL;
@@ -45,7 +46,7 @@ static void forget(struct search *search)
 /* --- before the stop --- */
 
 /* Asks for as much memory as the copy is likely to take. */
-static int reserve(struct search *search, struct error *refusal)
+static int reserve(struct lost_search *search, struct error *refusal)
 {
 	struct goalloc_objects estimated = {0};
 	struct heap_span *spans;
@@ -61,7 +62,11 @@ static int reserve(struct search *search, struct error *refusal)
 						      .span_class = spans[i].span_class};
 	}
 	if (!status)
-		status = heap_image_reserve(&search->image, heap_image_estimate(&estimated, search->resident), refusal);
+		status = heap_image_reserve(&search->image, heap_image_estimate(&estimated, search->resident),
+					    search->lost->memory, refusal);
+	if (search->target->reader->spent && !refusal->text[0])
+		status = error_set(refusal, STATUS_CANNOT_MEASURE,
+				   "finding which of its memory has contents takes too long");
 	free(estimated.spans);
 	free(spans);
 	return status;
@@ -69,33 +74,25 @@ static int reserve(struct search *search, struct error *refusal)
 
 /* --- during it --- */
 
-static const struct goalloc_span *span_of(const struct search *search, uint64_t address)
-{
-	uint32_t span = heap_image_covers(&search->image, address) ? heap_image_page(&search->image, address)->span : 0;
-
-	return span ? &search->objects.spans[span - 1] : NULL;
-}
-
 /* Of a block from which a cache allocates, all objects may be free. */
-static int mark_held_blocks(struct search *search)
+static void mark_held_blocks(struct lost_search *search)
 {
-	for (size_t i = 0; i < search->objects.held_count; i++) {
-		uint64_t block = search->objects.held[i];
-		const struct goalloc_span *span = span_of(search, block);
-		int count = span ? goalloc_tiny_count(span, (uint32_t)((block - span->start) / GOALLOC_TINY_BYTES),
-						      search->target)
-				 : 0;
+	const struct goalloc_objects *objects = &search->objects;
 
-		if (count < 0)
-			return -1;
-		if ((count & 0xff) == 1)
-			marks_set_free(search->marks, block);
+	for (size_t i = 0; i < objects->held_count; i++) {
+		uint64_t address = objects->held[i];
+		const struct goalloc_span *span = goalloc_span_at(objects, address);
+		uint64_t index = span ? (address - span->start) / GOALLOC_TINY_BYTES : 0;
+		const struct goalloc_block *block =
+			span && index < span->elements ? goalloc_block_at(objects, span, (uint32_t)index) : NULL;
+
+		if (block && !block->live)
+			marks_set_free(search->marks, address);
 	}
-	return 0;
 }
 
 /* What the debug level keeps of freed objects. */
-static int mark_queue(struct search *search)
+static int mark_queue(struct lost_search *search)
 {
 	const struct goalloc_search *published = &search->objects.search;
 	size_t length = published->queue ? published->queue_length : 0;
@@ -112,7 +109,7 @@ static int mark_queue(struct search *search)
 
 static int read_stopped(void *context, struct stopped_threads *stopped)
 {
-	struct search *search = context;
+	struct lost_search *search = context;
 	struct error *refusal = search->refusal;
 	struct goalloc_search published;
 
@@ -127,19 +124,19 @@ static int read_stopped(void *context, struct stopped_threads *stopped)
 	search->lost->inside = search->again;
 	if (search->again && !search->last)
 		return -1;
-	if (goalloc_objects_read(&search->objects, search->layout, search->target, refusal) ||
-	    heap_image_map(&search->image, &search->objects, refusal))
+	if (goalloc_objects_read(&search->objects, search->layout, search->target, search->lost->memory, refusal) ||
+	    heap_image_map(&search->image, &search->objects, search->lost->memory, refusal))
 		return -1;
 	search->marks = marks_new(&search->image);
-	if (mark_held_blocks(search) || mark_queue(search) ||
-	    process_roots_mark(search->marks, &search->objects, search->target, stopped, search->resident,
-			       &search->glibc))
+	mark_held_blocks(search);
+	if (mark_queue(search) || process_roots_mark(search->marks, &search->objects, search->target, stopped,
+						     search->resident, &search->glibc))
 		return -1;
 	return heap_image_copy(&search->image, search->target, search->resident, refusal);
 }
 
 /* Stops the process once. */
-static int try_once(struct search *search, bool last, struct error *refusal)
+static int try_once(struct lost_search *search, bool last, struct error *refusal)
 {
 	int64_t duration;
 	int status;
@@ -158,7 +155,7 @@ static int try_once(struct search *search, bool last, struct error *refusal)
 	return status;
 }
 
-static int stop_and_copy(struct search *search, struct error *refusal)
+static int stop_and_copy(struct lost_search *search, struct error *refusal)
 {
 	const struct timespec pause = {0, PAUSE_NS};
 	int failures = 0;
@@ -181,50 +178,126 @@ static int stop_and_copy(struct search *search, struct error *refusal)
 
 /* --- after it --- */
 
-static void take_lost(void *context, const struct goalloc_span *span, uint32_t index, bool indirect)
+/* Returns the tiny objects of a lost object, NULL if it is an ordinary one. */
+static struct goalloc_block *block_of(const struct lost_search *search, const struct marks_lost *found)
 {
-	struct search *search = context;
-	struct lost_objects *lost = search->lost;
-	struct lost_object object = {.address = span->start + index * span->size,
-				     .bytes = span->size,
-				     .span_class = span->span_class,
-				     .indirect = indirect};
-	int count = goalloc_tiny_count(span, index, search->target);
+	return goalloc_block_at(&search->objects, found->span, found->index);
+}
 
-	if (count > 0) {
-		object.tiny = (uint32_t)(count & 0xff) - goalloc_block_is_held(&search->objects, object.address);
-		object.bytes = (uint32_t)count >> 8;
-	}
-	if (lost->count == lost->capacity) {
-		lost->capacity = 2 * lost->capacity + 1024;
-		lost->items = memory_resize(lost->items, lost->capacity, sizeof(*lost->items));
-	}
-	lost->items[lost->count++] = object;
+static void count_lost(void *context, const struct marks_lost *found)
+{
+	struct lost_search *search = context;
+	const struct goalloc_block *block = block_of(search, found);
+
+	search->lost->count += block ? block->live : 1;
+}
+
+double lost_objects_seconds(const struct lost_objects *lost)
+{
+	return MEMORY_ELAPSED_SECONDS + (double)lost->memory / BYTES_A_SECOND;
+}
+
+static int follow(struct lost_search *search, struct error *refusal)
+{
+	double seconds = lost_objects_seconds(search->lost);
+
+	if (marks_follow(search->marks, monotonic_ns() + (int64_t)(seconds * 1e9)))
+		return error_set(refusal, STATUS_CANNOT_MEASURE, "following its references takes longer than %.0f s",
+				 seconds);
+	marks_lost(search->marks, count_lost, search);
+	return 0;
 }
 
 int lost_objects_find(struct lost_objects *lost, const struct goalloc_layout *layout, struct target *target,
 		      double seconds, struct error *refusal)
 {
-	struct search search = {.lost = lost, .layout = layout, .target = target, .left_ns = (int64_t)(seconds * 1e9)};
-	int status;
+	struct lost_search *search = memory_zeroed(1, sizeof(*search));
 
 	memset(lost, 0, sizeof(*lost));
+	*search = (struct lost_search){
+		.lost = lost, .layout = layout, .target = target, .left_ns = (int64_t)(seconds * 1e9)};
+	lost->search = search;
+	lost->memory = resident_private(target);
 	refusal->text[0] = 0;
-	search.resident = resident_new(target);
-	search.glibc = process_roots_glibc(target);
-	status = reserve(&search, refusal) || stop_and_copy(&search, refusal) ? -1 : 0;
-	if (!status) {
-		marks_follow(search.marks);
-		target_allow(target);
-		marks_lost(search.marks, take_lost, &search);
+	search->resident = resident_new(target);
+	search->glibc = process_roots_glibc(target);
+	return reserve(search, refusal) || stop_and_copy(search, refusal) || follow(search, refusal) ? -1 : 0;
+}
+
+/* A tiny object is found by its block; every other one only by its beginning. */
+static bool find(const struct lost_search *search, uint64_t address, struct marks_lost *found)
+{
+	const struct goalloc_block *block;
+
+	if (!search->marks || !marks_find_lost(search->marks, address, found))
+		return false;
+	block = block_of(search, found);
+	return block ? block->live && !(block->taken >> address % GOALLOC_TINY_BYTES & 1)
+		     : address == found->span->start + found->index * found->span->size;
+}
+
+bool lost_objects_has(const struct lost_objects *lost, uint64_t address)
+{
+	struct marks_lost found;
+
+	return find(lost->search, address, &found);
+}
+
+bool lost_objects_take(struct lost_objects *lost, uint64_t address, uint64_t requested, struct lost_object *object)
+{
+	struct lost_search *search = lost->search;
+	struct marks_lost found;
+	struct goalloc_block *block;
+
+	if (!find(search, address, &found))
+		return false;
+	*object = (struct lost_object){found.span->size, found.span->span_class, found.indirect};
+	block = block_of(search, &found);
+	lost->count--;
+	if (!block) {
+		marks_set_free(search->marks, address);
+		return true;
 	}
-	forget(&search);
-	heap_image_free(&search.image);
-	resident_free(search.resident);
-	return status;
+	object->bytes = requested < block->bytes ? requested : block->bytes;
+	block->bytes = (uint8_t)(block->bytes - object->bytes);
+	block->live--;
+	block->taken = (uint16_t)(block->taken | 1u << address % GOALLOC_TINY_BYTES);
+	if (!block->live)
+		marks_set_free(search->marks, address);
+	return true;
+}
+
+struct rest {
+	const struct lost_search *search;
+	struct lost_counts *counts;
+};
+
+static void add_rest(void *context, const struct marks_lost *found)
+{
+	struct rest *rest = context;
+	const struct goalloc_block *block = block_of(rest->search, found);
+
+	if (block && !block->live)
+		return;
+	rest->counts->of[found->span->span_class][found->indirect].objects++;
+	rest->counts->of[found->span->span_class][found->indirect].bytes += block ? block->bytes : found->span->size;
+}
+
+void lost_objects_rest(const struct lost_objects *lost, struct lost_counts *counts)
+{
+	struct rest rest = {lost->search, counts};
+
+	memset(counts, 0, sizeof(*counts));
+	if (lost->search->marks)
+		marks_lost(lost->search->marks, add_rest, &rest);
 }
 
 void lost_objects_free(struct lost_objects *lost)
 {
-	free(lost->items);
+	if (!lost->search)
+		return;
+	forget(lost->search);
+	heap_image_free(&lost->search->image);
+	resident_free(lost->search->resident);
+	free(lost->search);
 }

@@ -10,9 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/memory.h"
 
 enum {
+	STEPS = 4096,	   /* between two looks at the time */
 	SCAN_BYTES = 1024, /* of an object that are looked at at a time, so that a long one does not fill the list */
 	QUEUE_LENGTH = 16,
 };
@@ -37,6 +39,11 @@ struct marks {
 	unsigned queue_at;
 	struct part *work;
 	size_t work_count, work_capacity;
+	const struct goalloc_span **spans; /* all objects of which are to be marked */
+	size_t span_count, span_capacity;
+	int64_t deadline_ns;
+	unsigned steps; /* since the time was looked at */
+	bool late;
 };
 
 static bool is_set(const uint64_t *bits, uint64_t bit)
@@ -76,6 +83,7 @@ void marks_free(struct marks *marks)
 	free(marks->visited);
 	free(marks->indirect);
 	free(marks->work);
+	free(marks->spans);
 	free(marks);
 }
 
@@ -90,7 +98,7 @@ static inline bool find_object(const struct marks *marks, uint64_t address, stru
 
 	if (!heap_image_covers(image, address))
 		return false;
-	span_index = heap_image_page(image, address)->span;
+	span_index = heap_image_span(image, address);
 	if (!span_index)
 		return false;
 	span = &image->objects->spans[span_index - 1];
@@ -171,11 +179,11 @@ void marks_words(struct marks *marks, const uint64_t *words, size_t count)
 
 void marks_span(struct marks *marks, const struct goalloc_span *span)
 {
-	for (uint32_t i = 0; i < span->elements; i++) {
-		uint64_t address = span->start + i * span->size;
-
-		marks_words(marks, &address, 1);
+	if (marks->span_count == marks->span_capacity) {
+		marks->span_capacity = 2 * marks->span_capacity + 64;
+		marks->spans = memory_resize(marks->spans, marks->span_capacity, sizeof(*marks->spans));
 	}
+	marks->spans[marks->span_count++] = span;
 }
 
 void marks_set_free(struct marks *marks, uint64_t address)
@@ -195,6 +203,13 @@ uint64_t marks_object_end(const struct marks *marks, uint64_t address)
 
 /* --- following --- */
 
+static bool is_late(struct marks *marks)
+{
+	if (!marks->late && ++marks->steps % STEPS == 0)
+		marks->late = monotonic_ns() > marks->deadline_ns;
+	return marks->late;
+}
+
 /* Looks at the words of a part of an object, page by page: copies of neighbours need not be neighbours. */
 static void scan(struct marks *marks, uint64_t start, uint64_t limit)
 {
@@ -210,42 +225,81 @@ static void scan(struct marks *marks, uint64_t start, uint64_t limit)
 
 static void drain(struct marks *marks)
 {
-	while (marks->work_count || (empty_queue(marks), marks->work_count)) {
+	while ((marks->work_count || (empty_queue(marks), marks->work_count)) && !is_late(marks)) {
 		struct part part = marks->work[--marks->work_count];
-		uint64_t end = part.limit - part.start > SCAN_BYTES ? part.start + SCAN_BYTES : part.limit;
+		uint64_t end;
 
+		/* most of a long object may never have been written */
+		if (part.limit - part.start > GOALLOC_PAGE)
+			part.start = heap_image_next_copy(marks->image, part.start);
+		if (part.start >= part.limit)
+			continue;
+		end = part.limit - part.start > SCAN_BYTES ? part.start + SCAN_BYTES : part.limit;
 		if (end < part.limit)
 			push(marks, end, part.limit);
 		scan(marks, part.start, end);
 	}
 }
 
+/* Whether any of an object was copied: the others have nothing to follow. */
+static bool has_copy(const struct heap_image *image, uint64_t start, uint64_t limit)
+{
+	if (limit - start > GOALLOC_PAGE)
+		return heap_image_next_copy(image, start) < limit;
+	return heap_image_words(image, start) || heap_image_words(image, limit - 1);
+}
+
 /* Follows the references of each lost object that no other lost one has led to before. */
 static void follow_lost(struct marks *marks, const struct goalloc_span *span)
 {
-	for (uint32_t i = 0; i < span->elements; i++) {
-		uint64_t bit = span->first + i;
+	for (uint32_t i = 0; i < span->elements && !is_late(marks); i++) {
+		uint64_t bit = span->first + i, start;
 
 		if (is_set(marks->reached, bit) || set_bit(marks->visited, bit) || !goalloc_span_scans(span))
 			continue;
+		start = span->start + i * span->size;
+		if (!has_copy(marks->image, start, start + span->size))
+			continue;
 		marks->lost = bit + 1;
-		push(marks, span->start + i * span->size, span->start + (i + 1) * span->size);
+		push(marks, start, start + span->size);
 		drain(marks);
 	}
 }
 
-void marks_follow(struct marks *marks)
+static void mark_span(struct marks *marks, const struct goalloc_span *span)
+{
+	for (uint32_t i = 0; i < span->elements && !is_late(marks); i++) {
+		note_word(marks, span->start + i * span->size);
+		drain(marks);
+	}
+}
+
+int marks_follow(struct marks *marks, int64_t deadline_ns)
 {
 	const struct goalloc_objects *objects = marks->image->objects;
 
+	marks->deadline_ns = deadline_ns;
 	drain(marks);
-	for (size_t i = 0; i < objects->span_count; i++)
+	for (size_t i = 0; i < marks->span_count; i++)
+		mark_span(marks, marks->spans[i]);
+	for (size_t i = 0; i < objects->span_count && !is_late(marks); i++)
 		follow_lost(marks, &objects->spans[i]);
+	return marks->late ? -1 : 0;
 }
 
-void marks_lost(const struct marks *marks,
-		void (*visit)(void *context, const struct goalloc_span *span, uint32_t index, bool indirect),
-		void *context)
+bool marks_find_lost(const struct marks *marks, uint64_t address, struct marks_lost *lost)
+{
+	struct reference object;
+
+	if (!find_object(marks, address, &object) || is_set(marks->reached, object.bit))
+		return false;
+	lost->span = &marks->image->objects->spans[heap_image_span(marks->image, address) - 1];
+	lost->index = (uint32_t)(object.bit - lost->span->first);
+	lost->indirect = is_set(marks->indirect, object.bit);
+	return true;
+}
+
+void marks_lost(const struct marks *marks, void (*visit)(void *context, const struct marks_lost *lost), void *context)
 {
 	const struct goalloc_objects *objects = marks->image->objects;
 
@@ -253,8 +307,12 @@ void marks_lost(const struct marks *marks,
 		const struct goalloc_span *span = &objects->spans[i];
 
 		for (uint32_t j = 0; j < span->elements; j++) {
-			if (!is_set(marks->reached, span->first + j))
-				visit(context, span, j, is_set(marks->indirect, span->first + j));
+			struct marks_lost lost = {span, j, false};
+
+			if (is_set(marks->reached, span->first + j))
+				continue;
+			lost.indirect = is_set(marks->indirect, span->first + j);
+			visit(context, &lost);
 		}
 	}
 }

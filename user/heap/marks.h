@@ -11,7 +11,7 @@
  * of a cycle, one is lost directly.
  *
  * Takes 3 bits an object, and 16 bytes for each that waits to be looked at: at most all of them. Work is bounded by the words of
- * the copy. Not thread-safe.
+ * the copy and by objects. Not thread-safe.
  */
 
 #include <stdbool.h>
@@ -27,17 +27,25 @@ void marks_free(struct marks *marks);			 /* NULL is allowed */
 
 /* Marks what these words refer to. What is found is not looked into before marks_follow(), for which the copy must be there. */
 void marks_words(struct marks *marks, const uint64_t *words, size_t count);
-/* Marks all objects of a span that are not free. */
+/* Marks all objects of a span that are not free, in marks_follow(). */
 void marks_span(struct marks *marks, const struct goalloc_span *span);
 /* An object that counts as free though its bit says otherwise. */
 void marks_set_free(struct marks *marks, uint64_t address);
 /* Returns the end of the object that contains the address; 0 if there is none. */
 uint64_t marks_object_end(const struct marks *marks, uint64_t address);
 
-/* Follows all references. Then marks_lost() calls `visit` with each object that is lost. */
-void marks_follow(struct marks *marks);
-void marks_lost(const struct marks *marks,
-		void (*visit)(void *context, const struct goalloc_span *span, uint32_t index, bool indirect),
-		void *context);
+/* An object that is lost. */
+struct marks_lost {
+	const struct goalloc_span *span;
+	uint32_t index; /* in the span */
+	bool indirect;
+};
+
+/* Follows all references. Returns -1 if that was not done by the deadline (monotonic_ns()). */
+int marks_follow(struct marks *marks, int64_t deadline_ns);
+/* After that: calls `visit` with each object that is lost. */
+void marks_lost(const struct marks *marks, void (*visit)(void *context, const struct marks_lost *lost), void *context);
+/* After that: returns whether the object that contains the address is lost. marks_set_free() takes it out. */
+bool marks_find_lost(const struct marks *marks, uint64_t address, struct marks_lost *lost);
 
 #endif

@@ -38,7 +38,7 @@ struct heap_runtime {
 	/* Adds the runtime's name and the modules. */
 	void (*describe)(const struct heap_process *process, struct profile *profile,
 			 struct profile_process *described);
-	/* The same for lost objects; also how long the process was stopped, for at most `seconds`. */
+	/* The same for lost objects; also whether each is in the row of its site (rows_exact), and how long the process was stopped, for at most `seconds`. */
 	int (*fill_unreachable)(struct heap_builder *builder, double seconds, struct error *error);
 	/* As in snapshot.h. */
 	int (*wait_collection)(struct heap_process *process, double seconds, const volatile sig_atomic_t *stop,

@@ -380,7 +380,7 @@ static void mark_handled_spans(struct walk *walk)
 		add_lines(&lines, thread.words, thread.word_count);
 		add_lines(&lines, words, read_stack(walk->target, thread.sp, words, sizeof(words)));
 	}
-	for (size_t i = 0; lines.count && i < objects->span_count; i++) {
+	for (size_t i = 0; lines.count && i < objects->span_count && !memory_is_spent(walk->target->reader); i++) {
 		const struct goalloc_span *span = &objects->spans[i];
 		bool handled = false;
 

@@ -150,8 +150,10 @@ static struct profile *take(struct heap_process *process, double stopped, struct
 		profile->row_measured |= (uint32_t)profile_stores(profile, value) << value;
 	status = profile->unreachable ? process->runtime->fill_unreachable(&builder, stopped, error)
 				      : process->runtime->fill(&builder, error);
-	/* All lost objects are counted, whether their stack was recorded or not. */
-	profile->rows_exact = profile->totals_exact = profile->rate == 1 || profile->unreachable;
+	/* All lost objects are counted; whether each is in the row of its site, the runtime has said. */
+	profile->totals_exact = profile->rate == 1 || profile->unreachable;
+	if (!profile->unreachable)
+		profile->rows_exact = profile->totals_exact;
 	if (!status) {
 		describe(&builder);
 		set_totals(profile);

@@ -49,7 +49,8 @@ static void fact(FILE *stream, const char *name, const char *text)
 
 static const char *exactness(const struct render_html_page *page)
 {
-	return page->sites->rows_exact ? "exact: every allocation was counted"
+	return page->sites->rows_exact	    ? "exact: every allocation was counted"
+	       : page->profile->unreachable ? "exact, but for the objects whose site is not known"
 	       : render_html_measures(page, profile_objects(page->profile))
 		       ? "rows are estimates from samples, with 95 % intervals; see the totals for what is exact"
 		       : "only the allocator's costs were measured, not the objects of each row";

@@ -183,7 +183,9 @@ static void print_selection(const struct writer *writer)
 		   selection->focus ? selection->focus : selection->callers,
 		   selection->focus && selection->callers ? " and " : "",
 		   selection->focus && selection->callers ? selection->callers : "", text,
-		   report->rows_exact ? "exact" : "estimated");
+		   report->rows_exact		  ? "exact"
+		   : report->profile->unreachable ? "at least"
+						  : "estimated");
 }
 
 /* Counts the samples whose stacks were deeper than the limit. */
@@ -238,7 +240,8 @@ static void print_trust(const struct writer *writer)
 				: "");
 	else
 		print_line(writer, "", "rows",
-			   profile->rows_least		     ? "lower bounds: the warnings say what is in no row"
+			   profile->unreachable		     ? "exact, but for the objects whose site is not known"
+			   : profile->rows_least	     ? "lower bounds: the warnings say what is in no row"
 			   : is_foreign(writer)		     ? "estimates, as the file has them, without intervals"
 			   : profile_bursts(profile).count   ? "estimated from bursts, with 95 %% intervals of objects"
 			   : profile_bursts(profile).present ? "counted, all the time but the recording's very edges"
@@ -375,7 +378,7 @@ static int choose_columns(const struct writer *writer, struct column columns[COL
 		if (shows_value(writer, value))
 			columns[count++] = (struct column){profile_values[value].heading, value, NULL};
 		if (value == (int)profile_objects(writer->report->profile) && !writer->report->rows_exact &&
-		    measures_objects(writer))
+		    measures_objects(writer) && !writer->report->profile->unreachable)
 			columns[count++] = (struct column){"95% INTERVAL", -1, interval};
 		if (value == (int)profile_objects(writer->report->profile) && some_tiny_are_unknown(writer->report))
 			columns[count++] = (struct column){"+TINY", -1, tiny};

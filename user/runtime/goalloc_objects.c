@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/search.h"
 #include "base/unaligned.h"
 #include "runtime/goalloc_spans.h"
 
@@ -13,18 +14,28 @@ enum {
 		2 * GOALLOC_SPAN_BYTES, /* of small objects; a span has less than GOALLOC_SPAN_BYTES, or Go's length */
 	WORDS_MAX = SPAN_BYTES_MAX / 8 / 64, /* of bits of such a span */
 	CACHES_MAX = 1 << 17,
-	RECORDS_MAX = 1 << 22,
-	STACKS_MAX = 1 << 22,
 };
 
-#define OBJECTS_MAX (UINT64_C(1) << 30)
+/* A process may say that it has any number of objects without having memory for them. Each of these is allowed as often as `free`
+ * says, beside one for so many bytes that the process really has: fewer than it takes in an honest one. */
+struct bound {
+	const char *what;
+	uint64_t free, bytes;
+};
+enum what { OBJECTS, BLOCKS, SPANS, STACKS, RECORDS };
+static const struct bound bounds[] = {
+	[OBJECTS] = {"objects", 1 << 26, 8},  [BLOCKS] = {"blocks of tiny objects", 1 << 23, 8},
+	[SPANS] = {"spans", 1 << 19, 4096},   [STACKS] = {"stacks", 1 << 19, 1024},
+	[RECORDS] = {"records", 1 << 20, 32},
+};
 
 struct reading {
 	struct goalloc_objects *objects;
 	const struct goalloc_layout *layout;
 	const struct target *target;
 	struct memory_blocks *memory;
-	size_t span_capacity, free_capacity, stack_capacity, argument_capacity;
+	uint64_t has; /* bytes of memory */
+	size_t span_capacity, free_capacity, block_capacity, stack_capacity, argument_capacity;
 };
 
 static void *room(void *items, size_t count, size_t *capacity, size_t size)
@@ -39,6 +50,19 @@ static int refuse(struct error *refusal, const char *what, uint64_t address)
 {
 	return error_set(refusal, STATUS_CANNOT_MEASURE, "its libgoalloc has %s at %#llx", what,
 			 (unsigned long long)address);
+}
+
+/* Refuses more than the process can have. */
+static int check_count(const struct reading *reading, enum what what, uint64_t count, struct error *refusal)
+{
+	const struct bound *bound = &bounds[what];
+
+	if (count <= bound->free + reading->has / bound->bytes)
+		return 0;
+	return error_set(refusal, STATUS_CANNOT_MEASURE,
+			 "its libgoalloc has more than %llu %s, for which its %llu MiB of memory are too few",
+			 (unsigned long long)(bound->free + reading->has / bound->bytes), bound->what,
+			 (unsigned long long)reading->has >> 20);
 }
 
 /* --- which objects are free --- */
@@ -70,6 +94,31 @@ static int read_free(struct reading *reading, const uint8_t *raw, uint64_t *free
 	return 0;
 }
 
+/* Reads the counts of the span's blocks, all at once. */
+static int read_blocks(struct reading *reading, uint64_t address, struct goalloc_span *span, struct error *refusal)
+{
+	struct goalloc_objects *objects = reading->objects;
+	uint16_t counts[SPAN_BYTES_MAX / GOALLOC_TINY_BYTES];
+
+	if (!address)
+		return 0;
+	if (span->elements > sizeof(counts) / sizeof(counts[0]))
+		return refuse(refusal, "a span of tiny objects that is none", span->start);
+	if (check_count(reading, BLOCKS, objects->block_count + span->elements, refusal) ||
+	    memory_blocks_read(reading->memory, address, counts, span->elements * sizeof(counts[0])))
+		return -1;
+	while (objects->block_count + span->elements > reading->block_capacity) {
+		reading->block_capacity = 2 * reading->block_capacity + 4096;
+		objects->blocks = memory_resize(objects->blocks, reading->block_capacity, sizeof(*objects->blocks));
+	}
+	for (uint32_t i = 0; i < span->elements; i++)
+		objects->blocks[objects->block_count + i] =
+			(struct goalloc_block){.live = (uint8_t)counts[i], .bytes = (uint8_t)(counts[i] >> 8)};
+	span->tiny = (uint32_t)objects->block_count + 1;
+	objects->block_count += span->elements;
+	return 0;
+}
+
 static int take_objects(struct reading *reading, uint64_t address, const uint8_t *raw, const struct heap_span *from,
 			struct error *refusal)
 {
@@ -89,13 +138,14 @@ static int take_objects(struct reading *reading, uint64_t address, const uint8_t
 
 	if (small && (bytes > SPAN_BYTES_MAX || !from->elements || from->span_class < 2))
 		return refuse(refusal, "a span of small objects that is none", from->start);
-	if (objects->number + 64 * words > OBJECTS_MAX)
-		return error_set(refusal, STATUS_CANNOT_MEASURE, "it has more than %llu objects",
-				 (unsigned long long)OBJECTS_MAX);
+	if (check_count(reading, OBJECTS, objects->number + 64 * words, refusal) ||
+	    check_count(reading, SPANS, objects->span_count + 1, refusal))
+		return -1;
 	if (!small)
 		span.size = bytes;
-	if (small && from->span_class == reading->layout->tiny_span_class)
-		span.tiny = pointer_at(raw, objects->search.span_tiny);
+	if (small && from->span_class == reading->layout->tiny_span_class &&
+	    read_blocks(reading, pointer_at(raw, objects->search.span_tiny), &span, refusal))
+		return -1;
 	while (objects->number / 64 + words > reading->free_capacity) {
 		reading->free_capacity = 2 * reading->free_capacity + 4096;
 		objects->free = memory_resize(objects->free, reading->free_capacity, sizeof(*objects->free));
@@ -126,8 +176,8 @@ static int take_stacks(struct reading *reading, const uint8_t *raw, const struct
 	for (unsigned i = 0; i < bytes / size; i++) {
 		if (idle >> i & 1)
 			continue;
-		if (objects->stack_count == STACKS_MAX)
-			return refuse(refusal, "more stacks than it can have", from->start);
+		if (check_count(reading, STACKS, objects->stack_count + 1, refusal))
+			return -1;
 		objects->stacks =
 			room(objects->stacks, objects->stack_count, &reading->stack_capacity, sizeof(*objects->stacks));
 		objects->stacks[objects->stack_count++] =
@@ -145,8 +195,8 @@ static int take_records(struct reading *reading, const uint8_t *raw, struct erro
 	while (at) {
 		uint64_t argument;
 
-		if (objects->argument_count == RECORDS_MAX)
-			return refuse(refusal, "a list of records without an end", at);
+		if (check_count(reading, RECORDS, objects->argument_count + 1, refusal))
+			return -1;
 		if (memory_blocks_read(reading->memory, at + search->special_argument, &argument, sizeof(argument)) ||
 		    memory_blocks_read(reading->memory, at + search->special_next, &at, sizeof(at)))
 			return -1;
@@ -208,6 +258,11 @@ static int compare_spans(const void *a, const void *b)
 	return (left->start > right->start) - (left->start < right->start);
 }
 
+static bool ends_before(const void *items, size_t index, const void *key)
+{
+	return ((const struct goalloc_span *)items)[index].limit <= *(const uint64_t *)key;
+}
+
 static int compare_numbers(const void *a, const void *b)
 {
 	const uint64_t *left = a, *right = b;
@@ -228,10 +283,32 @@ static int put_in_order(struct goalloc_objects *objects, struct error *refusal)
 	return 0;
 }
 
-int goalloc_objects_read(struct goalloc_objects *objects, const struct goalloc_layout *layout,
-			 const struct target *target, struct error *refusal)
+const struct goalloc_span *goalloc_span_at(const struct goalloc_objects *objects, uint64_t address)
 {
-	struct reading reading = {.objects = objects, .layout = layout, .target = target};
+	size_t at = search_place(0, objects->span_count, ends_before, objects->spans, &address);
+
+	return at < objects->span_count && objects->spans[at].start <= address ? &objects->spans[at] : NULL;
+}
+
+/* A cache counts itself in the block from which it allocates. */
+static void uncount_caches(struct goalloc_objects *objects)
+{
+	for (size_t i = 0; i < objects->held_count; i++) {
+		uint64_t address = objects->held[i];
+		const struct goalloc_span *span = goalloc_span_at(objects, address);
+		uint64_t index = span ? (address - span->start) / GOALLOC_TINY_BYTES : 0;
+		struct goalloc_block *block =
+			span && index < span->elements ? goalloc_block_at(objects, span, (uint32_t)index) : NULL;
+
+		if (block && block->live)
+			block->live--;
+	}
+}
+
+int goalloc_objects_read(struct goalloc_objects *objects, const struct goalloc_layout *layout,
+			 const struct target *target, uint64_t memory, struct error *refusal)
+{
+	struct reading reading = {.objects = objects, .layout = layout, .target = target, .has = memory};
 	int status;
 
 	memset(objects, 0, sizeof(*objects));
@@ -243,30 +320,19 @@ int goalloc_objects_read(struct goalloc_objects *objects, const struct goalloc_l
 				    refusal);
 	status = status || read_held(&reading, refusal) ? -1 : 0;
 	memory_blocks_free(reading.memory);
-	return status ? -1 : put_in_order(objects, refusal);
+	if (status || put_in_order(objects, refusal))
+		return -1;
+	uncount_caches(objects);
+	return 0;
 }
 
 void goalloc_objects_free(struct goalloc_objects *objects)
 {
 	free(objects->spans);
 	free(objects->free);
+	free(objects->blocks);
 	free(objects->stacks);
 	free(objects->arguments);
 	free(objects->held);
 	memset(objects, 0, sizeof(*objects));
-}
-
-int goalloc_tiny_count(const struct goalloc_span *span, uint32_t index, const struct target *target)
-{
-	uint16_t count;
-
-	if (!span->tiny)
-		return 0;
-	return target_read(target, span->tiny + 2 * (uint64_t)index, &count, sizeof(count)) ? -1 : count;
-}
-
-bool goalloc_block_is_held(const struct goalloc_objects *objects, uint64_t block)
-{
-	return objects->held_count &&
-	       bsearch(&block, objects->held, objects->held_count, sizeof(block), compare_numbers);
 }

@@ -24,6 +24,12 @@ void memory_allow_bytes(struct memory_reader *reader, uint64_t bytes, double sec
 	reader->cpu_end_ns = INT64_MAX;
 }
 
+bool memory_is_spent(struct memory_reader *reader)
+{
+	reader->spent |= clock_ns(CLOCK_THREAD_CPUTIME_ID) > reader->cpu_end_ns || monotonic_ns() > reader->deadline_ns;
+	return reader->spent;
+}
+
 static size_t size_of(const struct target_piece *pieces, size_t count)
 {
 	size_t size = 0;
@@ -49,8 +55,7 @@ static void note_failure(struct memory_reader *reader, const struct target_piece
 /* Subtracts a batch from the budget. Returns false if not enough is left; from then on all reads fail. */
 static bool charge(struct memory_reader *reader, const struct target_piece *pieces, size_t count)
 {
-	reader->spent |= count > reader->pieces || clock_ns(CLOCK_THREAD_CPUTIME_ID) > reader->cpu_end_ns ||
-			 monotonic_ns() > reader->deadline_ns;
+	reader->spent |= count > reader->pieces || memory_is_spent(reader);
 	for (size_t i = 0; i < count && !reader->spent; i++) {
 		reader->spent = pieces[i].size > reader->bytes;
 		reader->bytes -= reader->spent ? 0 : pieces[i].size;

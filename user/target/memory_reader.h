@@ -50,6 +50,9 @@ void memory_allow(struct memory_reader *reader);
 /* The same for a task that copies a heap: at most `bytes`, in as many pieces as usual, within `seconds` from now on. */
 void memory_allow_bytes(struct memory_reader *reader, uint64_t bytes, double seconds);
 
+/* Whether the budget is spent by now: for loops that read nothing for a while. */
+bool memory_is_spent(struct memory_reader *reader);
+
 /* Reads the pieces in as few calls of copy() as possible, so that they are from nearly the same instant. Returns 0, or
  * -1 with errno if not all of them could be read; ETIME: the budget is exhausted. Buffers may have been written in
  * either case. */

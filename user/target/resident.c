@@ -2,6 +2,7 @@
 #include "target/resident.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -9,6 +10,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/search.h"
+#include "target/procfs.h"
 
 #define PAGE		UINT64_C(4096)
 #define HAS_CONTENTS	(UINT64_C(3) << 62) /* present, or swapped out */
@@ -44,6 +46,28 @@ void resident_free(struct resident *resident)
 	if (resident->pagemap >= 0)
 		close(resident->pagemap);
 	free(resident);
+}
+
+struct private_bytes {
+	uint64_t all, anonymous, swapped; /* KiB */
+};
+
+static bool take_private(void *context, const char *line)
+{
+	struct private_bytes *bytes = context;
+
+	if (sscanf(line, "VmRSS: %" SCNu64, &bytes->all) != 1 &&
+	    sscanf(line, "RssAnon: %" SCNu64, &bytes->anonymous) != 1)
+		sscanf(line, "VmSwap: %" SCNu64, &bytes->swapped);
+	return true;
+}
+
+uint64_t resident_private(const struct target *target)
+{
+	struct private_bytes bytes = {.anonymous = UINT64_MAX};
+
+	procfs_lines(target->tid, "status", take_private, &bytes);
+	return ((bytes.anonymous == UINT64_MAX ? bytes.all : bytes.anonymous) + bytes.swapped) * 1024;
 }
 
 static bool ends_before(const void *items, size_t index, const void *key)
@@ -82,7 +106,7 @@ static bool next_in(struct resident *resident, uint64_t *start, uint64_t limit, 
 	if (page == last || resident->target->reader->spent)
 		return false;
 	*start = *start > page * PAGE ? *start : page * PAGE;
-	while (page < last && has_contents(resident, page, last))
+	while (page < last && has_contents(resident, page, last) && !resident->target->reader->spent)
 		page++;
 	*end = limit < page * PAGE ? limit : page * PAGE;
 	return true;

@@ -25,4 +25,8 @@ void resident_free(struct resident *resident); /* NULL is allowed */
  */
 bool resident_next(struct resident *resident, uint64_t *start, uint64_t limit, uint64_t *end);
 
+/* Returns the bytes of anonymous memory that the process has, resident or swapped out: more than that it cannot have filled, whatever
+ * it says of itself and however much it has mapped. Files, and pages that it has only read, do not count. */
+uint64_t resident_private(const struct target *target);
+
 #endif

@@ -2,12 +2,17 @@
 /*
  * A program on libgoalloc that publishes false data about itself.
  *
- *   liar LIE [ARG...]   publishes the false data, prints "ready", and allocates until it is killed
+ *   liar LIE [ARG...]   publishes the false data, prints "ready", and allocates until it is killed; or waits, if the lie is
+ *                       of its spans or objects
  *
  *   field OFFSET SIZE VALUE   writes VALUE into SIZE bytes of its published description
  *   random SEED               writes random bytes into a third of its description, except the version
  *   search SEED               publishes other offsets in a third of the fields that a search for lost objects needs
- *   spans SEED                exchanges two words in a third of its spans; then it waits
+ *   spans SEED                exchanges two words in a third of its spans
+ *   giant                     its only span is one object of 4 TiB
+ *   many N                    its N spans have 2^16 objects of 8 bytes each, without memory behind them
+ *   table                     its heap profile has a table of 2^26 slots, which are the same few lost objects again and again
+ *   strings N                 no lie: it has lost N objects of 3 bytes
  *   circle                    the list of caches is circular
  *   chain                     the list of caches has 8,000 entries of 64 KiB each
  *   torn                      each of 4,000 caches is permanently in the middle of a refill
@@ -19,6 +24,7 @@
 #include <goalloc_contract.h>
 
 #include <link.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -155,6 +161,59 @@ static void spoil_spans(void)
 	}
 }
 
+/* The only spans: `count` of so many pages each, one behind the other, of which no object is free. */
+static void publish_spans(size_t count, uint64_t pages, uint8_t state, uint8_t class)
+{
+	enum { FIRST = 1 << 30 };
+	const struct goalloc_search *search = (const void *)(uintptr_t)description->search;
+	/* mapped, as libgoalloc's own are: in the C library's heap they would be references */
+	char *spans = mmap(NULL, count * search->span_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *free_bits = mmap(NULL, 256 << 10, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	for (size_t i = 0; i < count; i++) {
+		char *span = spans + i * search->span_size, *next = i + 1 < count ? span + search->span_size : NULL;
+		uint64_t base = FIRST + i * pages * GOALLOC_PAGE;
+
+		memcpy(span + description->span_link, &next, sizeof(next));
+		memcpy(span + description->span_base, &base, sizeof(base));
+		memcpy(span + description->span_pages, &pages, sizeof(pages));
+		memcpy(span + search->span_free_bits, &free_bits, sizeof(free_bits));
+		span[description->span_state] = (char)state;
+		span[description->span_class] = (char)class;
+	}
+	memcpy((void *)(uintptr_t)description->spans, &spans, sizeof(spans));
+}
+
+static void publish_table(void)
+{
+	enum { PIECE = 64 << 10, SLOTS = 1 << 26, HEAD = 4096, LOST = 400 };
+	const struct goalloc_search *search = (const void *)(uintptr_t)description->search;
+	size_t bytes = (size_t)SLOTS * sizeof(struct goalloc_object_slot);
+	struct goalloc_object_slots **place = (void *)(uintptr_t)search->objects, *table;
+	int file = memfd_create("slots", 0);
+	char *at = mmap(NULL, HEAD + bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	for (int i = 0; i < LOST; i++)
+		memset(goalloc_noscan(64), 1, 64);
+	for (size_t i = 0, part; i < PIECE; i += part) {
+		part = (*place)->capacity * sizeof((*place)->slots[0]);
+		part = part < PIECE ? part : PIECE;
+		if (write(file, (*place)->slots, part) != (ssize_t)part)
+			abort();
+	}
+	for (size_t i = 0; i < bytes; i += PIECE)
+		mmap(at + HEAD + i, PIECE, PROT_READ, MAP_SHARED | MAP_FIXED, file, 0);
+	table = (void *)(at + HEAD - offsetof(struct goalloc_object_slots, slots));
+	table->capacity = SLOTS;
+	*place = table;
+}
+
+static void lose_strings(size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		memcpy(goalloc_noscan(3), "ab", 3);
+}
+
 static void lie(int argc, char **argv)
 {
 	const char *name = argv[1];
@@ -170,6 +229,14 @@ static void lie(int argc, char **argv)
 		spoil_search((void *)(uintptr_t)description->search);
 	} else if (strcmp(name, "spans") == 0) {
 		spoil_spans();
+	} else if (strcmp(name, "giant") == 0) {
+		publish_spans(1, (UINT64_C(4) << 40) / GOALLOC_PAGE, GOALLOC_STATE_LARGE, 0);
+	} else if (strcmp(name, "many") == 0 && argc > 2) {
+		publish_spans(strtoull(argv[2], NULL, 0), (512 << 10) / GOALLOC_PAGE, GOALLOC_STATE_SMALL, 2);
+	} else if (strcmp(name, "table") == 0) {
+		publish_table();
+	} else if (strcmp(name, "strings") == 0 && argc > 2) {
+		lose_strings(strtoull(argv[2], NULL, 0));
 	} else if (strcmp(name, "circle") == 0) {
 		build_list(1000, 64 << 10, true, 0);
 	} else if (strcmp(name, "chain") == 0) {
@@ -185,6 +252,13 @@ static void lie(int argc, char **argv)
 			       10 * sizeof(struct goalloc_class_counters),
 		       &value, sizeof(value));
 	}
+}
+
+static bool is_one_of(const char *name, const char *const *names)
+{
+	while (*names && strcmp(*names, name) != 0)
+		names++;
+	return *names;
 }
 
 int main(int argc, char **argv)
@@ -203,7 +277,7 @@ int main(int argc, char **argv)
 		allocate_at_sites();
 	puts("ready");
 	fflush(stdout);
-	while (strcmp(argv[1], "spans") == 0)
+	while (is_one_of(argv[1], (const char *const[]){"spans", "giant", "many", "table", "strings", NULL}))
 		pause();
 	random_state = 1;
 	for (unsigned size = 8;; size = size % 500 + 8) {
