@@ -9,6 +9,7 @@ import signal
 import clickhouse
 import fleet
 import harness
+import store_sums
 import test_clickhouse as agents
 import test_fleet_kills as kills
 import zookeeper
@@ -77,6 +78,25 @@ def test_a_replicated_pair_has_each_window_once_wherever_it_was_pushed(t):
     same(kept[0]["n"], 2)
     second.start()
     wait_for(lambda: summed(second) == kept, "what it has missed")
+    # a third server asks either of them, as it likes: one that has merged what was pushed again, or one that has not
+    asked = clickhouse.ClickHouse(t, "asked", cluster).start()
+    asked.execute("CREATE DATABASE escapement")
+    for table in store_sums.TABLES:
+        asked.execute(first.query(f"SHOW CREATE TABLE escapement.{table}")[0]["statement"])
+        for part in first.query(f"SELECT DISTINCT partition FROM system.parts WHERE active AND table = '{table}_local'"):
+            first.execute(f"ALTER TABLE escapement.{table}_local DROP PARTITION {part['partition']}")
+        second.execute(f"SYSTEM STOP MERGES escapement.{table}_local")
+    for _ in range(2):
+        store_sums.push(first, "it's a", 3, insert_deduplicate=0, insert_distributed_sync=1)
+        store_sums.push(first, "b", 2, insert_deduplicate=0, insert_distributed_sync=1)
+    count = lambda server, table: server.query(f"SELECT count() AS n FROM escapement.{table}_local")[0]["n"]
+    for table in store_sums.TABLES:
+        wait_for(lambda: count(second, table) == 20, f"all that was pushed, in {table} of the other server")
+        first.execute(f"OPTIMIZE TABLE escapement.{table}_local PARTITION 20261126 FINAL", replication_alter_partitions_sync=0)
+        wait_for(lambda: count(first, table) == 10, f"{table} merged on one server")
+        same(count(second, table), 20, f"{table}, not merged on the other")
+    for _ in range(4):
+        store_sums.check(t, asked)
 
 
 def test_a_window_that_does_not_end_is_given_up_so_that_the_agent_can_end(t):

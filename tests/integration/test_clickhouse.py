@@ -12,6 +12,7 @@ import threading
 import clickhouse
 import fleet
 import harness
+import store_sums
 from harness import contains, same, wait_for
 
 
@@ -265,6 +266,21 @@ def test_the_tables_of_shards_take_the_same_windows(t):
     assert here and there, (here, there)
     for server in servers:
         same(server.query("SELECT count() AS n, uniq(host) AS hosts FROM escapement.windows FINAL"), [{"n": 5, "hosts": 5}])
+    # and are asked as one: windows that one shard has twice, and then both, count once
+    for server in servers:
+        for table in store_sums.TABLES:
+            server.execute(f"TRUNCATE TABLE escapement.{table}_local")
+            server.execute(f"SYSTEM STOP MERGES escapement.{table}_local")
+    here, there = (server.query(f"SELECT min(toString(number)) AS host FROM (SELECT number FROM system.numbers LIMIT 100) "
+                                f"WHERE cityHash64(toString(number)) % 2 = {i}")[0]["host"] for i, server in enumerate(servers))
+    for host in (here, there, "it's a"):
+        store_sums.push(servers[0], host, 3, insert_distributed_sync=1)
+    for server in servers:
+        assert server.query("SELECT count() AS n FROM escapement.sites_local")[0]["n"] >= 6, "both have some"
+    for host in (here, there):
+        store_sums.push(servers[1], host, 1, insert_distributed_sync=1)
+        store_sums.check(t, servers[0])
+        store_sums.check(t, servers[1], questions=({"service": "db"},))
 
 
 def test_names_that_mean_something_to_the_store_arrive_as_they_are(t):

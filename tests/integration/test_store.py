@@ -13,6 +13,7 @@ import urllib.parse
 import clickhouse
 import fleet
 import harness
+import store_sums
 from harness import contains, same
 
 
@@ -114,37 +115,73 @@ def test_windows_that_were_pushed_again_count_once(t):
     for table in ("windows", "sites"):
         server.execute(f"SYSTEM STOP MERGES escapement.{table}")
 
-    def push(host, windows, times):
-        """Two services in each window, of different objects."""
-        for _ in range(times):
-            common = f"'{host}' AS host, intDiv(number, 2) + 7 AS window, toDateTime(1795651200) AS time, number % 2 AS row, if(row = 0, 'api', 'db') AS service, 'b' AS build"
-            numbers = f"(SELECT number FROM system.numbers LIMIT {2 * windows})"
-            server.execute(f"INSERT INTO escapement.windows (host, window, time, row, service, build, rate, objects, bytes, lost_events, lost_stacks) "
-                           f"SELECT {common}, 524288, 100 + number, 800 + number, 0, 0 FROM {numbers}")
-            server.execute(f"INSERT INTO escapement.sites (host, window, time, row, service, build, function, type, verdict, words, objects, bytes, objects_low, objects_high, bytes_low, bytes_high) "
-                           f"SELECT {common}, 'main.f', 'T', 'escapes', 'x escapes to heap', 100 + number, 800 + number, 90, 300 + number, 700, 900 + number FROM {numbers}")
+    store_sums.push(server, "it's a", 3)
+    store_sums.push(server, "b", 5)  # windows of the same numbers on another host: nothing is there repeatedly
+    store_sums.check(t, server)
+    store_sums.push(server, "it's a", 1)
+    store_sums.check(t, server)
+    store_sums.push(server, "b", 2, times=2)
+    store_sums.check(t, server)
+    store_sums.push(server, "c", 1200, times=2)
+    store_sums.check(t, server)
 
-    def check():
-        for service in ({}, {"service": "api"}, {"service": "db"}, {"service": "db", "build": "b", "host": "it's a"}, {"since": "2026-11-26", "until": "2026-11-27"}):
-            where = " AND ".join(["1", *(f"{name} = '{value}'".replace("it's", "it\\'s") for name, value in service.items() if name in ("service", "build", "host"))])
-            wanted, = server.query("SELECT sum(objects) AS all_objects, sum(bytes) AS all_bytes, sqrt(sum(pow(objects - 90, 2))) AS below, "
-                                   f"sqrt(sum(pow(bytes_high - bytes, 2))) AS above FROM escapement.sites FINAL WHERE {where}")
-            document = t.json("report", url(server, **service))
-            same((document["totals"]["objects"], document["totals"]["bytes"]), (wanted["all_objects"], wanted["all_bytes"]), service)
-            for rows in (document["rows"], t.json("audit", url(server, **service))["rows"]):
-                row, = rows
-                same((row["objects"], row["bytes"], row["objects_low"], row["bytes_high"]),
-                     (wanted["all_objects"], wanted["all_bytes"], math.floor(wanted["all_objects"] - wanted["below"]), math.ceil(wanted["all_bytes"] + wanted["above"])), (service, row))
 
-    push("it\\'s a", 3, 1)
-    push("b", 5, 1)  # windows of the same numbers on another host: nothing is there repeatedly
-    check()
-    push("it\\'s a", 1, 1)
-    check()
-    push("b", 2, 2)
-    check()
-    push("c", 1200, 2)
-    check()
+def test_windows_that_are_pushed_again_and_merged_while_the_store_answers_count_once(t):
+    """Before and after nothing is there repeatedly; while the sums are made, it is: always, or only the first time."""
+    server = server_with_tables(t)
+    for host in ("it's a", "b"):
+        store_sums.push(server, host, 3)
+    for times in (1, 100):
+        pushed = []
+
+        def again(query):
+            if b"of_objects" not in query or len(pushed) >= times:
+                return
+            pushed.append(query)
+            for table in store_sums.TABLES:
+                server.execute(f"SYSTEM STOP MERGES escapement.{table}")
+            store_sums.push(server, "b", 2)
+
+        def merged(query):
+            for table in store_sums.TABLES:
+                server.execute(f"SYSTEM START MERGES escapement.{table}")
+                server.execute(f"OPTIMIZE TABLE escapement.{table} FINAL")
+
+        with Between(server, again, merged) as between:
+            for query in ({}, {"service": "api"}, {"service": "db"}):
+                pushed.clear()
+                store_sums.check(t, server, between.port, [query])
+                assert pushed, "it was pushed again"
+
+
+class Between:
+    """Hands on what a store is asked and what it answers, and has something happen before and after each question."""
+
+    def __init__(self, server, before, after):
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                query = self.rfile.read(int(self.headers["Content-Length"]))
+                before(query)
+                answer = server.execute("", query, wait_end_of_query=1).encode()
+                after(query)
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(answer)))
+                self.end_headers()
+                self.wfile.write(answer)
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.port = self.server.server_port
+
+    def __enter__(self):
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.server.server_close()
 
 
 def test_the_ends_of_large_sums_are_as_far_away_as_the_store_says(t):

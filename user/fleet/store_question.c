@@ -191,9 +191,15 @@ void question_put_windows(FILE *stream, const struct question *question)
 	put_time_condition(stream, "<", question->until);
 }
 
-void question_put_condition(FILE *stream, const struct question *question)
+bool question_is_of_whole_windows(const struct question *question)
 {
-	question_put_windows(stream, question);
+	return !question->service && !question->build;
+}
+
+void question_put_wanted(FILE *stream, const struct question *question)
+{
+	fputs("(1", stream);
 	put_text_condition(stream, "service", question->service);
 	put_text_condition(stream, "build", question->build);
+	fputc(')', stream);
 }

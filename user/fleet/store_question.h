@@ -25,10 +25,13 @@ bool question_is_url(const char *text);
 int question_parse(struct question *question, const char *url, struct error *error);
 void question_clear(struct question *question);
 
-/* Writes " WHERE …" for the rows of windows or sites that are asked for. */
-void question_put_condition(FILE *stream, const struct question *question);
-
-/* Writes the same for whole windows, whichever service and build their rows are of. */
+/* Writes " WHERE …" for whole windows that are asked for, whichever service and build their rows are of. */
 void question_put_windows(FILE *stream, const struct question *question);
+
+/* Whether all of their rows are asked for. */
+bool question_is_of_whole_windows(const struct question *question);
+
+/* Writes "(…)", which says of each of their rows whether it is asked for. */
+void question_put_wanted(FILE *stream, const struct question *question);
 
 #endif

@@ -12,9 +12,10 @@ enum {
 	REPEATS_BYTES = 100 << 10, /* and so long a list: a query has it twice, and at most 256 KiB by default */
 };
 
-/* Asks for columns of the first rows of all windows that were asked for; a query may have that condition twice, `inner` then. */
-static char *ask(const struct store *from, const char *table, const char *columns, const char *inner, const char *end,
-		 struct error *error)
+/* Asks for columns of the first rows of all windows that were asked for and are not known; a query may have that condition twice,
+ * `inner` then. */
+static char *ask(const struct store_repeats *known, const struct store *from, const char *table, const char *columns,
+		 const char *inner, const char *end, struct error *error)
 {
 	const char *database = from->question.database;
 	char *query, *answer;
@@ -26,10 +27,13 @@ static char *ask(const struct store *from, const char *table, const char *column
 	fprintf(stream, "SELECT %s FROM %s.%s", columns, database, table);
 	question_put_windows(stream, &from->question);
 	fputs(" AND row = 0", stream);
+	store_repeats_put(stream, known, false);
 	if (inner) {
 		fprintf(stream, " AND window GLOBAL IN (SELECT window FROM %s.%s", database, table);
 		question_put_windows(stream, &from->question);
-		fprintf(stream, " AND row = 0%s)", inner);
+		fputs(" AND row = 0", stream);
+		store_repeats_put(stream, known, false);
+		fprintf(stream, "%s)", inner);
 	}
 	fprintf(stream, "%s FORMAT TabSeparated", end);
 	if (fclose(stream))
@@ -40,9 +44,10 @@ static char *ask(const struct store *from, const char *table, const char *column
 }
 
 /* Whether two rows have the same window; which need not be of the same host. -1 with an error. */
-static int may_repeat(const struct store *from, const char *table, struct error *error)
+static int may_repeat(const struct store_repeats *known, const struct store *from, const char *table,
+		      struct error *error)
 {
-	char *answer = ask(from, table, "count() - uniqExact(window)", NULL, "", error), *rest = answer, *row;
+	char *answer = ask(known, from, table, "count() - uniqExact(window)", NULL, "", error), *rest = answer, *row;
 	int repeats = 0;
 
 	if (!answer)
@@ -72,11 +77,12 @@ static int add(FILE *list, const struct store *from, int number, char *row, stru
 	return 0;
 }
 
+/* Adds the rows of an answer to what is known; returns their number, or -1 with an error. */
 static int take_list(struct store_repeats *repeats, const struct store *from, char *answer, struct error *error)
 {
+	char *text, *row;
 	size_t length;
-	FILE *list = open_memstream(&repeats->windows, &length);
-	char *row;
+	FILE *list = open_memstream(&text, &length);
 	int number = 0, failed = 0;
 
 	if (!list)
@@ -85,25 +91,30 @@ static int take_list(struct store_repeats *repeats, const struct store *from, ch
 		if (*row)
 			failed = add(list, from, ++number, row, error);
 	}
+	if (repeats->windows)
+		fprintf(list, "%s%s", number ? "," : "", repeats->windows);
 	if (fclose(list))
 		memory_out();
-	repeats->many = number > REPEATS_MAX || length > REPEATS_BYTES;
-	if (failed || repeats->many || !number)
-		store_repeats_clear(repeats);
-	return failed;
+	store_repeats_clear(repeats);
+	if (length)
+		repeats->windows = text;
+	else
+		free(text);
+	if (number > REPEATS_MAX || length > REPEATS_BYTES)
+		store_repeats_all(repeats);
+	return failed ? -1 : number;
 }
 
 int store_repeats_find(struct store_repeats *repeats, const struct store *from, const char *table, struct error *error)
 {
 	char *answer, end[128];
-	int result = may_repeat(from, table, error);
+	int result = may_repeat(repeats, from, table, error);
 
-	*repeats = (struct store_repeats){0};
 	if (result <= 0)
 		return result;
-	snprintf(end, sizeof(end), " GROUP BY host, window HAVING count() > 1 ORDER BY host, window LIMIT %d",
-		 REPEATS_MAX + 1);
-	answer = ask(from, table, "host, window", " GROUP BY window HAVING count() > 1", end, error);
+	repeats->alike = true;
+	snprintf(end, sizeof(end), " GROUP BY host, window HAVING count() > 1 LIMIT %d", REPEATS_MAX + 1);
+	answer = ask(repeats, from, table, "host, window", " GROUP BY window HAVING count() > 1", end, error);
 	if (!answer)
 		return -1;
 	result = take_list(repeats, from, answer, error);
@@ -117,11 +128,10 @@ void store_repeats_clear(struct store_repeats *repeats)
 	repeats->windows = NULL;
 }
 
-bool store_repeats_has(const struct store_repeats *known, const struct store_repeats *found)
+void store_repeats_all(struct store_repeats *repeats)
 {
-	if (found->many || !found->windows)
-		return !found->many;
-	return known->windows && strcmp(known->windows, found->windows) == 0;
+	store_repeats_clear(repeats);
+	repeats->many = true;
 }
 
 void store_repeats_put(FILE *stream, const struct store_repeats *repeats, bool repeated)
