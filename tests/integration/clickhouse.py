@@ -101,7 +101,7 @@ class ClickHouse:
         self.process = self.t.start(self.binary, f"--config-file={self.directory}/config.xml", cwd=self.directory,
                                     stdout=log, stderr=log,
                                     env={**os.environ, "LD_LIBRARY_PATH": self.libraries, "TZ": "UTC"})
-        wait_for(self.answers, "clickhouse to answer", 60)
+        wait_for(self.answers, "clickhouse to answer")
         return self
 
     def answers(self):

@@ -29,7 +29,7 @@ def test_500_attachments_are_each_within_the_bound(t):
         same(faults.changed_text(target.pid), [], f"attachment {number}: modified code in the target")
     same(target.poll(), None, "the target's exit status")
     target.send_signal(signal.SIGTERM)
-    same(target.wait(30), 0, "the target's exit status at its end")
+    same(target.wait(harness.TIMEOUT), 0, "the target's exit status at its end")
 
 
 def test_every_signal_in_every_phase_leaves_the_target_as_it_was(t):

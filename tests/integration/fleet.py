@@ -100,7 +100,7 @@ class Agent:
     def said(self):
         return self.messages.read_text(errors="replace")
 
-    def wait_for(self, text, times=1, seconds=60):
+    def wait_for(self, text, times=1, seconds=harness.TIMEOUT):
         """Waits until it has said the text so often."""
         wait_for(lambda: self.said().count(text) >= times or self.process.poll() is not None, f"'{text}' of the agent, which said: {self.said()}", seconds)
         if self.said().count(text) < times:
@@ -112,7 +112,7 @@ class Agent:
 
     def end(self, number=signal.SIGTERM, status=0):
         self.process.send_signal(number)
-        self.process.wait(30)
+        self.process.wait(harness.TIMEOUT)
         harness.same(self.process.returncode, status, f"agent's exit status: {self.said()}")
 
 

@@ -72,7 +72,7 @@ def test_a_replicated_pair_has_each_window_once_wherever_it_was_pushed(t):
     # one of the two is away
     second.kill()
     agent = fleet.Agent(t, agents.config(t, first.url), "--windows", 1)
-    agent.process.wait(60)
+    agent.process.wait(harness.TIMEOUT)
     same(agent.process.returncode, 0, agent.said())
     kept = summed(first)
     same(kept[0]["n"], 2)
@@ -107,7 +107,7 @@ def test_a_window_that_does_not_end_is_given_up_so_that_the_agent_can_end(t):
     window, = harness.descendants(agent.process.pid)
     os.kill(window, signal.SIGSTOP)
     agent.process.send_signal(signal.SIGTERM)
-    same(agent.process.wait(100), 0)
+    same(agent.process.wait(harness.TIMEOUT), 0)
     contains(agent.said(), "a window does not end; it is given up")
     contains(agent.said(), "a window was lost: the process that recorded it was killed by SIGKILL")
     assert not os.path.exists(f"/proc/{window}")

@@ -121,7 +121,7 @@ class Server:
     def end(self, signal):
         """Exit status after the signal."""
         self.process.send_signal(signal)
-        return self.process.wait(30)
+        return self.process.wait(harness.TIMEOUT)
 
 
 class Load:
@@ -142,7 +142,7 @@ class Load:
     def wait_for(self, count):
         """Waits until that many more requests have been answered."""
         begin = self.count
-        harness.wait_for(lambda: self.failure or self.count - begin >= count, f"{count} answers", 120)
+        harness.wait_for(lambda: self.failure or self.count - begin >= count, f"{count} answers")
 
     def __enter__(self):
         self.threads = [threading.Thread(target=self.run) for _ in range(CLIENTS)]

@@ -120,9 +120,9 @@ def _npm(group, files, command, *names):
     return cache
 
 
-def wait_for(condition, what, seconds=60):
+def wait_for(condition, what, seconds=TIMEOUT):
     """Returns the condition's value as soon as it is true. Use this instead of sleeping for a fixed time, which is too
-    short on a slow machine."""
+    short on a slow machine; so is a limit of few seconds."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):
         if time.monotonic() > deadline:
@@ -144,14 +144,20 @@ def children(pid):
     return [int(child) for text in of_threads(pid, "children") for child in text.split()]
 
 
+def states(pid):
+    """The states that the threads of a process are in, as letters; empty if it has ended."""
+    return {text.rpartition(")")[2].split()[0] for text in of_threads(pid, "stat")}
+
+
+def wait_until_stopped(pid):
+    wait_for(lambda: states(pid) == {"T"}, f"all threads of process {pid} to stop")
+
+
 def stop(pid):
     """Stops a process, and returns when none of its threads runs any more: the thread that gets the signal must be scheduled
     before it can stop the others."""
-    def states():
-        return {text.rpartition(")")[2].split()[0] for text in of_threads(pid, "stat")}
-
     os.kill(pid, signal.SIGSTOP)
-    wait_for(lambda: states() == {"T"}, "all threads to stop")
+    wait_until_stopped(pid)
 
 
 def descendants(pid):
@@ -176,7 +182,7 @@ def wait_until_run(pid, seconds=0.1):
     """Waits until a process has used `seconds` more of CPU time: it has then made progress, however slow the machine
     is."""
     begin = cpu_seconds(pid)
-    wait_for(lambda: cpu_seconds(pid) - begin >= seconds, f"process {pid} to use CPU time", 120)
+    wait_for(lambda: cpu_seconds(pid) - begin >= seconds, f"process {pid} to use CPU time")
 
 
 def wait_until_idle(pid, seconds=0.5):
@@ -189,7 +195,7 @@ def wait_until_idle(pid, seconds=0.5):
             since, at = time.monotonic(), cpu_seconds(pid)
         return time.monotonic() - since > seconds
 
-    wait_for(idle, f"process {pid} to become idle", 120)
+    wait_for(idle, f"process {pid} to become idle")
 
 
 class Recorder:
@@ -204,17 +210,17 @@ class Recorder:
 
     def wait_for(self, text, times=1):
         """Waits until its messages contain the text that many times."""
-        wait_for(lambda: self.said().count(text) >= times or self.process.poll() is not None, f"'{text}'", 120)
+        wait_for(lambda: self.said().count(text) >= times or self.process.poll() is not None, f"'{text}'")
         if self.said().count(text) < times:
             raise AssertionError(f"the recorder ended with {self.process.returncode} before '{text}': {self.said()}")
 
-    def ended(self, status=0, seconds=60):
+    def ended(self, status=0, seconds=TIMEOUT):
         """Waits until it ends by itself, checks its exit status and returns its messages."""
         self.process.wait(seconds)
         same(self.process.returncode, status, f"record's exit status: {self.said()}")
         return self.said()
 
-    def end(self, number=signal.SIGINT, status=0, seconds=60):
+    def end(self, number=signal.SIGINT, status=0, seconds=TIMEOUT):
         """Sends it a signal, waits for its end, checks its exit status and returns its messages."""
         self.process.send_signal(number)
         return self.ended(status, seconds)
@@ -314,7 +320,7 @@ def _reap():
 def _check_left_behind():
     """Fails if a process outlives the test that started it, because it would disturb all later tests."""
     with contextlib.suppress(AssertionError):
-        wait_for(lambda: not any(map(_running, descendants(os.getpid()))), "processes to end", 5)
+        wait_for(lambda: not any(map(_running, descendants(os.getpid()))), "processes to end", 60)
     left = {pid: command for pid in descendants(os.getpid()) if (command := _running(pid))}
     for pid in left:
         with contextlib.suppress(ProcessLookupError):

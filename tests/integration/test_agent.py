@@ -81,7 +81,7 @@ def test_the_windows_of_a_program_add_up_to_its_own_count(t):
         before = first if before is None else before
         after = target.ask(0)
         agent.wait_for("a window was written", window)
-    agent.process.wait(30)
+    agent.process.wait(harness.TIMEOUT)
     same(agent.process.returncode, 0, agent.said())
     rows = fleet.spooled(t, t.path("spool"))
     same(len(rows["windows"]), 3)
@@ -112,7 +112,7 @@ def test_rows_are_the_rows_of_report(t):
     agent = fleet.Agent(t, config(t, rate=1, redact="no", max_overhead=0), "--windows", 1)
     agent.wait_for("a window has begun")
     target.ask(5000)
-    agent.process.wait(60)
+    agent.process.wait(harness.TIMEOUT)
     recorder = t.attach(target.pid, "--rate", 1, "--max-overhead", 0, "-o", t.path("p.pb.gz"))
     target.ask(5000)
     recorder.end()
@@ -143,7 +143,7 @@ def test_heap_snapshots_are_those_of_heap(t):
     target.ask(0)
     text = config(t, heap_every="600s") + "[watch other]\nname = perl\n"
     agent = fleet.Agent(t, text, "--windows", 2)
-    agent.process.wait(60)
+    agent.process.wait(harness.TIMEOUT)
     same(agent.process.returncode, 0, agent.said())
     rows = fleet.spooled(t, t.path("spool"))
     windows = {row["window"] for row in rows["windows"]}
@@ -167,7 +167,7 @@ def test_each_window_has_heap_snapshots_if_they_are_asked_for_as_often(t):
     target = fleet.Target(t, fleet.go_program(), env={**os.environ, "GODEBUG": "memprofilerate=1"})
     target.ask(2000)
     agent = fleet.Agent(t, config(t, heap_every="1s"), "--windows", 3)
-    agent.process.wait(60)
+    agent.process.wait(harness.TIMEOUT)
     rows = fleet.spooled(t, t.path("spool"))
     same(len({row["window"] for row in rows["windows"]}), 3, agent.said())
     same({row["window"] for row in rows["heap"]}, {row["window"] for row in rows["windows"]}, "windows with snapshots")
@@ -284,12 +284,11 @@ def test_an_agent_that_is_killed_leaves_its_windows_and_nothing_that_runs(t):
     assert below, "a window is being recorded"
     agent.process.kill()
     agent.process.wait()
-    wait_for(lambda: not any(os.path.exists(f"/proc/{pid}") and open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()[0] != "Z"
-                             for pid in below), "what it had started to end")
+    wait_for(lambda: not any(harness.states(pid) - {"Z"} for pid in below), "what it had started to end")
     kept = fleet.spooled(t, t.path("spool"))["windows"]
     same(len(kept), 1)
     agent = fleet.Agent(t, config(t), "--windows", 1)
-    agent.process.wait(30)
+    agent.process.wait(harness.TIMEOUT)
     rows = fleet.spooled(t, t.path("spool"))["windows"]
     same(rows[:1], kept)
     same(len(rows), 2)
@@ -322,7 +321,7 @@ def test_probes_that_cost_a_process_too_much_are_taken_away(t):
     target.ask(3_000_000)
     target.ask(0)
     agent.wait_for(f"process {target.pid} (target): probes cost it more than max-overhead, so that its part of a window ended early")
-    agent.process.wait(60)
+    agent.process.wait(harness.TIMEOUT)
     row, = fleet.spooled(t, t.path("spool"))["windows"]
     assert 0 < float(row["overhead_seconds"]) < float(row["seconds"]) < 300, row
 

@@ -150,7 +150,7 @@ def test_a_store_that_refuses_is_reported_once_and_no_password_is_shown(t):
     # and from the environment
     agent = fleet.Agent(t, config(t, server.url, "user = agent"), "--windows", 1,
                         env={**os.environ, "ESCAPEMENT_CLICKHOUSE_PASSWORD": clickhouse.PASSWORD})
-    agent.process.wait(30)
+    agent.process.wait(harness.TIMEOUT)
     same(agent.process.returncode, 0, agent.said())
 
 
@@ -259,7 +259,7 @@ def test_the_tables_of_shards_take_the_same_windows(t):
     for host in ("one", "two", "three", "four", "five"):
         text = config(t, servers[0].url).replace("host = here", f"host = {host}")
         agent = fleet.Agent(t, text, "--windows", 1)
-        agent.process.wait(30)
+        agent.process.wait(harness.TIMEOUT)
         same(agent.process.returncode, 0, agent.said())
     here, there = (len(server.query("SELECT host FROM escapement.windows_local FINAL")) for server in servers)
     same(here + there, 5, "windows on both shards")
@@ -291,7 +291,7 @@ def test_names_that_mean_something_to_the_store_arrive_as_they_are(t):
     fleet.Target(t, fleet.go_program())
     service = "it's \\N a\\tb \\\\ `x`; DROP TABLE escapement.windows -- \u00e4"
     agent = fleet.Agent(t, config(t, server.url).replace("[watch api]", f"[watch {service}]"), "--windows", 1)
-    agent.process.wait(30)
+    agent.process.wait(harness.TIMEOUT)
     same(agent.process.returncode, 0, agent.said())
     same({row["service"] for table in fleet.TABLES for row in stored(server, table)}, {service})
 

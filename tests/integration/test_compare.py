@@ -356,7 +356,7 @@ def test_an_interrupted_comparison_leaves_nothing(t):
         if line == "runs\n":
             break
     running.send_signal(signal.SIGINT)
-    same(running.wait(60), 3, "exit status")
+    same(running.wait(harness.TIMEOUT), 3, "exit status")
     same(contents(directory), before)
     same(os.listdir(t.directory / "tmp"), [], "files left behind")
 

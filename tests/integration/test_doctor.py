@@ -305,7 +305,7 @@ def test_an_ordinary_end_is_no_exec(t):
                 break
         process.stdin.close()
         messages = recorder.stderr.read()
-        recorder.wait(30)
+        recorder.wait(harness.TIMEOUT)
         assert "another program" not in messages, messages
         contains(messages, "ended before its counters could be read")
 

@@ -44,7 +44,7 @@ def check_unharmed(process, what):
     """Checks that the target still runs and that its code equals its files. Waits for that, because the kernel removes
     the probes of a killed recorder only while that process exits."""
     same(process.poll(), None, f"{what}: the target's exit status")
-    harness.wait_for(lambda: not changed_text(process.pid), f"{what}: {changed_text(process.pid)} to be restored", 10)
+    harness.wait_for(lambda: not changed_text(process.pid), f"{what}: {changed_text(process.pid)} to be restored")
 
 
 def state(pid):
@@ -85,7 +85,7 @@ def record_quiet(t, *program, under=(), rate="1", before=None):
     until(process, "done")
     recorder.end()
     go_on(process)
-    same(process.wait(60), 0, "the program's exit status")
+    same(process.wait(harness.TIMEOUT), 0, "the program's exit status")
     recorded, = [each for each in json.loads(t.run(DUMP, profile).stdout)["processes"] if each["pid"] == found[0]]
     check = recorded["check"]
     assert check, f"no check: {recorder.said()}"
@@ -120,7 +120,7 @@ def test_a_stopped_target_is_recorded_and_stays_stopped(t):
     target.send_signal(signal.SIGCONT)
     recorder = t.attach(target.pid, "--rate", "1", "--max-overhead", "0", "-o", t.path("p"))
     harness.wait_until_run(target.pid)
-    target.send_signal(signal.SIGSTOP)
+    harness.stop(target.pid)
     recorder.end()
     report = t.json("report", t.path("p"))
     assert report["totals"]["objects"] > 100 and abs(report["check"]["difference"]) <= report["check"]["bound"], report
@@ -195,14 +195,14 @@ def test_a_process_that_gets_the_number_of_one_that_ended_is_left_alone(t):
     recorder.process.send_signal(signal.SIGSTOP)
     harness.wait_for(lambda: state(recorder.pid) == "T", "the recorder to stop")
     target.kill()
-    target.wait(30)
+    target.wait(harness.TIMEOUT)
     for _ in range(200):  # other processes may take the PID first
         pathlib.Path("/proc/sys/kernel/ns_last_pid").write_text(str(target.pid - 1))
         other = t.start(workload("seeds"), "--wait-start", "--rounds", "200", f"--print-counts={t.path('counts')}")
         if other.pid == target.pid:
             break
         other.kill()
-        other.wait(30)
+        other.wait(harness.TIMEOUT)
     else:
         raise harness.Skip("the PID could not be reused")
     until(other, "ready")
@@ -215,7 +215,7 @@ def test_a_process_that_gets_the_number_of_one_that_ended_is_left_alone(t):
     go_on(other)
     until(other, "done")
     go_on(other)
-    same(other.wait(30), 0, "its exit status")
+    same(other.wait(harness.TIMEOUT), 0, "its exit status")
     assert records.program_sites(t.path("counts")), "it did not count"
 
 
@@ -310,7 +310,7 @@ def send_in_phase(t, target, number, phase):
         with contextlib.suppress(AssertionError):
             recorder.wait_for("attached process")
         process.send_signal(signal.SIGINT)
-    return process.wait(60)
+    return process.wait(harness.TIMEOUT)
 
 
 def check_signals(t, numbers):
@@ -343,7 +343,7 @@ def kill_recorders(t, times, seed=1):
                             t.path("killed"))
         harness.wait_until_run(target.pid, chance.random() * 0.05)
         recorder.process.kill()
-        recorder.process.wait(30)
+        recorder.process.wait(harness.TIMEOUT)
         check_unharmed(target, f"kill {number}")
     same(list(t.directory.glob(".*")) + list(t.directory.glob("killed*")), [], "files left behind")
     t.escapement("record", "--rate", "1", "--max-overhead", "0", "--duration", "0.5", "-o", t.path("p"), "-p", target.pid)

@@ -55,7 +55,7 @@ def kill_at_random(t, seconds, seed):
             agent.process.wait()
             said += agent.said().count("a window was written")
             agent = fleet.Agent(t, text)
-            agent.wait_for("a window has begun", seconds=120)
+            agent.wait_for("a window has begun")
         elif victim == "target":
             target = targets.pop(dice.randrange(len(targets)))
             target.process.kill()
@@ -64,7 +64,7 @@ def kill_at_random(t, seconds, seed):
             targets.append(Counted(t))
         else:
             # what is killed next has got somewhere
-            agent.wait_for("a window was written", agent.said().count("a window was written") + 1, seconds=120)
+            agent.wait_for("a window was written", agent.said().count("a window was written") + 1)
             continue
         kills[victim] += 1
     if down:
@@ -72,7 +72,7 @@ def kill_at_random(t, seconds, seed):
     agent.end()
     said += agent.said().count("a window was written")
     agent = fleet.Agent(t, text.replace("window = 1s", "window = 600s").replace("every = 1s", "every = 600s"))
-    wait_for(lambda: not agents.spool_files(t), "an empty spool", 120)
+    wait_for(lambda: not agents.spool_files(t), "an empty spool")
     agent.process.kill()
     agent.process.wait()
     check(server, targets + ended, said)

@@ -94,7 +94,7 @@ def test_an_interrupted_gate_is_exit_3_and_writes_no_baseline(t):
             harness.wait_until_run(endless_one)
             same(running.poll(), None, "exit status before the signal")
             running.send_signal(number)
-            stdout, stderr = running.communicate(timeout=20)
+            stdout, stderr = running.communicate(timeout=harness.TIMEOUT)
             same(running.returncode, 3, f"exit status after {number.name}")
             contains(stderr, "interrupted")
             same(stdout, "", "standard output")

@@ -87,7 +87,7 @@ def test_what_an_attached_program_took_before_does_not_count_and_what_it_still_h
         process.stdin.flush()
         process.stdout.readline(), process.stdout.readline()
         recorder.send_signal(signal.SIGINT)
-        same(recorder.communicate(timeout=60) and recorder.returncode, 0)
+        same(recorder.communicate(timeout=harness.TIMEOUT) and recorder.returncode, 0)
         grows = probe.count() - before
         assert grows > 100, grows
         check_grows(dump(t, profile), grows, f"{version} attached, rate {rate} {load}")
@@ -107,7 +107,7 @@ def test_a_killed_program_says_how_many_grows_may_be_missing(t):
     for _ in range(100):
         process.stdout.readline()
     process.kill()
-    messages = recorder.communicate(timeout=60)[1]
+    messages = recorder.communicate(timeout=harness.TIMEOUT)[1]
     said = re.search(r"up to (\d+) central grows are missing", messages)
     missing = int(said[1]) if said else 0  # all mcaches were read before its memory was gone
     told, grows = dump(t, profile)["processes"][0]["totals"][CENTRAL_GROWS], probe.count() - before

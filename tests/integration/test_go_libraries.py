@@ -146,7 +146,7 @@ def test_a_process_that_has_loaded_a_go_library_is_attached_to(t):
     contains(t.escapement("heap", "--memory", "-p", process.pid).stdout, "heap in use: objects")
     process.stdin.write("\n")
     process.stdin.close()
-    recorder.communicate(timeout=60)
+    recorder.communicate(timeout=harness.TIMEOUT)
     same(recorder.returncode, 0)
     same(grown(t.json("report", "p.pb.gz")), 500)
 

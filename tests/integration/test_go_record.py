@@ -56,7 +56,7 @@ def record_phase(t, process, pid, *options):
     recorder.end()
     process.stdin.write("\n")
     process.stdin.flush()
-    same(process.wait(30), 0, "the program's exit status")
+    same(process.wait(harness.TIMEOUT), 0, "the program's exit status")
     return before, after, dump(t, profile)
 
 
@@ -260,7 +260,7 @@ def test_a_program_that_is_killed_in_the_middle_of_an_allocation_stays_within_th
             pid = harness.wait_for(lambda: named(harness.descendants(recorder.pid), program), "the program")
             harness.wait_until_run(pid)
             os.kill(pid, signal.SIGKILL)
-            _, messages = recorder.communicate(timeout=60)
+            _, messages = recorder.communicate(timeout=harness.TIMEOUT)
             same(recorder.returncode, 0, f"record's exit status: {messages}")
             check = dump(t, profile)["processes"][0]["check"]
             assert abs(check["difference"]) <= check["bound"] < 2048, f"rate {rate}: {check}"  # one or two spans
@@ -338,7 +338,7 @@ def attach_again_and_again(t, version, times):
         assert abs(check["difference"]) <= check["bound"], f"{version} rate {rate}: {check}"
         objects += check["objects"]
     assert objects > 1000 * times, f"{version}: {objects} objects in {times} recordings"
-    output = process.communicate("\n", timeout=60)[0]
+    output = process.communicate("\n", timeout=harness.TIMEOUT)[0]
     same(process.returncode, 0, f"{version}: exit status; {output}")
     assert re.fullmatch(r"[1-9]\d* rounds right\n", output), f"{version}: {output}"
 
@@ -360,7 +360,7 @@ def test_what_the_scheduler_allocates_without_a_goroutine_is_in_the_bound(t):
                          process.pid)
             check = dump(t, t.path("profile"))["processes"][0]["check"]
             assert abs(check["difference"]) <= check["bound"] < 2048, f"{version}, recording {i}: {check}"
-        process.communicate("\n", timeout=60)
+        process.communicate("\n", timeout=harness.TIMEOUT)
         same(process.returncode, 0, f"{version}: exit status")
 
 

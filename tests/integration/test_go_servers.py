@@ -94,7 +94,7 @@ def end_of(t, name, rate=None):
         with open(f"/proc/{pid}/task/{pid}/children") as children:
             pid = int(children.read())
     os.kill(pid, signal.SIGTERM)
-    status = server.process.wait(60)
+    status = server.process.wait(harness.TIMEOUT)
     return load.answers, status, server.errors.read_text(), dump(t, profile)["processes"][0] if rate else None
 
 

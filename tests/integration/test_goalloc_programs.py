@@ -225,7 +225,7 @@ def test_redis_serves_redis_benchmark(t):
         same(t.run("redis-cli", "-s", socket, "get", "k150").stdout, "x" * 150 * 37 + "\n", "a value")
         same(t.run("redis-cli", "-s", socket, "bgsave").stdout, "Background saving started\n", "the forked child")
         t.run("redis-cli", "-s", socket, "shutdown", "nosave")
-        same(server.wait(20), 0, "the server's exit status")
+        same(server.wait(harness.TIMEOUT), 0, "the server's exit status")
 
 
 def test_stress_ngs_memory_stressors_verify(t):

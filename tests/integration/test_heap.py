@@ -42,8 +42,7 @@ class Alive:
         """Makes the process read MemStats and stop itself; thaw() continues it and returns these MemStats."""
         self.process.stdin.write("freeze\n")
         self.process.stdin.flush()
-        harness.wait_for(lambda: all(stat.read_text().rpartition(")")[2].split()[0] == "T"
-                                     for stat in pathlib.Path(f"/proc/{self.pid}/task").glob("*/stat")), "a stop")
+        harness.wait_until_stopped(self.pid)
 
     def thaw(self):
         self.process.send_signal(signal.SIGCONT)

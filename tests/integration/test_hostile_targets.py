@@ -164,7 +164,7 @@ def test_a_go_process_whose_heap_cannot_be_is_refused_by_name(t):
     same(status, 0, text)
     process.stdin.write("\n\n")
     process.stdin.flush()
-    same(process.wait(30), 0, "exit status of the target")
+    same(process.wait(harness.TIMEOUT), 0, "exit status of the target")
 
 
 if __name__ == "__main__":

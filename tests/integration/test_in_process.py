@@ -123,7 +123,7 @@ def test_who_sends_a_signal_does_not_wait_for_a_program_that_ignores_it(t):
                        f"{workload('forks')} 100 0 exit; trap '' TERM; echo > ready; while :; do sleep 1; done")
     harness.wait_for(t.path("ready").exists, "the program to ignore SIGTERM")
     recorder.send_signal(signal.SIGTERM)
-    _, messages = recorder.communicate(timeout=60)
+    _, messages = recorder.communicate(timeout=harness.TIMEOUT)
     contains(messages, "did not end within 0.3 s of being asked to, so it was killed")
     same(report(t, t.path("own"))["totals"]["objects"], 100)
 

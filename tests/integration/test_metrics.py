@@ -69,7 +69,7 @@ class Prometheus:
         log = open(t.path("prometheus.log"), "w")
         self.process = t.start(prometheus_program(), f"--config.file={t.path('prometheus.yml')}", f"--storage.tsdb.path={t.path('tsdb')}",
                                f"--web.listen-address=127.0.0.1:{self.port}", stdout=log, stderr=log, cwd=t.path("."))
-        wait_for(lambda: self.query("up") == [1.0], "prometheus to have scraped", 60)
+        wait_for(lambda: self.query("up") == [1.0], "prometheus to have scraped")
 
     def query(self, query):
         """Values of the series that a query gives."""
@@ -169,9 +169,9 @@ def test_the_endpoint_has_no_rights_and_answers_nothing_else(t):
     agent.reload(config(t, other))
     agent.wait_for("the configuration was read again")
     wait_for(lambda: answers(other), "an answer at the new port")
-    assert not answers(port), "the old port is closed"
+    wait_for(lambda: not answers(port), "the old port to be closed")
     agent.end()
-    assert not answers(other)
+    wait_for(lambda: not answers(other), "the port to be closed")
     again = socket.create_server(("127.0.0.1", other))
     t.path("agent.conf").write_text(config(t, other))
     contains(t.escapement("agent", "--config", t.path("agent.conf"), status=3).stderr, "cannot listen for Prometheus at")

@@ -169,7 +169,7 @@ def test_a_pipe_is_written_and_stays_one(t):
     for name in ("pipe", "link"):
         reader = t.start("cat", pipe)
         report(t, t.path(name))
-        json.loads(reader.communicate(timeout=30)[0])
+        json.loads(reader.communicate(timeout=harness.TIMEOUT)[0])
         assert stat.S_ISFIFO(pipe.stat().st_mode)
 
 

@@ -21,7 +21,7 @@ def share_and_said(t, depth, work):
         assert recorder.poll() is None, "record ended"
     recorded = go_programs.loop_sample(process.stdout, SECONDS)
     recorder.send_signal(signal.SIGINT)
-    recorder.communicate(timeout=30)
+    recorder.communicate(timeout=harness.TIMEOUT)
     done = t.escapement("record", "--rate", "1", "--duration", "1", "-o", profile, "-p", process.pid, status=None)
     process.kill()
     said = re.search(r"probe hits cost about (\d+) % of the process's CPU", done.stderr)

@@ -60,7 +60,7 @@ def check(pid, kept, what):
         return found
 
     try:
-        harness.wait_for(lambda: not wrong(), what, 20)
+        harness.wait_for(lambda: not wrong(), what)
     except AssertionError:
         same(wrong(), {}, f"{what}: wrong privileges")
 
@@ -89,14 +89,14 @@ def test_a_command_that_follows_a_program_can_still_attach_to_what_it_starts(t):
     script = f"{workload('seeds')} --rounds 3; read line; {workload('seeds')} --rounds 4"
     running = t.start(harness.ESCAPEMENT, "record", "--rate", "1", "-o", t.path("p"), "--", "sh", "-c", script)
     check(running.pid, READ | PRIORITY | WRITE | SIGNAL | ATTACH, "record --")
-    running.communicate("\n", timeout=60)
+    running.communicate("\n", timeout=harness.TIMEOUT)
     same(running.returncode, 0, "exit status")
     same(len(t.json("report", t.path("p"))["target"]["processes"]), 2, "processes observed")
     running = t.start(harness.ESCAPEMENT, "record", "--no-follow", "-o", t.path("p"), "--", workload("seeds"), "--rounds",
                       "0")
     check(running.pid, READ | PRIORITY | WRITE | SIGNAL, "record --no-follow --")
     running.send_signal(signal.SIGINT)
-    same(running.wait(30), 0, "exit status of record --no-follow")
+    same(running.wait(harness.TIMEOUT), 0, "exit status of record --no-follow")
     assert t.json("report", t.path("p"))["totals"]["objects"] > 0, "nothing was recorded"
 
 
@@ -109,7 +109,7 @@ def test_gate_keeps_them_until_its_last_run_and_its_program_has_none(t):
     running.stdin.write("\n")
     running.stdin.flush()
     check(running.pid, READ | PRIORITY | WRITE | SIGNAL | ATTACH, "gate")
-    running.communicate("\n", timeout=60)
+    running.communicate("\n", timeout=harness.TIMEOUT)
     same(running.returncode, 0, "exit status")
     same(t.path("status").read_text().split(), ["CapEff:", "0" * 16, "NoNewPrivs:", "0"] * 2, "the program's privileges")
 
@@ -120,10 +120,10 @@ def test_top_and_heap_keep_less(t):
     running = t.start(harness.ESCAPEMENT, "top", "--batch", "-p", target.pid, stdout=subprocess.DEVNULL)
     check(running.pid, READ | PRIORITY, "top")
     running.send_signal(signal.SIGINT)
-    same(running.wait(30), 0, "top's exit status")
+    same(running.wait(harness.TIMEOUT), 0, "top's exit status")
     running = t.start(harness.ESCAPEMENT, "heap", "--interval", "1", "--count", "2", "-p", target.pid)
     check(running.pid, READ | WRITE, "heap")
-    running.communicate(timeout=60)
+    running.communicate(timeout=harness.TIMEOUT)
     same(running.returncode, 0, "heap's exit status")
 
 
@@ -135,7 +135,7 @@ def test_a_program_that_records_itself_needs_less(t):
     check(running.pid, WRITE | SIGNAL, "record --in-process")
     guard = int(harness.wait_for(lambda: t.path("pids").exists() and t.path("pids").read_text(), "the program").split()[1])
     check(guard, SIGNAL, "the process that ends the program with record")
-    running.communicate("\n", timeout=60)
+    running.communicate("\n", timeout=harness.TIMEOUT)
     same(running.returncode, 0, "exit status")
     assert t.json("report", t.path("p"))["totals"]["objects"] > 0, "nothing was recorded"
 

@@ -9,7 +9,6 @@ import re
 import signal
 import struct
 import subprocess
-import time
 
 import harness
 from harness import contains, same, workload
@@ -68,7 +67,7 @@ def quiet_run(t, program, *arguments, record=(), rounds="200", threads="1", besi
         recorder.end()
     process.stdin.write("\n")
     process.stdin.flush()
-    same(process.wait(30), 0, "the workload's exit status")
+    same(process.wait(harness.TIMEOUT), 0, "the workload's exit status")
     return counts, stats, t.json("report", profile)
 
 
@@ -135,7 +134,7 @@ def test_attaching_to_a_busy_process_is_exact_within_a_few_objects_a_thread(t):
         t.escapement("record", "--rate", "1", "--max-overhead", "0", "--duration", "1", "-o", profile, "-p", process.pid)
         report = t.json("report", profile)
         process.terminate()
-        same(process.wait(20), 0)
+        same(process.wait(harness.TIMEOUT), 0)
         check = report["check"]
         assert abs(check["difference"]) <= check["bound"], check
         assert check["bound"] <= 32 * threads, f"{check} with {threads} threads"
@@ -194,7 +193,7 @@ def test_a_sample_stands_for_as_much_while_others_listen_at_finer_rates(t):
                      process.pid)
         other.end()
         process.terminate()
-        process.wait(20)
+        process.wait(harness.TIMEOUT)
         rows = [row["values"] for row in json.loads(t.run(DUMP, t.path("profile")).stdout)["samples"]]
         samples, data = sum(row[SAMPLES] for row in rows), sum(row[BYTES] for row in rows)
         wanted = data / distance  # expected number, because the objects are small
@@ -254,7 +253,7 @@ def test_the_brake_goes_to_a_coarser_depth_and_says_when_and_why(t):
                         process.pid)
     assert "max-overhead" not in done.stderr, done.stderr
     process.terminate()
-    same(process.wait(20), 0)
+    same(process.wait(harness.TIMEOUT), 0)
     # Every round allocates the same, so a site has the same share of the total at any time.
     sites = program_sites(t.path("counts"))
     first = max(report["rows"], key=lambda row: row["objects"] or 0)
@@ -323,7 +322,7 @@ def test_events_of_a_span_class_that_is_none_are_counted_as_lost(t):
         recorder.end(status=4)
         process.stdin.write("\n")
         process.stdin.flush()
-        same(process.wait(30), 0, "the program's exit status")
+        same(process.wait(harness.TIMEOUT), 0, "the program's exit status")
         report = t.json("report", t.path("p"))
         same(report["lost"], {"events": 1000 * len(names), "stacks": 0}, f"lost at rate {rate}")
         same(report["exact"]["rows"], False, f"rows at rate {rate} do not include lost events")
@@ -358,7 +357,7 @@ def test_a_process_that_is_killed_keeps_what_was_recorded(t):
     recorder = t.attach(process.pid, "--rate", "1", "--max-overhead", "0", "-o", profile)
     harness.wait_until_run(process.pid)
     process.kill()
-    process.wait(10)
+    process.wait(harness.TIMEOUT)
     contains(recorder.ended(), "no check")
     report = t.json("report", profile)
     same(report["check"], None)
@@ -406,7 +405,7 @@ def test_ctrl_c_writes_what_was_measured_and_reaches_the_program(t):
     recorder.stdin.flush()
     harness.wait_until_run(program)
     recorder.send_signal(signal.SIGINT)
-    _, messages = recorder.communicate(timeout=30)
+    _, messages = recorder.communicate(timeout=harness.TIMEOUT)
     same(recorder.returncode, 0, messages)
     truth = program_sites(counts)
     assert sum(objects for objects, _ in truth.values()) > 1000, truth
@@ -416,10 +415,8 @@ def test_ctrl_c_writes_what_was_measured_and_reaches_the_program(t):
 def test_duration_ends_the_program_that_was_started(t):
     harness.require_root()
     profile = t.path("profile.pb.gz")
-    begin = time.monotonic()
     t.escapement("record", "--rate", "1", "--duration", "1", "-o", profile, "--", workload("seeds"), "--rounds", "0",
                  "--sleep-us", "100")
-    assert time.monotonic() - begin < 20
     same(t.json("report", profile)["check"]["difference"], 0)
 
 

@@ -217,7 +217,7 @@ def test_top_and_sort(t):
 def read_terminal(main):
     """All that is written to the other end of a terminal until that is closed."""
     shown = b""
-    while select.select([main], [], [], 20)[0]:
+    while select.select([main], [], [], harness.TIMEOUT)[0]:
         try:
             part = os.read(main, 1 << 16)
         except OSError:  # the other end is closed
@@ -249,7 +249,7 @@ def test_text_is_whole_in_a_pipe_and_as_wide_as_a_terminal_or_columns_say(t):
                              env=environment)
     os.close(terminal)
     shown = read_terminal(main)
-    same(child.wait(20), 0, "exit status")
+    same(child.wait(harness.TIMEOUT), 0, "exit status")
     text = re.sub(r"\033\[[0-9;]*m", "", shown.decode())
     contains(text, f"main.allocate {t.path('main.go')}:14")
     if b"\033[1m" not in shown:
@@ -270,7 +270,7 @@ def test_messages_are_as_wide_as_a_terminal_and_one_line_elsewhere(t):
     child = subprocess.Popen([harness.ESCAPEMENT, *words], stderr=terminal, env=environment)
     os.close(terminal)
     shown = read_terminal(main).decode().splitlines()
-    same(child.wait(20), 2, "exit status")
+    same(child.wait(harness.TIMEOUT), 2, "exit status")
     assert len(shown) > 1 and max(map(len, shown)) <= 80, shown
     same(" ".join(line.strip() for line in shown), whole.strip())
 

@@ -72,7 +72,7 @@ def test_a_waiting_workload_is_quiet_at_both_ends(t):
     process.stdin.write("go\n")
     process.stdin.flush()
     harness.same(process.stdout.readline(), "done\n")
-    rest, _ = process.communicate("go\n", timeout=20)
+    rest, _ = process.communicate("go\n", timeout=harness.TIMEOUT)
     harness.same([s["objects"] for s in sites(rest)], [3, 3])
     harness.same(process.returncode, 0)
 
@@ -83,7 +83,7 @@ def test_an_endless_run_stops_at_a_signal_and_prints_whole_rounds(t):
     process.stdin.write("go\n")
     process.stdin.flush()
     process.terminate()
-    rest, _ = process.communicate(timeout=20)
+    rest, _ = process.communicate(timeout=harness.TIMEOUT)
     rounds = counts(rest)[("simple/main.go", 17, 2)][0]
     harness.same(counts(rest), {site: (rounds * objects, rounds * size)
                                 for site, (objects, size) in ONE_ROUND.items()})

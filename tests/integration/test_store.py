@@ -26,7 +26,7 @@ def record(t, server, host, service, build, objects, *watch, redact="no"):
     agent.wait_for("a window has begun: 1 process")
     target.ask(objects)
     target.ask(0)
-    agent.process.wait(60)
+    agent.process.wait(harness.TIMEOUT)
     same(agent.process.returncode, 0, agent.said())
     target.process.kill()
     target.process.wait()

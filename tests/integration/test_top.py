@@ -186,7 +186,9 @@ def test_blocks_count_the_collections_of_a_go_program(t):
     top = t.start(harness.ESCAPEMENT, "top", "--batch", "--interval", "200ms", "-p", process.pid)
     text = ""
     while "collections" not in text:
-        text += top.stdout.readline()
+        line = top.stdout.readline()
+        assert line, text
+        text += line
     after = collect(5)
     while not re.search(rf"collections [0-9.]+/s \({after - before}\)", text):
         line = top.stdout.readline()

@@ -35,7 +35,7 @@ class ZooKeeper:
         log = open(directory / "log", "w")
         self.process = t.start("java", "-Xmx256m", "-cp", class_path(), "org.apache.zookeeper.server.quorum.QuorumPeerMain", directory / "zoo.cfg",
                                stdout=log, stderr=log, env={key: value for key, value in os.environ.items() if key != "CLASSPATH"})
-        wait_for(lambda: self.serves() or self.process.poll() is not None, "zookeeper to serve", 120)
+        wait_for(lambda: self.serves() or self.process.poll() is not None, "zookeeper to serve")
         if self.process.poll() is not None:
             raise AssertionError(f"zookeeper ended: {(directory / 'log').read_text()[-2000:]}")
 
