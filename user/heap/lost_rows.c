@@ -6,6 +6,7 @@
 
 #include "base/hash_index.h"
 #include "base/memory.h"
+#include "target/resident.h"
 
 enum {
 	PASSES = 8, /* over the table, which the running process may change meanwhile */
@@ -30,6 +31,7 @@ struct reading {
 	struct count *counts;	     /* by row */
 	size_t row_capacity;
 	uint64_t row_bytes;
+	uint64_t memory; /* bytes that the process has by now: its table may have grown */
 };
 
 static int refuse(struct error *refusal, const char *field, uint64_t value)
@@ -53,7 +55,7 @@ static int check_row(const struct goalloc_row *row, struct error *refusal)
 static int make_room(struct reading *reading, uint64_t bytes, struct error *refusal)
 {
 	struct lost_rows *rows = reading->rows;
-	uint64_t memory = reading->lost->memory;
+	uint64_t memory = reading->memory;
 
 	reading->row_bytes += bytes;
 	if (rows->row_count == ROWS_MAX || rows->row_count >= ROWS_FREE + memory / sizeof(struct goalloc_row))
@@ -124,7 +126,8 @@ static int read_table(struct reading *reading, uint64_t pointer, struct error *r
 	if (target_read(reading->target, pointer, &table, sizeof(table)) ||
 	    (table && target_read(reading->target, table, &capacity, sizeof(capacity))))
 		return -1;
-	if (capacity > SLOTS_FREE + reading->lost->memory / sizeof(*slots))
+	reading->memory = resident_private(reading->target);
+	if (capacity > SLOTS_FREE + reading->memory / sizeof(*slots))
 		return refuse(refusal, "slots", capacity);
 	slots = memory_allocate(SLOTS_AT_ONCE * sizeof(*slots));
 	for (uint64_t i = 0, count; !status && i < capacity; i += count) {
