@@ -53,7 +53,7 @@ static const char *interned(const char *text)
 	return known[i] = text;
 }
 
-static struct escape_output *output_of(const struct said *said, size_t count)
+static inline struct escape_output *output_of(const struct said *said, size_t count)
 {
 	struct escape_output *output = calloc(1, sizeof(*output));
 
@@ -76,7 +76,7 @@ static struct escape_output *output_of(const struct said *said, size_t count)
 	return output;
 }
 
-static void output_free(struct escape_output *output)
+static inline void output_free(struct escape_output *output)
 {
 	free(output->annotations);
 	free(output->packages);
@@ -141,7 +141,7 @@ static inline void measure(struct profile *profile, const char *stack, int64_t o
 	measure_typed(profile, stack, NULL, objects, bytes);
 }
 
-static struct audit *audit_of(const struct profile *profile, const struct escape_output *output)
+static inline struct audit *audit_of(const struct profile *profile, const struct escape_output *output)
 {
 	static const struct audit_options options;
 

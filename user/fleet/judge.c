@@ -22,6 +22,7 @@ struct judge {
 	struct build {
 		const struct agent_watch *watch;
 		const char *build_id; /* of a string of `whole` */
+		char *stale;	      /* why the output is not of it; then that is all that is kept */
 		struct profile *part; /* all of its processes */
 		struct audit *audit;  /* of that: what the audits of its processes have in common */
 	} * builds;
@@ -36,13 +37,21 @@ struct judge *judge_new(const struct profile *whole)
 	return judge;
 }
 
+static void build_forget(struct build *build)
+{
+	audit_free(build->audit);
+	profile_part_free(build->part);
+	build->audit = NULL;
+	build->part = NULL;
+}
+
 void judge_free(struct judge *judge)
 {
 	if (!judge)
 		return;
 	for (size_t i = 0; i < judge->build_count; i++) {
-		audit_free(judge->builds[i].audit);
-		profile_part_free(judge->builds[i].part);
+		build_forget(&judge->builds[i]);
+		free(judge->builds[i].stale);
 	}
 	for (size_t i = 0; i < judge->count; i++)
 		escape_free(judge->words[i].output);
@@ -68,22 +77,50 @@ static const struct words *words_of(struct judge *judge, const struct agent_watc
 
 enum { UNREAD = 1U << AUDIT_ESCAPES_UNSEEN | 1U << AUDIT_STACK };
 
-/* The audit of all processes of the build. Most of what an audit takes depends on the build alone. */
-static const struct audit *audit_of_build(struct judge *judge, const struct words *words, const char *build_id)
+/* Why the output is not that of the audit's program. */
+static const char *why_stale(const struct audit *audit)
+{
+	return audit->warnings[audit->warning_count - 1];
+}
+
+/* Whether other processes of the window are of the same build. Without a build id nobody knows. */
+static bool build_has_others(const struct judge *judge, const char *build_id)
+{
+	int processes = 0;
+
+	if (!build_id || !*build_id)
+		return false;
+	for (size_t i = 0; i < judge->whole->process_count && processes < 2; i++)
+		processes += text_same(judge->whole->processes[i].build_id, build_id);
+	return processes > 1;
+}
+
+/* The build with the audit of all of its processes. Most of what an audit takes depends on the build alone. */
+static const struct build *build_of(struct judge *judge, const struct words *words, const char *build_id)
 {
 	static const struct audit_options options = {.unread = UNREAD, .uncounted = true, .exemplary = true};
 	struct build *build;
 
 	for (size_t i = 0; i < judge->build_count; i++) {
 		if (judge->builds[i].watch == words->watch && text_same(judge->builds[i].build_id, build_id))
-			return judge->builds[i].audit;
+			return &judge->builds[i];
 	}
 	judge->builds = memory_resize(judge->builds, judge->build_count + 1, sizeof(*judge->builds));
 	build = &judge->builds[judge->build_count++];
 	*build = (struct build){.watch = words->watch, .build_id = build_id};
 	build->part = profile_part_of_build(judge->whole, build_id);
 	build->audit = audit_new(build->part, words->output, &options);
-	return build->audit;
+	if (build->audit->stale) {
+		build->stale = memory_text(why_stale(build->audit));
+		build_forget(build);
+	}
+	return build;
+}
+
+static struct audit *refuse(const struct agent_watch *watch, const char *why, struct error *error)
+{
+	error_set(error, STATUS_USAGE, "%s: %s", watch->escape, why);
+	return NULL;
 }
 
 struct audit *judge_process(struct judge *judge, const struct agent_watch *watch, const struct profile *part,
@@ -91,7 +128,6 @@ struct audit *judge_process(struct judge *judge, const struct agent_watch *watch
 {
 	struct audit_options options = {.unread = UNREAD, .uncounted = true};
 	const char *build_id = part->processes->build_id;
-	const struct audit *stale;
 	const struct words *words;
 	struct audit *audit;
 
@@ -103,13 +139,17 @@ struct audit *judge_process(struct judge *judge, const struct agent_watch *watch
 		*error = words->error;
 		return NULL;
 	}
-	/* without a build id nobody knows which processes are of the same build */
-	options.like = build_id && *build_id ? audit_of_build(judge, words, build_id) : NULL;
-	audit = options.like && options.like->stale ? NULL : audit_new(part, words->output, &options);
-	if (audit && !audit->stale)
+	if (build_has_others(judge, build_id)) {
+		const struct build *build = build_of(judge, words, build_id);
+
+		if (build->stale)
+			return refuse(watch, build->stale, error);
+		options.like = build->audit;
+	}
+	audit = audit_new(part, words->output, &options);
+	if (!audit->stale)
 		return audit;
-	stale = audit ? audit : options.like;
-	error_set(error, STATUS_USAGE, "%s: %s", watch->escape, stale->warnings[stale->warning_count - 1]);
+	refuse(watch, why_stale(audit), error);
 	audit_free(audit);
 	return NULL;
 }
