@@ -1,26 +1,36 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "collect/event_process.h"
 
-static uint64_t counter_objects(const volatile struct event_counter *counter, bool all)
+#include <string.h>
+
+static uint64_t counter_objects(const volatile struct event_counter *counter, enum event_part part)
 {
-	return counter->state == EVENT_COUNTER_READY ? counter->inside + (all ? counter->outside : 0) : 0;
+	if (counter->state != EVENT_COUNTER_READY)
+		return 0;
+	return (part & EVENTS_INSIDE ? counter->inside : 0) + (part & EVENTS_OUTSIDE ? counter->outside : 0);
 }
 
-void event_process_totals(const volatile struct event_process *process, bool all,
-			  struct event_class_totals totals[EVENT_SPAN_CLASSES])
+static void add_window(const volatile struct event_window *window, struct event_class_totals totals[EVENT_SPAN_CLASSES])
 {
 	for (int class = 0; class < EVENT_SPAN_CLASSES; class ++) {
-		const volatile struct event_class_totals *inside = &process->inside.classes[class];
-		const volatile struct event_class_totals *outside = &process->outside.classes[class];
-
-		totals[class].objects = inside->objects + (all ? outside->objects : 0);
-		totals[class].bytes = inside->bytes + (all ? outside->bytes : 0);
-		totals[class].refills = inside->refills + (all ? outside->refills : 0);
-		totals[class].central_grows = inside->central_grows + (all ? outside->central_grows : 0);
+		totals[class].objects += window->classes[class].objects;
+		totals[class].bytes += window->classes[class].bytes;
+		totals[class].refills += window->classes[class].refills;
+		totals[class].central_grows += window->classes[class].central_grows;
 	}
+}
+
+void event_process_totals(const volatile struct event_process *process, enum event_part part,
+			  struct event_class_totals totals[EVENT_SPAN_CLASSES])
+{
+	memset(totals, 0, EVENT_SPAN_CLASSES * sizeof(*totals));
+	if (part & EVENTS_INSIDE)
+		add_window(&process->inside, totals);
+	if (part & EVENTS_OUTSIDE)
+		add_window(&process->outside, totals);
 	for (int i = 0; i < EVENT_COUNTERS; i++) {
 		const volatile struct event_counter *counter = &process->counters[i];
-		uint64_t objects = counter_objects(counter, all);
+		uint64_t objects = counter_objects(counter, part);
 
 		totals[counter->span_class].objects += objects;
 		totals[counter->span_class].bytes += objects * counter->bytes;
@@ -32,7 +42,7 @@ int64_t event_process_hits(const volatile struct event_process *process)
 	uint64_t hits = process->hits;
 
 	for (int i = 0; i < EVENT_COUNTERS; i++)
-		hits += counter_objects(&process->counters[i], true);
+		hits += counter_objects(&process->counters[i], EVENTS_ALL);
 	return (int64_t)hits;
 }
 
@@ -59,7 +69,7 @@ void event_process_rows(const volatile struct event_process *process, uint32_t s
 		   context);
 	for (int i = 0; i < EVENT_COUNTERS; i++) {
 		const volatile struct event_counter *counter = &process->counters[i];
-		uint64_t objects = counter_objects(counter, false);
+		uint64_t objects = counter_objects(counter, EVENTS_INSIDE);
 		struct event_sums sums = {.count = objects, .bytes = objects * counter->bytes};
 		struct event_key key = {.slot = slot,
 					.kind = EVENT_ALLOC,

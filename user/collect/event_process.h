@@ -7,16 +7,21 @@
  * in `counters` is in no other sum, so every function here adds up several places.
  */
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "bpf/events.h"
 
 typedef void event_row_function(void *context, const struct event_key *key, const struct event_sums *sums);
 
-/* Computes the totals by span class of the process's events: while it was recorded, or with `all` since its probes were
- * attached. */
-void event_process_totals(const volatile struct event_process *process, bool all,
+/* Events while the process was recorded, the others, and all since its probes were attached. */
+enum event_part {
+	EVENTS_INSIDE = 1,
+	EVENTS_OUTSIDE = 2,
+	EVENTS_ALL = EVENTS_INSIDE | EVENTS_OUTSIDE,
+};
+
+/* Computes the totals by span class of the process's events of that part. Two calls are of different instants. */
+void event_process_totals(const volatile struct event_process *process, enum event_part part,
 			  struct event_class_totals totals[EVENT_SPAN_CLASSES]);
 /* The number of hits of its probes since they were attached. */
 int64_t event_process_hits(const volatile struct event_process *process);

@@ -61,10 +61,10 @@ static int snapshot_try(struct observed *observed, struct snapshot *snapshot)
 {
 	struct event_class_totals before[SPAN_CLASSES];
 
-	event_process_totals(observed->sums, true, before);
+	event_process_totals(observed->sums, EVENTS_ALL, before);
 	if (read_counters(observed, &snapshot->counters))
 		return -1;
-	event_process_totals(observed->sums, true, snapshot->events);
+	event_process_totals(observed->sums, EVENTS_ALL, snapshot->events);
 	snapshot->bound = snapshot->counters.in_flight;
 	for (int class = 0; class < SPAN_CLASSES; class ++)
 		snapshot->bound += (int64_t)(snapshot->events[class].objects - before[class].objects);
@@ -266,16 +266,7 @@ static void settle_grows(struct observed *observed)
 
 void observed_read_end(struct observed *observed)
 {
-	struct event_class_totals inside[SPAN_CLASSES], all[SPAN_CLASSES];
-
-	event_process_totals(observed->sums, false, inside);
-	event_process_totals(observed->sums, true, all);
-	for (int class = 0; class < SPAN_CLASSES; class ++) {
-		observed->outside[class].objects = all[class].objects - inside[class].objects;
-		observed->outside[class].bytes = all[class].bytes - inside[class].bytes;
-		observed->outside[class].refills = all[class].refills - inside[class].refills;
-		observed->outside[class].central_grows = all[class].central_grows - inside[class].central_grows;
-	}
+	event_process_totals(observed->sums, EVENTS_OUTSIDE, observed->outside);
 	snapshot_take(observed, &observed->end);
 }
 
@@ -362,7 +353,7 @@ static int64_t outside_check(const struct observed *observed, int64_t recorded)
 	int64_t objects = 0;
 
 	if (observed->rate == 1) {
-		event_process_totals(observed->sums, false, inside);
+		event_process_totals(observed->sums, EVENTS_INSIDE, inside);
 		for (int class = 0; class < SPAN_CLASSES; class ++)
 			objects += (int64_t)inside[class].objects;
 		return objects - recorded;

@@ -166,8 +166,8 @@ static void add_class_totals(const struct observed *observed, struct profile_pro
 	bool told = observed->rate == 0 && observed->runtime->objects_from_events;
 	struct event_class_totals inside[SPAN_CLASSES], ever[SPAN_CLASSES];
 
-	event_process_totals(observed->sums, false, inside);
-	event_process_totals(observed->sums, true, ever);
+	event_process_totals(observed->sums, EVENTS_INSIDE, inside);
+	event_process_totals(observed->sums, EVENTS_ALL, ever);
 	for (int class = 0; class < SPAN_CLASSES; class ++) {
 		int64_t *totals = process->class_totals[class];
 		const struct event_class_totals *events = &inside[class];

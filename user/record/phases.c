@@ -37,7 +37,7 @@ void phases_settle(struct observed *ended)
 
 	if (!ended->next || !ended->end.taken)
 		return;
-	event_process_totals(ended->sums, false, inside);
+	event_process_totals(ended->sums, EVENTS_INSIDE, inside);
 	for (int class = 0; class < SPAN_CLASSES; class ++) {
 		const struct event_class_totals *read = &ended->end.events[class], *before = &ended->outside[class];
 		struct heap_class *counters = counted_at(ended->next, class);

@@ -374,7 +374,7 @@ int64_t processes_events(const struct processes *processes)
 	for (int i = 0; i < EVENT_SLOTS; i++) {
 		if (!processes->observed[i])
 			continue;
-		event_process_totals(processes->observed[i]->sums, false, totals);
+		event_process_totals(processes->observed[i]->sums, EVENTS_INSIDE, totals);
 		for (int class = 0; class < SPAN_CLASSES; class ++)
 			events += (int64_t)totals[class].objects;
 	}

@@ -22,6 +22,7 @@ enum {
 	CACHE_READ = 8 * SPAN_CLASSES + 8, /* tinyAllocs directly precedes alloc */
 	SPAN_READ = 16,
 	ARENAS_MAX = 1 << 16,
+	ALLOCM_LOCKS = 3,
 	REFILL_TRIES = 20,
 	REFILL_NS = 100 * 1000,
 };
@@ -29,7 +30,7 @@ enum {
 enum use {
 	UNUSED,
 	SCHEDULES,
-	SCHEDULES_UNPREEMPTED,
+	STARTS_THREAD,
 	RUNS_GOROUTINE,
 };
 
@@ -150,8 +151,8 @@ static int statistics_add(const struct go_heap *heap, const uint8_t *raw, struct
 
 /*
  * What a P is used for. It also has the state "running" while its thread looks for work and while its goroutine is in a
- * system call. The scheduler allocates when it starts a thread, and may not be preempted then. Before it runs a goroutine
- * after a collection, it flushes the P's mcache.
+ * system call. Before the scheduler runs a goroutine after a collection, it flushes the P's mcache. It allocates what a new
+ * thread needs in allocm(): that, newm() and what calls newm() have each asked not to be preempted then.
  */
 static enum use use_of(const struct go_heap *heap, const struct target *target, const struct processor *processor)
 {
@@ -165,8 +166,9 @@ static enum use use_of(const struct go_heap *heap, const struct target *target, 
 	if (target_read(target, processor->m + layout->m_current, &current, sizeof(current)))
 		return RUNS_GOROUTINE;
 	if (!current)
-		return target_read(target, processor->m + layout->m_locks, &locks, sizeof(locks)) || locks
-			       ? SCHEDULES_UNPREEMPTED
+		return target_read(target, processor->m + layout->m_locks, &locks, sizeof(locks)) ||
+				       locks >= ALLOCM_LOCKS
+			       ? STARTS_THREAD
 			       : SCHEDULES;
 	return target_read(target, current + layout->g_status, &status, sizeof(status)) ||
 			       (status & GO_G_STATUS_BITS) == GO_G_RUNNING
@@ -344,7 +346,7 @@ static void tails_add(const struct go_heap *heap, const struct processor *proces
 		state->unsettled += sum;
 	state->processors++;
 	state->running += processor->use == RUNS_GOROUTINE;
-	state->scheduling += processor->use == SCHEDULES_UNPREEMPTED;
+	state->starting += processor->use == STARTS_THREAD;
 }
 
 static int collections_read(const struct go_heap *heap, const struct target *target, struct go_heap_state *state)

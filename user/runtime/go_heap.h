@@ -45,7 +45,7 @@ struct go_heap_state {
 	int64_t tiny_tail;
 	int64_t processors;  /* Ps */
 	int64_t running;     /* Ps that run a goroutine now: each may be in the middle of one allocation */
-	int64_t scheduling;  /* Ps whose scheduler may be: it allocates, without a goroutine, what a new thread needs */
+	int64_t starting;    /* Ps whose scheduler starts a thread, and may be in an allocation of what that needs */
 	int64_t collections; /* that have ended since the process began */
 	int64_t unsettled;   /* objects that a flush in progress may or may not have reported */
 	int64_t untold;	     /* the same of flushes that began before any event: of each P in use, its largest tail */

@@ -156,7 +156,7 @@ static int go_read(struct runtime *runtime, const struct target *target, int64_t
 	if (rate == 1 && runtime->is_starting)
 		state.unsettled += state.untold;
 	if (rate == 1 || runtime->objects_from_events)
-		counters->in_flight = state.running + state.scheduling + state.unsettled;
+		counters->in_flight = state.running + state.starting + state.unsettled;
 	return heap_counters_check(counters, &runtime->refusal);
 }
 
