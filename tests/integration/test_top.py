@@ -306,8 +306,9 @@ def test_a_terminal_without_colours_gets_none_and_one_without_a_cursor_gets_bloc
     terminal.type([harness.ESCAPEMENT, "top", "--interval", "200ms", "--duration", "1s", "-p", target.pid])
 
     def message_and_block():
-        """Whether the message and a block of text were printed; includes scrolled lines, and joins wrapped ones."""
-        _, message, after = terminal.screen("-J", "-S", "-").partition("blocks of text instead of a screen")
+        """Whether the message, whose lines end at words, and a block of text were printed; includes scrolled lines."""
+        shown = " ".join(terminal.screen("-J", "-S", "-").split())
+        _, message, after = shown.partition("blocks of text instead of a screen")
         return message and "OBJECTS/s" in after
 
     wait_for(message_and_block, "the message and a block", harness.TIMEOUT)
@@ -321,7 +322,7 @@ def test_what_fails_is_said_before_the_screen_is_taken(t):
     terminal.type([harness.ESCAPEMENT, "top", "-p", gone.pid])
     screen = terminal.wait(lambda text: text.rstrip().endswith("$") and "escapement: " in text, "a second prompt")
     contains(screen, "top -p")
-    contains(screen.replace("\n", ""), f"no process with PID {gone.pid}")
+    contains(" ".join(screen.split()), f"no process with PID {gone.pid}")
     terminal.keys("-l", "clear")
     terminal.keys("Enter")
     target = busy(t)
