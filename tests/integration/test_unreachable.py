@@ -142,7 +142,7 @@ def test_the_process_goes_on_as_it_was(t):
     process = start(t, program, "many_threads")
     harness.stop(process.pid)
     same(search(t, process)["totals"]["lost_objects"], 20)
-    harness.wait_for(lambda: states(process.pid) == {"T"}, "all threads to be stopped again")  # each by itself, when it is scheduled
+    harness.wait_for(lambda: harness.states(process.pid) == {"T"}, "all threads to be stopped again")  # each by itself, when it is scheduled
     os.kill(process.pid, signal.SIGCONT)
     contains(search(t, process, "--max-stop", "0.000000001s", status=3), "--max-stop")
     same(search(t, process)["totals"]["lost_objects"], 20)
@@ -153,10 +153,6 @@ def test_the_process_goes_on_as_it_was(t):
         tracer = t.start("strace", "-o", t.path("trace"), "-p", process.pid)
         contains(tracer.stderr.readline(), "attached")
         contains(search(t, process, status=3), "(strace) traces it")
-
-
-def states(pid):
-    return {text.rpartition(")")[2].split()[0] for text in harness.of_threads(pid, "stat")}
 
 
 ASLEEP = """
@@ -198,11 +194,11 @@ def test_a_thread_that_cannot_be_stopped_is_named_and_a_terminal_does_not_suspen
     contains(search(t, process, "--max-stop", "100ms", status=3), "could not be stopped in time (--max-stop): it is in state 'D'")
     command = [harness.ESCAPEMENT, "heap", "-p", process.pid, "--unreachable", "--max-stop", "1h", "--format", "json"]
     searching = t.start(*command, preexec_fn=os.setpgrp)  # a group of its own, which has a parent: Ctrl-Z suspends it
-    harness.wait_for(lambda: "t" in states(process.pid), "the search to stop the program")
+    harness.wait_for(lambda: "t" in harness.states(process.pid), "the search to stop the program")
     os.kill(searching.pid, signal.SIGTSTP)
     os.kill(harness.children(process.pid)[0], signal.SIGKILL)
-    harness.wait_for(lambda: "t" not in states(process.pid), "the program to be let go")
-    harness.wait_for(lambda: "T" in states(searching.pid), "the search to be suspended, afterwards")
+    harness.wait_for(lambda: "t" not in harness.states(process.pid), "the program to be let go")
+    harness.wait_for(lambda: "T" in harness.states(searching.pid), "the search to be suspended, afterwards")
     os.kill(searching.pid, signal.SIGCONT)
     assert json.loads(searching.communicate()[0])["stopped_ns"] > 0
     same(searching.returncode, 0)

@@ -9,6 +9,7 @@
 #include "base/hash_index.h"
 #include "base/text_compare.h"
 #include "escape/escape_by_position.h"
+#include "profile/frames.h"
 
 struct copies {
 	struct escape_by_position moves; /* to the heap */
@@ -28,27 +29,12 @@ static const char *unqualified(const char *name)
 	return dot && (!bracket || dot < bracket) ? dot + 1 : name;
 }
 
-/* Hashes a name without type arguments. */
-static uint64_t plain_hash(const char *name)
-{
-	uint64_t hash = 1;
-	int depth = 0;
-
-	for (; *name; name++) {
-		depth += *name == '[';
-		if (!depth)
-			hash = hash_fold(hash, (unsigned char)*name);
-		depth -= *name == ']' && depth;
-	}
-	return hash;
-}
-
 /* Hashes a variable of a function. The package is identified by its path or its name, except for generic functions,
  * which are printed under the packages that instantiate them. */
 static uint64_t copy_hash(const char *package, size_t package_length, const char *function, const char *subject)
 {
 	bool generic = strchr(function, '[');
-	uint64_t hash = hash_fold(plain_hash(function), plain_hash(unqualified(subject)));
+	uint64_t hash = hash_fold(frames_plain_hash(function), frames_plain_hash(unqualified(subject)));
 
 	return hash_fold(hash, generic ? 0 : hash_bytes(package, package_length));
 }
@@ -78,7 +64,8 @@ static void follow_call(struct copies *copies, const struct escape_annotation *c
 		size_t number = (size_t)(move - copies->moves.annotations);
 
 		/* A wrapper inlines the function of the same name at that function's declaration. */
-		if (move->function && plain_hash(move->function) == plain_hash(unqualified(call->subject)))
+		if (move->function &&
+		    frames_plain_hash(move->function) == frames_plain_hash(unqualified(call->subject)))
 			claimed[number] = 1;
 		if (!claimed[number])
 			continue;

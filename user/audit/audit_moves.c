@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "audit/audit_calls.h"
-#include "base/hash.h"
 #include "base/memory.h"
 #include "base/search.h"
 #include "profile/frames.h"
@@ -44,21 +43,6 @@ static void sort(struct move_table *table)
 	table->count = kept;
 }
 
-/* The hash of a function's name without type arguments. */
-static uint64_t name_hash(const char *name)
-{
-	uint64_t hash = 0;
-	size_t depth = 0;
-
-	for (; *name; name++) {
-		depth += *name == '[';
-		if (!depth)
-			hash = hash_fold(hash, (unsigned char)*name);
-		depth -= *name == ']' && depth;
-	}
-	return hash;
-}
-
 static void add_lines(struct move_table *table, const struct escape_annotation *annotation, const char *file,
 		      size_t place)
 {
@@ -76,9 +60,9 @@ static void add_function(struct move_table *table, const char *name, const char 
 {
 	const char *dot = audit_index_instance_dot(name);
 
-	append(table, file, name_hash(name), place);
+	append(table, file, frames_plain_hash(name), place);
 	if (dot)
-		append(table, file, name_hash(dot + 1), place);
+		append(table, file, frames_plain_hash(dot + 1), place);
 }
 
 struct audit_moves *audit_moves_new(const struct escape_output *output, const struct audit_index *index)
@@ -141,5 +125,5 @@ struct audit_moved audit_moves_in_function(const struct audit_moves *moves, cons
 {
 	if (!frame->function)
 		return (struct audit_moved){NULL, 0};
-	return find(moves, &moves->by_function, frame, name_hash(frames_local_name(frame->function)));
+	return find(moves, &moves->by_function, frame, frames_plain_hash(frames_local_name(frame->function)));
 }

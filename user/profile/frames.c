@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "base/hash.h"
+
 /* Prefixes of symbols that belong to the runtime. internal/bytealg.MakeNoZero is in runtime/slice.go. */
 static const char *const runtime_prefixes[] = {
 	"runtime.", "internal/runtime/",     "runtime/internal/",
@@ -128,6 +130,20 @@ const char *frames_local_name(const char *function)
 	const char *dot = package_dot(function);
 
 	return dot ? dot + 1 : function;
+}
+
+uint64_t frames_plain_hash(const char *name)
+{
+	uint64_t hash = 1;
+	int depth = 0;
+
+	for (; *name; name++) {
+		depth += *name == '[';
+		if (!depth)
+			hash = hash_fold(hash, (unsigned char)*name);
+		depth -= *name == ']' && depth;
+	}
+	return hash;
 }
 
 size_t frames_package(const char *function, char *package, size_t size)

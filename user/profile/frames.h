@@ -39,6 +39,8 @@ size_t frames_package(const char *function, char *package, size_t size);
 
 /* Returns the name without its import path: "(*Node).Decode" above; the whole name if it has none. */
 const char *frames_local_name(const char *function);
+/* Hashes a name without type arguments: equal for all instances of a generic function. */
+uint64_t frames_plain_hash(const char *name);
 
 /*
  * drop_frames and keep_frames of pprof files: regular expressions for whole function names. pprof goes from the root to
