@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "symbols/address_space.h"
 #include "base/memory.h"
+#include "base/regular_file.h"
 
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -88,7 +88,7 @@ static void region_add(struct address_space *space, const struct target_mapping 
 	space->regions = memory_resize(space->regions, space->region_count + 1, sizeof(*space->regions));
 	region = &space->regions[space->region_count++];
 	*region = (struct region){.start = mapping->start, .limit = mapping->limit, .path = memory_text(mapping->path)};
-	region->image = image_share(space->images, open(path, O_RDONLY | O_CLOEXEC), mapping->path, mapping->start,
+	region->image = image_share(space->images, regular_file_open(path, NULL, NULL), mapping->path, mapping->start,
 				    mapping->limit, mapping->offset);
 	free(path);
 }

@@ -14,8 +14,6 @@
 #include <dwarf.h>
 #include <elfutils/libdw.h>
 #include <elfutils/libdwfl.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +21,9 @@
 
 #include "base/hash_table.h"
 #include "base/memory.h"
+#include "base/regular_file.h"
 #include "base/search.h"
+#include "symbols/debug_files.h"
 #include "symbols/elf_symbols.h"
 
 enum {
@@ -64,6 +64,7 @@ struct absolute {
 struct dwarf_symbols {
 	Dwfl *dwfl;
 	Dwfl_Module *module;
+	char *path; /* of the file, without links; NULL if it has none any more */
 	char *build_id;
 	bool units_read;
 	Dwarf *dwarf;
@@ -147,17 +148,18 @@ static void read_units(struct dwarf_symbols *symbols)
 	Dwarf_CU *cursor = NULL, *next;
 	Dwarf_Die die, split;
 	uint8_t type;
+	bool is_split;
 
 	symbols->units_read = true;
-	symbols->dwarf = dwfl_module_getdwarf(symbols->module, &symbols->bias);
-	while (symbols->dwarf && dwarf_get_units(symbols->dwarf, cursor, &next, NULL, &type, &die, &split) == 0) {
+	symbols->dwarf = debug_files_dwarf(symbols->module, &symbols->bias);
+	while (symbols->dwarf && dwarf_get_units(symbols->dwarf, cursor, &next, NULL, &type, &die, NULL) == 0) {
 		cursor = next;
 		if (type != DW_UT_compile && type != DW_UT_skeleton)
 			continue;
+		is_split = type == DW_UT_skeleton && debug_files_split(&die, symbols->path, &split);
 		symbols->units =
 			grow(symbols->units, symbols->unit_count, &symbols->unit_capacity, sizeof(*symbols->units));
-		symbols->units[symbols->unit_count] =
-			(struct unit){.die = die, .entries = type == DW_UT_skeleton && split.addr ? split : die};
+		symbols->units[symbols->unit_count] = (struct unit){.die = die, .entries = is_split ? split : die};
 		ranges_add_entry(&symbols->ranges, &die, symbols->unit_count);
 		symbols->unit_count++;
 	}
@@ -383,7 +385,7 @@ size_t dwarf_symbols_lookup(struct dwarf_symbols *symbols, uint64_t address,
 
 static const Dwfl_Callbacks callbacks = {
 	.find_elf = dwfl_build_id_find_elf,
-	.find_debuginfo = dwfl_standard_find_debuginfo,
+	.find_debuginfo = debug_files_find,
 	.section_address = dwfl_offline_section_address,
 };
 
@@ -402,17 +404,18 @@ static char *read_build_id(Dwfl_Module *module)
 struct dwarf_symbols *dwarf_symbols_open(const char *path, struct error *error)
 {
 	struct dwarf_symbols *symbols = memory_zeroed(1, sizeof(*symbols));
-	int descriptor = open(path, O_RDONLY | O_CLOEXEC);
+	int descriptor = regular_file_open(path, NULL, error);
 
 	if (descriptor < 0) {
-		error_set(error, STATUS_USAGE, "cannot open '%s': %s", path, strerror(errno));
 		free(symbols);
 		return NULL;
 	}
+	symbols->path = realpath(path, NULL); /* a path in /proc/self/fd does not last */
 	symbols->dwfl = dwfl_begin(&callbacks);
 	if (symbols->dwfl) {
 		/* With base 0, addresses in the module are the file's own addresses, which callers use. */
-		symbols->module = dwfl_report_elf(symbols->dwfl, path, path, descriptor, 0, true);
+		symbols->module =
+			dwfl_report_elf(symbols->dwfl, path, symbols->path ? symbols->path : path, descriptor, 0, true);
 		dwfl_report_end(symbols->dwfl, NULL, NULL);
 	}
 	if (!symbols->module) {
@@ -443,6 +446,7 @@ void dwarf_symbols_close(struct dwarf_symbols *symbols)
 		free(entry->path);
 		free(entry);
 	}
+	free(symbols->path);
 	free(symbols->build_id);
 	if (symbols->dwfl)
 		dwfl_end(symbols->dwfl);

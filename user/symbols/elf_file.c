@@ -1,23 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "symbols/elf_file.h"
 
-#include <fcntl.h>
 #include <limits.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
+
+#include "base/regular_file.h"
 
 Elf *elf_file_open(const char *path, int *file)
 {
-	struct stat status;
 	Elf *elf;
 
 	elf_version(EV_CURRENT);
-	/* O_NONBLOCK, so as not to wait for the writer of a FIFO. */
-	*file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	*file = regular_file_open(path, NULL, NULL);
 	if (*file < 0)
 		return NULL;
-	elf = fstat(*file, &status) == 0 && S_ISREG(status.st_mode) ? elf_begin(*file, ELF_C_READ_MMAP, NULL) : NULL;
+	elf = elf_begin(*file, ELF_C_READ_MMAP, NULL);
 	if (elf && elf_kind(elf) == ELF_K_ELF && gelf_getclass(elf) == ELFCLASS64)
 		return elf;
 	elf_end(elf);

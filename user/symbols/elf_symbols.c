@@ -10,6 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Programs have up to a million; these rows take 160 MB. */
+enum { SYMBOLS_MAX = 4 << 20 };
+
 struct symbol {
 	uint64_t low, high; /* high == low if the symbol has no size: it extends to the next one */
 	const char *name;
@@ -88,7 +91,7 @@ static void cut_suffix(struct elf_symbols *symbols, struct symbol *symbol)
 struct elf_symbols *elf_symbols_new(Dwfl_Module *module)
 {
 	struct elf_symbols *symbols = memory_zeroed(1, sizeof(*symbols));
-	int total = dwfl_module_getsymtab(module);
+	int found = dwfl_module_getsymtab(module), total = found < SYMBOLS_MAX ? found : SYMBOLS_MAX;
 	struct symbol *rows = total > 0 ? memory_zeroed((size_t)total, sizeof(*rows)) : NULL;
 	size_t kept = 0;
 

@@ -3,11 +3,11 @@
 
 #include <elf.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
+
+#include "base/regular_file.h"
 
 #define PAGE_MASK 4095ULL
 
@@ -119,10 +119,10 @@ int go_image_open(struct go_image *image, const char *path, struct error *error)
 	int fd;
 
 	memset(image, 0, sizeof(*image));
-	fd = open(path, O_RDONLY | O_CLOEXEC);
+	fd = regular_file_open(path, &status, error);
 	if (fd < 0)
-		return error_set(error, STATUS_USAGE, "cannot open '%s': %s", path, strerror(errno));
-	if (fstat(fd, &status) || !S_ISREG(status.st_mode) || status.st_size < (off_t)sizeof(Elf64_Ehdr)) {
+		return -1;
+	if (status.st_size < (off_t)sizeof(Elf64_Ehdr)) {
 		close(fd);
 		return not_a_program(path, error);
 	}

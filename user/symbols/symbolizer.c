@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "symbols/symbolizer.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "base/regular_file.h"
 #include "symbols/dwarf_symbols.h"
 #include "symbols/go_binary.h"
 
@@ -23,7 +23,7 @@ struct symbolizer *symbolizer_open(const char *path, struct error *error)
 	symbolizer->file = -1;
 	symbolizer->go = go_binary_share(path, NULL);
 	if (symbolizer->go) {
-		symbolizer->file = open(path, O_RDONLY | O_CLOEXEC);
+		symbolizer->file = regular_file_open(path, NULL, NULL);
 		return symbolizer;
 	}
 	symbolizer->dwarf = dwarf_symbols_open(path, error);

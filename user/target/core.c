@@ -3,7 +3,6 @@
 
 #include <elf.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/procfs.h>
@@ -11,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "base/regular_file.h"
 #include "base/search.h"
 #include "base/unaligned.h"
 
@@ -326,10 +326,10 @@ static int find_executable(struct core *core, struct target *target, const char 
 		return malformed(core, "it does not say what its executable was", error);
 	target->executable = memory_text(executable->path);
 	core->executable = memory_text(given ? given : executable->path);
-	core->executable_file = open(core->executable, O_RDONLY | O_CLOEXEC);
+	core->executable_file = regular_file_open(core->executable, NULL, error);
 	if (core->executable_file < 0)
-		return error_set(error, STATUS_USAGE, "cannot open '%s', the executable of core file '%s': %m%s",
-				 core->executable, core->path, given ? "" : "; --exe FILE says where it is");
+		return error_prefix(error, "the executable of core file '%s'%s", core->path,
+				    given ? "" : " (--exe FILE says where it is)");
 	if (!is_of_executable(core, executable))
 		return error_set(error, STATUS_USAGE, "core file '%s' is not of '%s': their build ids differ",
 				 core->path, core->executable);
@@ -374,9 +374,9 @@ struct target *core_open(const char *path, const char *executable, struct error 
 	target_allow(target);
 	core->path = path;
 	core->executable_file = -1;
-	core->file = open(path, O_RDONLY | O_CLOEXEC);
-	if (core->file < 0 || fstat(core->file, &status)) {
-		error_set(error, STATUS_USAGE, "cannot open core file '%s': %m", path);
+	core->file = regular_file_open(path, &status, error);
+	if (core->file < 0) {
+		error_prefix(error, "core file");
 		target_close(target);
 		return NULL;
 	}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef ESCAPEMENT_REGULAR_FILE_H
+#define ESCAPEMENT_REGULAR_FILE_H
+
+/*
+ * Opens files whose names come from outside: what a process maps, or a core file says that one did. Whoever made the name
+ * may have put anything in the file's place. A FIFO, which would make us wait for its writer, and a device, which
+ * may do something when it is opened, are not opened. May be used by any thread.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+#include "base/error.h"
+
+/* The largest that is opened: programs with all their debug information are a few GiB, core files as large as memory. A file
+ * that says that it has more is made up. */
+#define REGULAR_FILE_MAX (INT64_C(1) << 40)
+
+/*
+ * Opens a regular file to read it, and stores its status (may be NULL). The caller closes the descriptor. Returns -1 with
+ * STATUS_USAGE if there is no such file, it may not be read, is of another kind or larger than REGULAR_FILE_MAX.
+ */
+int regular_file_open(const char *path, struct stat *status, struct error *error);
+
+/* Whether there is a regular file or nothing at this path. For libraries that open files themselves: it may have changed when
+ * they do. */
+bool regular_file_or_none(const char *path);
+
+#endif

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "symbols/debug_files.h"
+
+#include <dwarf.h>
+#include <elfutils/libdwelf.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include "base/memory.h"
+#include "base/regular_file.h"
+
+#define DEBUG_ROOT  "/usr/lib/debug"
+#define CHECKED_MAX (INT64_C(4) << 30) /* of a file whose checksum is computed: some seconds */
+
+/* Returns the path of the directory of a file, also of one named through /proc/self/fd, with its last slash. The caller frees
+ * it. NULL if there is none. */
+static char *directory_of(const char *file)
+{
+	char *path = file ? realpath(file, NULL) : NULL, *slash = path ? strrchr(path, '/') : NULL;
+
+	if (slash)
+		slash[1] = 0;
+	return path;
+}
+
+static bool has_checksum(int file, GElf_Word wanted)
+{
+	static Bytef block[64 << 10];
+	uLong sum = crc32(0, NULL, 0);
+	off_t at = 0;
+	ssize_t got;
+
+	while ((got = pread(file, block, sizeof(block), at)) > 0 && (at += got) <= CHECKED_MAX)
+		sum = crc32(sum, block, (uInt)got);
+	return got == 0 && sum == wanted;
+}
+
+/* Returns the descriptor of the file at this path, which it takes over, if that is the one that is looked for. */
+static int open_at(char *at, GElf_Word checksum, char **path)
+{
+	struct stat status;
+	int file = regular_file_open(at, &status, NULL);
+
+	if (file >= 0 && checksum && (status.st_size > CHECKED_MAX || !has_checksum(file, checksum))) {
+		close(file);
+		file = -1;
+	}
+	if (file >= 0)
+		*path = at;
+	else
+		free(at);
+	return file;
+}
+
+static int open_plain(const char *directory, const char *link, GElf_Word checksum, char **path)
+{
+	static const char *const places[][2] = {{"", ""}, {"", ".debug/"}, {DEBUG_ROOT, ""}};
+	int file = -1;
+
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]) && file < 0; i++)
+		file = open_at(memory_format("%s%s%s%s", places[i][0], directory, places[i][1], link), checksum, path);
+	return file;
+}
+
+/* A name with a path: only root can put a file below that directory. */
+static int open_below_root(const char *directory, const char *link, GElf_Word checksum, char **path)
+{
+	char *name = memory_format("%s%s", link[0] == '/' ? "" : directory, link), *real = realpath(name, NULL);
+
+	free(name);
+	if (real && strncmp(real, DEBUG_ROOT "/", strlen(DEBUG_ROOT "/")) == 0)
+		return open_at(real, checksum, path);
+	free(real);
+	return -1;
+}
+
+int debug_files_find(Dwfl_Module *module, void **userdata, const char *name, Dwarf_Addr base, const char *program,
+		     const char *link, GElf_Word checksum, char **path)
+{
+	int file = dwfl_build_id_find_debuginfo(module, userdata, name, base, program, link, checksum, path);
+	char *directory = directory_of(program);
+
+	if (file < 0 && directory && link && *link)
+		file = (strchr(link, '/') ? open_below_root : open_plain)(directory, link, checksum, path);
+	free(directory);
+	/* The last question of all is for dwz's file; debug_files_dwarf() wants to know whether that was found. */
+	*userdata = file >= 0 ? module : NULL;
+	return file;
+}
+
+Dwarf *debug_files_dwarf(Dwfl_Module *module, Dwarf_Addr *bias)
+{
+	Dwarf *dwarf = dwfl_module_getdwarf(module, bias);
+	const char *name;
+	const void *id;
+	void **found;
+
+	/* Without it, libdw opens whatever has this name when it comes to a reference. */
+	if (dwarf && dwelf_dwarf_gnu_debugaltlink(dwarf, &name, &id) > 0 &&
+	    (!dwfl_module_info(module, &found, NULL, NULL, NULL, NULL, NULL, NULL) || !*found))
+		return NULL;
+	return dwarf;
+}
+
+static const char *text_of(Dwarf_Die *unit, unsigned attribute)
+{
+	Dwarf_Attribute found;
+
+	return dwarf_attr(unit, attribute, &found) ? dwarf_formstring(&found) : NULL;
+}
+
+bool debug_files_split(Dwarf_Die *unit, const char *program, Dwarf_Die *split)
+{
+	const char *name = text_of(unit, DW_AT_dwo_name), *compiled_in = text_of(unit, DW_AT_comp_dir);
+	char *directory, *beside, *there;
+	bool safe;
+
+	if (!name)
+		name = text_of(unit, DW_AT_GNU_dwo_name);
+	directory = name ? directory_of(program) : NULL;
+	if (!directory)
+		return false;
+	/* as __libdw_find_split_unit() does, which opens both */
+	beside = memory_format("%s%s", name[0] == '/' ? "" : directory, name);
+	there = memory_format("%s%s/%s", compiled_in && compiled_in[0] == '/' ? "" : directory,
+			      compiled_in ? compiled_in : "", name);
+	safe = regular_file_or_none(beside) && (name[0] == '/' || regular_file_or_none(there));
+	free(beside);
+	free(there);
+	free(directory);
+	memset(split, 0, sizeof(*split));
+	return safe && dwarf_cu_info(unit->cu, NULL, NULL, NULL, split, NULL, NULL, NULL) == 0 && split->addr;
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef ESCAPEMENT_DEBUG_FILES_H
+#define ESCAPEMENT_DEBUG_FILES_H
+
+/*
+ * The other files that a program's debug information is in. The program names them, and may name any file of the machine: a
+ * FIFO to wait at, a device that does something when it is opened. libdwfl's and libdw's own searches would open it. Here
+ * only regular files are opened, at the places where tools put them.
+ */
+
+#include <elfutils/libdw.h>
+#include <elfutils/libdwfl.h>
+#include <stdbool.h>
+
+/*
+ * A Dwfl_Callbacks.find_debuginfo. By build id, as Debian's packages have it; by .gnu_debuglink with the checksum that it
+ * asks for; and what dwz has moved to a file for several programs (.gnu_debugaltlink). By name, a file is accepted if it is
+ * beside the program or below its .debug, or below /usr/lib/debug.
+ */
+int debug_files_find(Dwfl_Module *module, void **userdata, const char *name, Dwarf_Addr base, const char *program,
+		     const char *link, GElf_Word checksum, char **path);
+
+/* Returns the module's debug information without what libdw would open further files for: NULL if dwz's part of it is not
+ * where debug_files_find() looks. */
+Dwarf *debug_files_dwarf(Dwfl_Module *module, Dwarf_Addr *bias);
+
+/* Stores the part of a unit that -gsplit-dwarf has put into a file of its own. False if there is none at the places that
+ * libdw looks at, or something else than a file is there. `program`: path of the program, NULL if it has none. */
+bool debug_files_split(Dwarf_Die *unit, const char *program, Dwarf_Die *split);
+
+#endif
