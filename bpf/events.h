@@ -218,6 +218,14 @@ struct event_counter {
 	__u16 span_class, padding;
 };
 
+/* What rows with stacks cost: every EVENT_TIMED_EVERYth is timed, from before its stack is taken until it is in its row. One
+ * that took longer was interrupted, and does not count. */
+#define EVENT_TIMED_EVERY 13 /* a prime: what a program repeats seldom has such a period */
+#define EVENT_TIMED_NS	  500000
+struct event_row_cost {
+	__u64 taken, timed_ns; /* timed_ns: of those that were timed */
+};
+
 /*
  * One process. Events are added to `inside` while `recording` is set and to `outside` otherwise, so that inside +
  * outside counts all events since the probes were attached. Only `inside` events make rows.
@@ -233,8 +241,8 @@ struct event_process {
 	__u64 looked_at;   /* jiffy in which the clock was last looked at */
 	__u64 over;	   /* not 0: the deadline has passed */
 	struct event_layout layout;
-	__u64 hits;	   /* hits of all probes, without those counted in `counters` */
-	__u64 frames;	   /* frames of all stacks taken */
+	__u64 hits; /* hits of all probes, without those counted in `counters` */
+	struct event_row_cost rows;
 	__u64 lost_events; /* in no row, because a map was full or busy, or the span class was invalid */
 	__u64 lost_stacks; /* in a row, but without their stack */
 	struct event_window inside, outside;
@@ -253,7 +261,7 @@ struct event_forks {
 _Static_assert(sizeof(struct event_key) == 40, "shared with user space");
 _Static_assert(sizeof(struct event_sums) == 40, "shared with user space");
 _Static_assert(sizeof(struct event_stack) == 8 + 8 * EVENT_STACK_MAX, "shared with user space");
-_Static_assert(sizeof(struct event_process) == 88 + 104 + 2 * (16 + 32 * EVENT_SPAN_CLASSES) + 24 * EVENT_PENDING +
+_Static_assert(sizeof(struct event_process) == 96 + 104 + 2 * (16 + 32 * EVENT_SPAN_CLASSES) + 24 * EVENT_PENDING +
 						       56 * EVENT_COUNTERS + 8 * EVENT_CALLS,
 	       "shared with user space");
 

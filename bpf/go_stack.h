@@ -126,7 +126,7 @@ static long root_step(__u64 step, struct root_walk *walk)
 
 /*
  * Follows a stack that is deeper than there is room for, up to where the goroutine begins, and gives its outermost frames the
- * place of as many others. Leaves it as it is where its end is not found. Returns how many frames were followed.
+ * place of as many others. Leaves it as it is where its end is not found. Returns 0.
  */
 int keep_root(__u32 number, __u64 frame);
 
@@ -139,7 +139,7 @@ __noinline int keep_root(__u32 number, __u64 frame)
 	bpf_loop(ROOT_WALK_MAX, root_step, &walk, 0);
 	scratch = bpf_map_lookup_elem(&scratches, &number);
 	if (!scratch || walk.frame || !walk.count)
-		return walk.count;
+		return 0;
 	kept = walk.count < EVENT_STACK_ROOT ? walk.count : EVENT_STACK_ROOT;
 	for (__u32 i = 0; i < EVENT_STACK_ROOT; i++) {
 		__u32 to = EVENT_STACK_MAX - kept + i;
@@ -153,7 +153,7 @@ __noinline int keep_root(__u32 number, __u64 frame)
 	if (kept < EVENT_STACK_MAX)
 		scratch->stack.pcs[EVENT_STACK_MAX - 1 - kept] = EVENT_STACK_GAP;
 	scratch->stack.truncated = 0;
-	return walk.count;
+	return 0;
 }
 
 struct stack_walk {
@@ -221,7 +221,7 @@ __noinline int walk_stack(__u32 slot, __u64 pc, __u64 ret, __u64 frame, __u64 g)
 	struct event_process *process = bpf_map_lookup_elem(&processes, &slot);
 	struct stack_walk walk = {.frame = frame, .g = g, .slot = slot, .depth = 2};
 	__u32 number = 0;
-	struct scratch *scratch = process ? scratch_claim(&number) : 0;
+	struct scratch *scratch = process ? scratch_claim(process, &number) : 0;
 
 	if (!scratch)
 		return -1;
@@ -237,7 +237,7 @@ __noinline int walk_stack(__u32 slot, __u64 pc, __u64 ret, __u64 frame, __u64 g)
 	scratch->stack.depth = walk.depth;
 	scratch->stack.truncated = walk.depth == EVENT_STACK_MAX && walk.frame;
 	if (walk.depth == EVENT_STACK_MAX && walk.frame)
-		add(process->frames, keep_root(number, walk.frame));
+		keep_root(number, walk.frame);
 	return number;
 }
 

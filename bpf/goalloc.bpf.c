@@ -18,11 +18,12 @@ typedef __u64 uint64_t;
 #define REST_BYTES   ((EVENT_STACK_MAX - FIRST_FRAMES) * sizeof(__u64))
 
 /* Copies the stack that the library unwound, and its site. If the library gave no stack, walks frame pointers. */
-static __always_inline struct scratch *take_stack(void *ctx, __u64 address, struct event_key *key)
+static __always_inline struct scratch *take_stack(void *ctx, struct event_process *process, __u64 address,
+						  struct event_key *key)
 {
 	__u32 depth, number;
 	__u64 rest;
-	struct scratch *scratch = scratch_claim(&number);
+	struct scratch *scratch = scratch_claim(process, &number);
 	struct event_stack *stack;
 
 	if (!scratch)
@@ -77,7 +78,7 @@ int goalloc_mcache_refill(struct pt_regs *ctx)
 		add(totals->bytes, PT_REGS_PARM3(ctx));
 	}
 	if (flags & EVENT_FLAG_RECORDING)
-		record(process, &key, take_stack(ctx, MACHINE_ARGUMENT_6(ctx), &key), &amount);
+		record(process, &key, take_stack(ctx, process, MACHINE_ARGUMENT_6(ctx), &key), &amount);
 	return 0;
 }
 
@@ -94,7 +95,7 @@ int goalloc_mcentral_grow(struct pt_regs *ctx)
 		return 0;
 	add(totals->central_grows, amount.count);
 	if (flags & EVENT_FLAG_RECORDING)
-		record(process, &key, take_stack(ctx, PT_REGS_PARM5(ctx), &key), &amount);
+		record(process, &key, take_stack(ctx, process, PT_REGS_PARM5(ctx), &key), &amount);
 	return 0;
 }
 
@@ -113,7 +114,7 @@ int goalloc_mheap_grow(struct pt_regs *ctx)
 	add(window->heap_grows, 1);
 	add(window->heap_grow_bytes, amount.bytes);
 	if (flags & EVENT_FLAG_RECORDING)
-		record(process, &key, take_stack(ctx, PT_REGS_PARM4(ctx), &key), &amount);
+		record(process, &key, take_stack(ctx, process, PT_REGS_PARM4(ctx), &key), &amount);
 	return 0;
 }
 
@@ -217,7 +218,7 @@ int goalloc_alloc_sample(struct pt_regs *ctx)
 			amount.weight = weight;
 			amount.objects_q20 = bytes ? (weight << 20) / bytes : 0;
 		}
-		record(process, &key, take_stack(ctx, MACHINE_ARGUMENT_6(ctx), &key), &amount);
+		record(process, &key, take_stack(ctx, process, MACHINE_ARGUMENT_6(ctx), &key), &amount);
 	}
 	return 0;
 }

@@ -47,8 +47,9 @@ struct window {
 struct scratch {
 	__u32 busy;
 	__u32 padding;
-	__u64 frame;   /* Go: the frame pointer to continue from */
-	__u64 head[2]; /* goalloc: the fields before the target's stack */
+	__u64 began_ns; /* the row is timed from then; 0: it is not */
+	__u64 frame;	/* Go: the frame pointer to continue from */
+	__u64 head[2];	/* goalloc: the fields before the target's stack */
 	struct event_stack stack;
 	struct window window;
 	__u64 root[EVENT_STACK_ROOT]; /* Go: the latest callers beyond those that the stack has room for */
@@ -190,8 +191,31 @@ static __always_inline void counter_add(struct event_counter *counter, __u32 fla
 		add(counter->outside, 1);
 }
 
+/* Decides whether a row is timed. What reading the clock takes, which differs between machines, is left out. */
+static __always_inline __u64 timing_begin(struct event_process *process)
+{
+	__u64 first, second;
+
+	if (add(process->rows.taken, 1) % EVENT_TIMED_EVERY)
+		return 0;
+	first = bpf_ktime_get_ns();
+	second = bpf_ktime_get_ns();
+	return second + (second - first);
+}
+
+static __always_inline void timing_end(struct event_process *process, __u64 began_ns)
+{
+	__s64 took;
+
+	if (!began_ns)
+		return;
+	took = (__s64)(bpf_ktime_get_ns() - began_ns);
+	if (took > 0 && took <= EVENT_TIMED_NS)
+		add(process->rows.timed_ns, took);
+}
+
 /* Returns 0 if no stack is wanted or no buffer is free. */
-static __always_inline struct scratch *scratch_claim(__u32 *number)
+static __always_inline struct scratch *scratch_claim(struct event_process *process, __u32 *number)
 {
 	if (!stacks_wanted)
 		return 0;
@@ -202,8 +226,10 @@ static __always_inline struct scratch *scratch_claim(__u32 *number)
 		scratch = bpf_map_lookup_elem(&scratches, number);
 		if (!scratch)
 			return 0;
-		if (!__sync_lock_test_and_set(&scratch->busy, 1))
+		if (!__sync_lock_test_and_set(&scratch->busy, 1)) {
+			scratch->began_ns = timing_begin(process);
 			return scratch;
+		}
 	}
 	return 0;
 }
@@ -335,7 +361,6 @@ static __always_inline void record(struct event_process *process, struct event_k
 	key->stack = (struct event_hash){};
 	if (scratch && scratch->stack.depth) {
 		stack_hash(&scratch->stack, &key->stack);
-		add(process->frames, scratch->stack.depth);
 	} else if (stacks_wanted) {
 		add(process->lost_stacks, 1);
 	}
@@ -351,8 +376,10 @@ static __always_inline void record(struct event_process *process, struct event_k
 		if (row_insert(filling, key, amount))
 			add(process->lost_events, 1);
 	}
-	if (scratch)
+	if (scratch) {
+		timing_end(process, scratch->began_ns);
 		scratch_release(scratch);
+	}
 }
 
 #endif

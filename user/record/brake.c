@@ -65,7 +65,7 @@ void brake_watch(struct processes *processes, struct overhead *overhead, double 
 	if (!processes->options->pid || !slot || processes->options->max_overhead <= 0 || overhead->pid == 0 ||
 	    (*slot)->bursts) /* they see to that themselves */
 		return;
-	work = (struct overhead_work){event_process_hits((*slot)->sums), (int64_t)(*slot)->sums->frames};
+	work = overhead_work_until((*slot)->sums);
 	if (overhead_too_high(overhead, processes->collector, work, processes->options->max_overhead, &percent))
 		brake(processes, overhead, seconds, percent);
 }

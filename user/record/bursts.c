@@ -82,14 +82,7 @@ static double uniform(void)
 
 static struct overhead_work work_of(const struct bursts *bursts)
 {
-	return (struct overhead_work){event_process_hits(bursts->of.sums), (int64_t)bursts->of.sums->frames};
-}
-
-static struct overhead_work work_since(const struct bursts *bursts, struct overhead_work then)
-{
-	struct overhead_work now = work_of(bursts);
-
-	return (struct overhead_work){now.hits - then.hits, now.frames - then.frames};
+	return overhead_work_until(bursts->of.sums);
 }
 
 static struct reading read_objects(const struct bursts *bursts)
@@ -155,7 +148,7 @@ static void end_all(struct bursts *bursts)
 	bursts->full_ns = bursts->covered_ns = now - bursts->began_ns;
 	leave(bursts);
 	bursts->cell_ns = now;
-	plan(bursts, work_since(bursts, bursts->attached), bursts->full_ns);
+	plan(bursts, overhead_work_between(bursts->attached, work_of(bursts)), bursts->full_ns);
 }
 
 /* --- a burst --- */
@@ -173,7 +166,7 @@ static struct stretch between(const struct slice *from, const struct slice *to)
 		.objects = from->begin.objects < 0 || to->begin.objects < 0
 				   ? -1
 				   : (double)(to->begin.objects - from->begin.objects),
-		.work = {to->work.hits - from->work.hits, to->work.frames - from->work.frames},
+		.work = overhead_work_between(from->work, to->work),
 	};
 }
 
@@ -296,7 +289,7 @@ static void end_burst(struct bursts *bursts)
 	weigh(bursts, phase, bursts->slice_count, share, capacity);
 	bursts->covered_ns += lasted;
 	leave(bursts);
-	plan(bursts, work_since(bursts, bursts->attached), lasted + bursts->attach_ns);
+	plan(bursts, overhead_work_between(bursts->attached, work_of(bursts)), lasted + bursts->attach_ns);
 }
 
 /* --- their times --- */

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "collect/event_process.h"
 #include "target/procfs.h"
 
 enum {
@@ -18,9 +19,8 @@ enum {
 	CALIBRATION_HITS = 2000,
 };
 
-/* The cost of a hit with its program, and of each frame of its stack, in units of a hit whose program does nothing.
- * Measured as 1.1 to 1.3, and 0.025 (Go) to 0.06 (libgoalloc); see make bench-probes, bench-go. */
-static const double hit_factor = 1.2, frame_factor = 0.035;
+/* The cost of a hit without its row, in units of a hit whose program does nothing; see make bench-probes, bench-go. */
+static const double hit_factor = 1.2;
 
 /* Returns how long the process's threads have waited for a CPU. 0 if the kernel does not report it. */
 static int64_t waited_ns(int pid)
@@ -99,9 +99,19 @@ void overhead_calibrate(struct collector *collector)
 	bare_hit_ns(collector);
 }
 
+struct overhead_work overhead_work_until(const volatile struct event_process *sums)
+{
+	return (struct overhead_work){event_process_hits(sums), (int64_t)sums->rows.timed_ns * EVENT_TIMED_EVERY};
+}
+
+struct overhead_work overhead_work_between(struct overhead_work then, struct overhead_work now)
+{
+	return (struct overhead_work){now.hits - then.hits, now.row_ns - then.row_ns};
+}
+
 double overhead_of(struct collector *collector, struct overhead_work work)
 {
-	return bare_hit_ns(collector) * (hit_factor * (double)work.hits + frame_factor * (double)work.frames);
+	return bare_hit_ns(collector) * hit_factor * (double)work.hits + (double)work.row_ns;
 }
 
 /* Returns for how long of `wall` one CPU was idle: the time in which the process neither used it nor waited for it. */
@@ -136,10 +146,11 @@ bool overhead_too_high(struct overhead *overhead, struct collector *collector, s
 		       double limit_percent, double *percent)
 {
 	struct overhead before = *overhead;
-	int64_t hits = work.hits - before.work.hits, now = clock_ns(CLOCK_MONOTONIC);
+	struct overhead_work done = overhead_work_between(before.work, work);
+	int64_t now = clock_ns(CLOCK_MONOTONIC);
 	double used, idle, cost;
 
-	if (hits < LOOK_HITS && now - before.wall_ns < LOOK_NS)
+	if (done.hits < LOOK_HITS && now - before.wall_ns < LOOK_NS)
 		return false;
 	overhead->work = work;
 	overhead->cpu_ns = process_cpu_ns(overhead->pid);
@@ -150,7 +161,7 @@ bool overhead_too_high(struct overhead *overhead, struct collector *collector, s
 		overhead->above = 0;
 		return false;
 	}
-	cost = overhead_of(collector, (struct overhead_work){hits, work.frames - before.work.frames});
+	cost = overhead_of(collector, done);
 	*percent = fmin(100, 100 * cost / used);
 	if (*percent <= limit_percent) {
 		overhead->above = 0;

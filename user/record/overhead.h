@@ -4,8 +4,8 @@
 
 /*
  * Limits the overhead of a recording: estimates the share of a process's CPU time that probe hits cost, from the
- * counted hits and frames of stacks, their cost on this machine (measured on this process when first needed), and the
- * CPU time that the process used meanwhile, including the hits. A process that leaves CPUs idle may use up the idle
+ * counted hits, the cost of a hit on this machine (measured on this process when first needed), the time that stacks and
+ * rows took (of which some are timed), and the CPU time that the process used meanwhile, including the hits. A process that leaves CPUs idle may use up the idle
  * time of one CPU, because there the cost of hits is not noticed.
  */
 
@@ -14,8 +14,9 @@
 
 #include "collect/collector.h"
 
+/* What was done since the probes were attached. */
 struct overhead_work {
-	int64_t hits, frames; /* probe hits, and frames of their stacks, since the probes were attached */
+	int64_t hits, row_ns; /* probe hits, and how long their stacks and rows took, estimated */
 };
 
 struct overhead {
@@ -24,6 +25,9 @@ struct overhead {
 	int64_t cpu_ns, wall_ns, waited_ns; /* waited_ns: waiting for a CPU; -1: not read */
 	int above;			    /* consecutive measurements at which the share was too high */
 };
+
+struct overhead_work overhead_work_until(const volatile struct event_process *sums);
+struct overhead_work overhead_work_between(struct overhead_work then, struct overhead_work now);
 
 /* Measures now what a hit costs on this machine, with a probe of our own: for who will not be allowed to later. */
 void overhead_calibrate(struct collector *collector);

@@ -81,7 +81,7 @@ static void read_cpu(struct part *part)
 /* Stores the results of a part whose process is still observed. */
 static void measure_part(struct window *window, struct part *part, const struct observed *observed)
 {
-	struct overhead_work work = {event_process_hits(observed->sums), (int64_t)observed->sums->frames};
+	struct overhead_work work = overhead_work_until(observed->sums);
 
 	read_cpu(part);
 	part->target->seconds = (double)(monotonic_ns() - part->began_ns) / 1e9;
@@ -127,7 +127,7 @@ static void end_part(struct window *window, struct part *part, bool replaced)
 
 static bool costs_too_much(struct window *window, struct part *part, const struct observed *observed)
 {
-	struct overhead_work work = {event_process_hits(observed->sums), (int64_t)observed->sums->frames};
+	struct overhead_work work = overhead_work_until(observed->sums);
 	double percent;
 
 	return window->options->max_overhead > 0 && !observed->bursts && /* these see to that themselves */
