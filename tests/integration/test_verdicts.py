@@ -6,6 +6,7 @@ that the compiler never mentions, generic functions, and modules beside the main
 In the sources, "//= VERDICT WHAT N" states the row that the audit must have for a line: WHAT is the subject of the
 compiler's message, or a part of the reason; N is the number of objects. "//= <1.25 ..." and "//= >=1.25 ..." only apply
 to these releases."""
+import json
 import os
 import re
 
@@ -605,6 +606,47 @@ def test_a_row_that_several_annotations_share_names_them_in_every_format(t):
                             ("quickfix", "p.A escapes to heap or p.B escapes to heap (200 objects"),
                             ("sarif", "p.A escapes to heap or p.B escapes to heap"), ("csv", 'p.A or p.B,,true,200')):
             contains(t.escapement("audit", "-q", "--escape", source / "m.txt", "--format", form, "p.pb.gz").stdout, words)
+
+
+ALIKE = """package main
+
+var kept []func() int
+
+//go:noinline
+func both(n int) (func() int, func() int) { return func() int { n++; return n }, func() int { n--; return n } }
+
+func main() {
+	for i := 0; i < 100; i++ {
+		f, g := both(i)
+		kept = append(kept[:0], f, g)
+	}
+}
+"""
+
+
+def test_lists_say_how_many_places_are_alike_and_sum_up_what_no_line_of_the_program_allocates(t):
+    version = RELEASES[-1]
+    source = module(t.path(version), "example.com/alike", {"main.go": ALIKE})
+    audit(t, version, source)
+    t.escapement("record", "-q", "--rate", "1", "-o", "p.pb.gz", "--", source / "program")
+    document = t.json("audit", "--escape", source / "m.txt", "p.pb.gz")
+    row, = [row for row in document["rows"] if row["line"] == 6 and row["shared"]]
+    same((row["words"], row["objects"]), ("func literal escapes to heap (2 places)", 200))
+
+    def said(form):
+        return t.escapement("audit", "-q", "--escape", source / "m.txt", "--format", form, "p.pb.gz").stdout
+
+    contains(" ".join(said("text").split()), "one or more of 2 places, it is unknown which: func literal escapes to heap")
+    quickfix = said("quickfix").splitlines()
+    assert quickfix and all("main.go:" in line for line in quickfix), quickfix
+    for result in json.loads(said("sarif"))["runs"][0]["results"]:
+        contains(result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"], "main.go")
+    markdown = said("markdown")
+    same(sum(line.startswith("| ") and "main.go" in line for line in markdown.splitlines()), len(quickfix))
+    of_rows = sum(row["bytes"] for row in document["rows"] if row["owner"])
+    share, = re.findall(r"no line of the program allocates it, ([0-9.]+) % of the bytes", markdown)
+    all_bytes = document["totals"]["bytes"]
+    assert abs(float(share) - 100 * (all_bytes - of_rows) / all_bytes) < 0.06, (share, of_rows, all_bytes)
 
 
 harness.main()

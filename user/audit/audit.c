@@ -31,6 +31,19 @@ const char *audit_row_words(const struct audit_row *row)
 	return row->reason ? row->reason : audit_verdict_name(row->verdict);
 }
 
+size_t audit_places(const struct escape_annotation *const *annotations, size_t count)
+{
+	size_t places = count > 0;
+
+	for (size_t i = 1; i < count; i++) {
+		const struct escape_annotation *before = annotations[i - 1], *annotation = annotations[i];
+
+		places += annotation->file != before->file || annotation->line != before->line ||
+			  annotation->column != before->column;
+	}
+	return places;
+}
+
 int audit_verdict_parse(const char *name)
 {
 	for (int i = 0; i < AUDIT_VERDICT_COUNT; i++) {

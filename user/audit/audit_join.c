@@ -95,11 +95,12 @@ static void set_verdict(struct join *join, const struct group *group, const stru
 	}
 }
 
-/* Returns the text of a row that several annotations share: "p.A escapes to heap or p.B escapes to heap". */
+/* Returns the text of a row that several annotations share: "p.A escapes to heap or p.B escapes to heap", "func literal escapes
+ * to heap (2 places)". */
 static const char *shared_words(struct join *join, const struct audit_match *match)
 {
 	enum { NAMED = 3 };
-	size_t distinct = 0, named = 0, size;
+	size_t distinct = 0, named = 0, places, size;
 	char *text = NULL;
 	const char *words;
 	FILE *stream = open_memstream(&text, &size);
@@ -117,9 +118,12 @@ static const char *shared_words(struct join *join, const struct audit_match *mat
 	}
 	if (distinct > named)
 		fprintf(stream, " or %zu more", distinct - named);
+	places = named == 1 ? audit_places(match->list, match->count) : 0;
+	if (places > 1)
+		fprintf(stream, " (%zu places)", places);
 	if (fclose(stream))
 		memory_out();
-	words = named > 1 ? arena_string(&join->storage->memory, text, size) : NULL;
+	words = named > 1 || places > 1 ? arena_string(&join->storage->memory, text, size) : NULL;
 	free(text);
 	return words;
 }

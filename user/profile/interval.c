@@ -55,9 +55,10 @@ static const double z = 1.959963984540054; /* 97.5 % quantile of the normal dist
 /* From this share of the total on, a row's uncertainty is that of its share. */
 static const double notable_share = 1.0 / 16;
 
-/* Assumed further samples in unseen classes for a line with one sample; for k samples, sqrt(k) times as many. More for
- * counts of objects than for bytes: the unseen objects of a line are mostly small, so they are many and of few bytes. */
-static const double unseen_samples = 0.65, unseen_byte_samples = 0.5;
+/* Assumed further samples in unseen classes: for k samples of a line, sqrt(k) times as many. More for counts of objects than
+ * for bytes: the unseen objects of a line are mostly small, so they are many and of few bytes. And as if there were half a
+ * sample more, which matters where there is one: that says least about the sizes that a line allocates. */
+static const double unseen_samples = 0.65, unseen_byte_samples = 0.5, one_more = 0.5;
 
 /* --- sums --- */
 
@@ -441,7 +442,7 @@ static void add_unseen(const struct interval *interval, const struct estimates *
 	}
 	if (samples <= 0)
 		return;
-	objects->unseen = fmin(left, unseen_samples * sqrt(events) * left / samples);
+	objects->unseen = fmin(left, unseen_samples * sqrt(events + one_more) * left / samples);
 	bytes->unseen = fmin(left_bytes, unseen_byte_samples * sqrt(events) * left_bytes / samples);
 }
 

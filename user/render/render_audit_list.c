@@ -31,6 +31,16 @@ static void put_position(FILE *stream, const struct audit_row *row, enum text_la
 		fprintf(stream, ":%" PRIu32, column);
 }
 
+/* The compiler's words, or why there are none, and the call of what it says nothing about. */
+static void put_words(FILE *stream, const struct audit_row *row, enum text_language language)
+{
+	text_put(stream, language, audit_row_words(row));
+	if (row->callee) {
+		fputs(": ", stream);
+		text_put(stream, language, row->callee);
+	}
+}
+
 static void put_markdown_row(const struct audit_row *row, FILE *stream)
 {
 	fputs("| ", stream);
@@ -42,21 +52,30 @@ static void put_markdown_row(const struct audit_row *row, FILE *stream)
 	fputs(" | ", stream);
 	text_put(stream, TEXT_MARKDOWN, row->site.function ? row->site.function : "");
 	fputs(" | ", stream);
-	text_put(stream, TEXT_MARKDOWN, audit_row_words(row));
+	put_words(stream, row, TEXT_MARKDOWN);
 	fputs(" |\n", stream);
+}
+
+static void put_share(const struct audit *audit, const struct audit_sum *sum, FILE *stream)
+{
+	int64_t bytes = sum->values[VALUE_BYTES], all = audit->totals[VALUE_BYTES];
+
+	if (bytes != VALUE_UNMEASURED && all > 0)
+		fprintf(stream, ", %.1f %% of the bytes", 100 * (double)bytes / (double)all);
+	fputs(".\n", stream);
 }
 
 /* Writes the sums of a verdict's rows, and what the verdict means. */
 static void put_markdown_section(const struct audit *audit, int verdict, FILE *stream)
 {
 	const struct audit_sum *sum = &audit->sums[verdict];
-	int64_t bytes = sum->values[VALUE_BYTES], all = audit->totals[VALUE_BYTES];
 
 	fprintf(stream, "\n### %s\n\n%s: %" PRIu64 " row%s", audit_verdict_name(verdict),
-		audit_verdicts[verdict].meaning, audit->verdicts[verdict], audit->verdicts[verdict] == 1 ? "" : "s");
-	if (audit_verdict_allocates(verdict) && sum->rows && bytes != VALUE_UNMEASURED && all > 0)
-		fprintf(stream, ", %.1f %% of the bytes", 100 * (double)bytes / (double)all);
-	fputs(".\n", stream);
+		audit_verdicts[verdict].meaning, sum->rows, sum->rows == 1 ? "" : "s");
+	if (audit_verdict_allocates(verdict))
+		put_share(audit, sum, stream);
+	else
+		fputs(".\n", stream);
 }
 
 /* Writes the rows of a verdict as a table, as far as they fit. Returns how many do not. */
@@ -71,7 +90,7 @@ static size_t put_markdown_rows(const struct audit *audit, int verdict, size_t *
 		size_t length = 0;
 		FILE *memory;
 
-		if ((int)row->verdict != verdict)
+		if ((int)row->verdict != verdict || audit_row_is_outside(row))
 			continue;
 		memory = open_memstream(&text, &length);
 		if (!memory)
@@ -93,23 +112,28 @@ static size_t put_markdown_rows(const struct audit *audit, int verdict, size_t *
 	return left_out;
 }
 
-/* All verdicts, each with its rows; those that do not allocate, of which there may be thousands, only if asked for. */
+/* All verdicts, each with its rows; those that do not allocate, of which there may be thousands, only if asked for. Of what no
+ * line of the program allocates there is the sum only, as in the text: nobody can change it. */
 void render_audit_markdown(const struct audit *audit, const struct render_audit_options *options, FILE *stream)
 {
 	size_t written = 0, left_out = 0;
 
 	fprintf(stream, "## Heap allocations and escape analysis\n\n");
 	for (int i = 0; i < AUDIT_VERDICT_COUNT; i++)
-		fprintf(stream, "%s%" PRIu64 " %s", i ? ", " : "", audit->verdicts[i], audit_verdict_name(i));
+		fprintf(stream, "%s%" PRIu64 " %s", i ? ", " : "", audit->sums[i].rows, audit_verdict_name(i));
 	fputs("\n", stream);
 	for (int verdict = 0; verdict < AUDIT_VERDICT_COUNT; verdict++) {
-		if (options->verdicts ? !(options->verdicts & 1U << verdict) : !audit->verdicts[verdict])
+		if (options->verdicts ? !(options->verdicts & 1U << verdict) : !audit->sums[verdict].rows)
 			continue;
 		put_markdown_section(audit, verdict, stream);
 		if (options->verdicts || audit_verdict_allocates(verdict))
 			left_out += put_markdown_rows(audit, verdict, &written, stream);
 		else
 			fprintf(stream, "`--verdict %s` lists them.\n", audit_verdict_name(verdict));
+	}
+	if (!options->verdicts && audit->sums[AUDIT_OUTSIDE].rows) {
+		fputs("\n### outside\n\nno line of the program allocates it", stream);
+		put_share(audit, &audit->sums[AUDIT_OUTSIDE], stream);
 	}
 	if (left_out)
 		fprintf(stream, "\n%zu more rows do not fit here.\n", left_out);
@@ -121,9 +145,11 @@ void render_audit_quickfix(const struct audit *audit, const struct render_audit_
 	for (size_t i = 0; i < audit->row_count; i++) {
 		const struct audit_row *row = &audit->rows[i];
 
+		if (audit_row_is_outside(row)) /* nowhere to go to */
+			continue;
 		put_position(stream, row, TEXT_TERMINAL);
 		fprintf(stream, ": %s: ", audit_verdict_name(row->verdict));
-		text_put(stream, TEXT_TERMINAL, audit_row_words(row));
+		put_words(stream, row, TEXT_TERMINAL);
 		if (row->values[VALUE_OBJECTS] > 0) {
 			fputs(" (", stream);
 			put_value(stream, row->values[VALUE_OBJECTS]);

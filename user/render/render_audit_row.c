@@ -185,14 +185,26 @@ static bool said_before(const struct audit_row *row, uint32_t index)
 	return false;
 }
 
+/* Says how many there are of those that the row may be about, if all have the same words. */
+static void print_choice(const struct audit_page *page, const struct audit_row *row, uint32_t own)
+{
+	size_t places = audit_places(row->annotations, own);
+	bool alike = places > 1;
+
+	for (uint32_t i = 1; i < own; i++)
+		alike &= strcmp(row->annotations[i]->text, row->annotations[0]->text) == 0;
+	audit_page_wrap(page, (size_t)page->indent,
+			alike ? audit_page_text("one or more of %zu places, it is unknown which:", places)
+			      : audit_page_text("one or more of these, it is unknown which:"));
+}
+
 /* Prints the reason: the distinct messages of the compiler. */
 static void print_what(const struct audit_page *page, const struct audit_row *row)
 {
 	uint32_t own = row->annotation_count - row->linked_count;
 
 	if (row->shared)
-		audit_page_wrap(page, (size_t)page->indent,
-				audit_page_text("one or more of these, it is unknown which:"));
+		print_choice(page, row, own);
 	for (uint32_t i = 0; i < own; i++) {
 		const struct escape_annotation *annotation = row->annotations[i];
 		bool elsewhere = annotation->line != row->site.line || annotation->file != row->file;

@@ -323,8 +323,8 @@ void render_audit_sarif(const struct audit *audit, const struct render_audit_opt
 	json_add_text(run, "columnKind", "unicodeCodePoints");
 	results = array_in(run, "results");
 	for (size_t i = 0; i < audit->row_count; i++) {
-		/* A result without a file cannot be shown. */
-		if (!audit->rows[i].file)
+		/* A result without a file cannot be shown, nor one that is in none of the program's. */
+		if (!audit->rows[i].file || audit_row_is_outside(&audit->rows[i]))
 			continue;
 		if (written == RESULTS_MAX) {
 			left_out++;
