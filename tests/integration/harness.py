@@ -27,6 +27,9 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = ROOT / os.environ.get("BUILD", "build")
 FIXTURES = ROOT / "tests" / "fixtures"
 ESCAPEMENT = BUILD / "escapement"
+# A build of `make SANITIZE=…`. AddressSanitizer keeps what is freed and a shadow of all memory, which takes a range of terabytes
+# of addresses, and everything takes several times as long.
+SANITIZED = BUILD.name.startswith("san-")
 # what a build of its own must not inherit from this one
 FRESH = {key: value for key, value in os.environ.items() if key not in ("MAKEFLAGS", "MFLAGS", "BUILD", "CC")}
 DEAR = float(os.environ.get("TEST_DEAR", "10"))  # seconds of processor time from which on a test's are printed
@@ -34,6 +37,16 @@ TIMEOUT = float(os.environ.get("TEST_TIMEOUT", "300"))
 # One build cache for all that the tests build with Go: the standard library is compiled once for each release, not once
 # for each test file. The tests' processes inherit it.
 GO_CACHE = os.environ.setdefault("GOCACHE", str(BUILD / "go-cache"))
+
+
+def allowed(amount):
+    """A limit of memory or processor time of our own programs, in this build."""
+    return amount * 8 if SANITIZED else amount
+
+
+def without_leaks():
+    """An environment for our own programs where ptrace is forbidden, or they are traced: LeakSanitizer traces them, too."""
+    return dict(os.environ, ASAN_OPTIONS=f"{os.environ.get('ASAN_OPTIONS', '')}:detect_leaks=0")
 
 
 class Skip(Exception):

@@ -4,6 +4,7 @@
 process is harmed."""
 import os
 import re
+import signal
 import struct
 import subprocess
 import threading
@@ -12,8 +13,8 @@ import go_programs
 import harness
 from harness import contains, same, workload
 
-MEMORY_MAX = 200 << 20
-SECONDS_MAX = 10
+MEMORY_MAX = harness.allowed(200 << 20)
+SECONDS_MAX = harness.allowed(10)
 
 # struct goalloc_description: offset, bytes, an invalid value
 FIELDS = {
@@ -55,7 +56,7 @@ def refused(t, pid, word, *options):
     same(status, 3, f"record's exit status: {text}")
     contains(text, f"process {pid} (")
     contains(text, ") cannot be measured: ")
-    contains(text, word)
+    assert re.search(word, text), f"{word} is not in: {text}"
 
 
 def unharmed(process):
@@ -67,7 +68,7 @@ def test_a_field_of_the_description_that_cannot_be_is_refused_by_name(t):
     for name, (offset, size, value) in FIELDS.items():
         process = lie(t, "field", offset, size, value)
         wrong = f"leads to {value:#x}, where it has no memory" if name == "heap_counters" else f"{name} = {value}"
-        refused(t, process.pid, wrong)
+        refused(t, process.pid, re.escape(wrong))
         done = t.escapement("doctor", "-p", process.pid, status=3)
         contains(done.stdout, wrong)
         unharmed(process)
@@ -84,9 +85,10 @@ def test_random_descriptions_are_refused_or_lost_and_never_harm(t):
 
 def test_lists_of_caches_end(t):
     harness.require_root()
+    """By its length, or on a slow machine by the time that reading may take."""
     for kind, words in (("circle", "list of caches has more than"), ("chain", "caches of living threads; at most")):
         process = lie(t, kind)
-        refused(t, process.pid, words)
+        refused(t, process.pid, f"{words}|takes too long")
         unharmed(process)
 
 
@@ -100,7 +102,7 @@ def test_caches_that_never_settle_cost_little_time(t):
 def test_counters_beyond_reach_are_refused(t):
     harness.require_root()
     process = lie(t, "counters")
-    refused(t, process.pid, "class_counters.objects = 18446744073709551615")
+    refused(t, process.pid, r"class_counters\.objects = 18446744073709551615")
     unharmed(process)
 
 
@@ -144,13 +146,15 @@ def symbol(program, name):
 
 
 def test_a_go_process_whose_heap_cannot_be_is_refused_by_name(t):
-    """Changes the memory of the waiting process from outside, as the process itself could."""
+    """Changes the memory of the waiting process from outside, as the process itself could. It is stopped meanwhile: its own
+    runtime, which looks at the same variables when a thread wakes up, would not survive them."""
     harness.require_root()
     program = go_programs.build("1.27")
     lies = (("runtime.allp", 8, 1 << 40, "runtime.allp", "512k"), ("runtime.memstats", 40, 1 << 60, "tinyAllocCount", "0"),
             ("runtime.allgs", 8, 1 << 50, "runtime.allgs", "1"))
     process = t.start(program, "-wait", "-rounds", 1)
     process.stdout.readline()
+    harness.stop(process.pid)
     for name, offset, value, word, rate in lies:
         with open(f"/proc/{process.pid}/mem", "r+b", buffering=0) as memory:
             memory.seek(symbol(program, name) + offset)
@@ -160,6 +164,7 @@ def test_a_go_process_whose_heap_cannot_be_is_refused_by_name(t):
             refused(t, process.pid, word, "--rate", rate)
             memory.seek(symbol(program, name) + offset)
             memory.write(before)
+    process.send_signal(signal.SIGCONT)
     status, text = record(t, process.pid)
     same(status, 0, text)
     process.stdin.write("\n\n")

@@ -48,6 +48,15 @@ static void refused(const char *words)
 	assert_int_equal(refusal.status, STATUS_CANNOT_MEASURE);
 }
 
+/* A list without an end ends by its length, or on a slow machine by the time that reading may take. */
+static void refused_as_endless(void)
+{
+	assert_int_equal(read_counters(), -1);
+	if (!strstr(refusal.text, "its list of caches has more than 131072") && !strstr(refusal.text, "takes too long"))
+		fail_msg("'%s'", refusal.text);
+	assert_int_equal(refusal.status, STATUS_CANNOT_MEASURE);
+}
+
 static void an_honest_process_is_counted(void **state)
 {
 	(void)state;
@@ -159,7 +168,7 @@ static void a_list_without_an_end_is_refused(void **state)
 	(void)state;
 	one_cache();
 	memcpy(fixture_at(&memory, CACHE), &cache, sizeof(cache)); /* the cache is its own successor */
-	refused("its list of caches has more than 131072");
+	refused_as_endless();
 }
 
 /* ---- version 2: caches of ended threads are folded while an observer reads ---- */
@@ -249,7 +258,7 @@ static void folds_that_never_end_widen_the_bound_and_lists_end(void **state)
 	assert_true(sums.in_flight > 0);
 	one_ended_cache();
 	place->next = PLACE;
-	refused("its list of caches has more than 131072");
+	refused_as_endless();
 	one_ended_cache();
 	((struct goalloc_ended *)fixture_at(&memory, ENDED))->sums[0] = 8;
 	assert_int_equal(read_counters(), -1);

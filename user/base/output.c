@@ -300,13 +300,28 @@ static int copy_through(const struct output *output)
 	return got < 0 || fsync(output->through) ? -1 : 0;
 }
 
+/* Writes out what the stream holds. Returns -1 with errno if that fails, or some earlier write did. */
+static int flush(FILE *stream)
+{
+	if (fflush(stream))
+		return -1;
+	if (!ferror(stream))
+		return 0;
+	/* What failed before has left nothing in the buffer and may have lost its errno: the next byte fails as it did. */
+	errno = 0;
+	if (fputc('\n', stream) != EOF)
+		fflush(stream);
+	if (!errno)
+		errno = EIO;
+	return -1;
+}
+
 int output_commit(struct output *output, struct error *error)
 {
 	int result = 0;
 
-	errno = 0;
-	if (fflush(output->stream) || ferror(output->stream))
-		result = cannot_write(error, output->path, errno ? strerror(errno) : "input/output error");
+	if (flush(output->stream))
+		result = cannot_write(error, output->path, strerror(errno));
 	/* Some file systems report only now that there is no space. */
 	if (!result && output->temporary && fsync(fileno(output->stream)))
 		result = cannot_write(error, output->path, strerror(errno));
