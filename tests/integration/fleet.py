@@ -117,12 +117,12 @@ class Agent:
 
 
 def columns(t):
-    """Names of the columns of each table, as --schema prints them."""
+    """Names of the columns of each table that agents insert, as --schema prints them."""
     found = {}
     for statement in t.escapement("agent", "--schema", "clickhouse").stdout.split(";"):
         lines = statement.strip().splitlines()
         if lines and lines[0].startswith("CREATE TABLE"):
-            found[lines[0].rsplit(".", 1)[1]] = [line.split()[0] for line in lines if line.startswith("    ")]
+            found[lines[0].rsplit(".", 1)[1]] = [line.split()[0] for line in lines if line.startswith("    ") and " MATERIALIZED " not in line]
     return found
 
 

@@ -55,14 +55,12 @@ def url(server, **parameters):
     return f"clickhouse://127.0.0.1:{server.http}/escapement?{urllib.parse.urlencode(parameters, quote_via=urllib.parse.quote)}"
 
 
-def test_a_report_is_the_sum_of_what_was_selected(t):
-    server = server_with_tables(t)
-    for host, service, build, objects in (("a", "api", "first", 20000), ("b", "api", "first", 30000), ("a", "db", "second", 5000)):
-        record(t, server, host, service, build, objects)
-    builds = {row["service"]: row["build"] for row in server.query("SELECT service, any(build) AS build FROM escapement.windows GROUP BY service")}
+def check_sums(t, server):
+    """Reports of several selections, beside what the store adds up by texts and with FINAL."""
+    build = server.query("SELECT build FROM escapement.windows ORDER BY service DESC LIMIT 1")[0]["build"]
     for parameters, where in (({}, "1"), ({"service": "api"}, "service = 'api'"), ({"host": "a"}, "host = 'a'"),
-                              ({"build": builds["db"], "since": "1h"}, f"build = '{builds['db']}'"),
-                              ({"service": "api", "host": "b", "since": "2020-01-01", "until": "2100-01-01T00:00"}, "service = 'api' AND host = 'b'")):
+                              ({"build": build, "since": "1h"}, f"build = '{build}'"),
+                              ({"service": "api", "host": "a", "since": "2020-01-01", "until": "2100-01-01T00:00"}, "service = 'api' AND host = 'a'")):
         document = t.json("report", url(server, **parameters))
         windows = server.query(f"SELECT sum(objects) AS objects, sum(bytes) AS bytes, sum(check_objects) AS checked, sum(seconds) AS seconds "
                                f"FROM escapement.windows FINAL WHERE {where}")[0]
@@ -85,9 +83,33 @@ def test_a_report_is_the_sum_of_what_was_selected(t):
                 wanted = stored[site(row)]
                 same([row[f"{value}_low"], row[f"{value}_high"]],
                      [math.floor(row[value] - wanted[f"{value}_below"]), math.ceil(row[value] + wanted[f"{value}_above"])], (row, wanted))
+
+
+def test_a_report_is_the_sum_of_what_was_selected(t):
+    server = server_with_tables(t)
+    for host, service, build, objects in (("a", "api", "first", 20000), ("b", "api", "first", 30000), ("a", "db", "second", 5000)):
+        record(t, server, host, service, build, objects)
+    check_sums(t, server)
     text = t.escapement("report", url(server, service="api", since="1h")).stdout
     contains(text, "main.buffers")
     contains(t.escapement("report", url(server, until="2020-01-01"), status=2).stderr, "the store has no window of what was asked for")
+
+
+def test_tables_of_an_earlier_release_are_asked_as_well(t):
+    """Without the column that the store adds up by, and with the one that docs/fleet.md adds: rows that were there have it, too."""
+    server = server_with_tables(t)
+    server.execute("ALTER TABLE escapement.sites DROP COLUMN place")
+    record(t, server, "a", "api", "first", 20000)
+    check_sums(t, server)
+    statement = re.search(r"`(ALTER TABLE escapement\.sites ADD COLUMN (place .*))`", (harness.ROOT / "docs/fleet.md").read_text())
+    contains(t.escapement("agent", "--schema", "clickhouse").stdout, f"    {statement.group(2)}\n")
+    server.execute(statement.group(1))
+    check_sums(t, server)
+    record(t, server, "b", "db", "second", 5000)
+    check_sums(t, server)
+    # a row is one of its texts and line, in the order in which the store finds them
+    same(server.query("SELECT uniqExact(place) AS n FROM escapement.sites"),
+         server.query("SELECT uniqExact(build, function, file, line, via, type, verdict, words) AS n FROM escapement.sites"))
 
 
 def test_a_row_without_an_upper_end_has_none_in_a_sum(t):

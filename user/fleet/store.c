@@ -4,7 +4,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "fleet/spooled.h"
 #include "fleet/store_query.h"
 
 enum { BUILDS_MAX = 10000 };
@@ -119,9 +118,10 @@ int store_builds(const struct store *store, struct profile *profile, struct erro
 		{"sum", "check_objects"}, {"sum", "check_difference"},
 		{"sum", "check_bound"},	  {0},
 	};
+	static const char *const keys[] = {"build", "module", "runtime", NULL};
 	static const struct store_query query = {
-		.table = SPOOLED_WINDOWS,
-		.keys = "build, module, runtime",
+		.table = FLEET_TABLE_WINDOWS,
+		.keys = keys,
 		.columns = columns,
 		.order = "build, module, runtime",
 		.limit = BUILDS_MAX,
@@ -144,9 +144,10 @@ int store_builds(const struct store *store, struct profile *profile, struct erro
 static int ask_all(const struct store *store, struct profile *profile, struct error *error)
 {
 	static const struct store_column columns[] = {STORE_ENDS, {0}};
+	static const char *const keys[] = {"build", "function", "file", "line", "via", "type", NULL};
 	static const struct store_query query = {
-		.table = SPOOLED_SITES,
-		.keys = "build, function, file, line, via, type",
+		.table = FLEET_TABLE_SITES,
+		.keys = keys,
 		.columns = columns,
 		.order = "sum(of_bytes) DESC, function, line",
 		.limit = STORE_ROWS_MAX,

@@ -11,7 +11,6 @@
 #include "base/count.h"
 #include "base/memory.h"
 #include "base/text_compare.h"
-#include "fleet/spooled.h"
 #include "fleet/store_query.h"
 #include "profile/report.h"
 
@@ -97,9 +96,10 @@ static void take_row(void *context, char *cells)
 static int ask(const struct store *store, struct answer *answer, struct error *error)
 {
 	static const struct store_column columns[] = {{"min", "type"}, {"max", "type"}, STORE_ENDS, {0}};
+	static const char *const keys[] = {"verdict", "function", "file", "line", "via", "words", NULL};
 	static const struct store_query query = {
-		.table = SPOOLED_SITES,
-		.keys = "verdict, function, file, line, via, words",
+		.table = FLEET_TABLE_SITES,
+		.keys = keys,
 		.columns = columns,
 		.order = "sum(of_bytes) DESC, function, line, words",
 		.limit = STORE_ROWS_MAX,

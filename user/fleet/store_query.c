@@ -7,7 +7,7 @@
 #include "base/memory.h"
 #include "fleet/store_repeats.h"
 
-enum { ATTEMPTS = 3 };
+enum { ATTEMPTS = 4 };
 
 static void put_values(FILE *stream, const char *form)
 {
@@ -18,59 +18,90 @@ static void put_values(FILE *stream, const char *form)
 	}
 }
 
+/* What of a question follows from the store and from what is in it. */
+struct plan {
+	struct store_repeats repeats;
+	bool by_place; /* rows are added up by their place first; otherwise by their keys */
+};
+
+/* Writes each key in a form, which has its name and number. */
+static void put_keys(FILE *stream, const struct store_query *query, const char *form)
+{
+	for (int i = 0; query->keys[i]; i++)
+		fprintf(stream, form, query->keys[i], i);
+}
+
+/* Writes the names that put_part() gives the keys. */
+static void put_key_names(FILE *stream, const struct store_query *query)
+{
+	for (int i = 0; query->keys[i]; i++)
+		fprintf(stream, "%sk%d", i ? ", " : "", i);
+}
+
 /*
  * What the rows of some windows add up to, and how many of these windows are there again: that is said by their first rows, which
  * are read with the others, also where they are of another service or build. So it holds for the rows that were added up, whatever
  * the store merges meanwhile and whichever replica answers. Windows of which only the number is looked at, or a hash, may seem
  * to be there again, but not the other way round.
  */
-static void put_part(FILE *stream, const struct store *from, const struct store_query *query,
-		     const struct store_repeats *repeats, bool repeated)
+static void put_part(FILE *stream, const struct store *from, const struct store_query *query, const struct plan *plan,
+		     bool repeated)
 {
 	bool some = !question_is_of_whole_windows(&from->question);
 
-	fprintf(stream, "SELECT %s, ", query->keys);
+	fputs("SELECT ", stream);
+	put_keys(stream, query, plan->by_place ? "any(%s) AS k%d, " : "%s AS k%d, ");
 	if (some) {
 		question_put_wanted(stream, &from->question);
 		fputs(" AS wanted, ", stream);
 	}
 	fprintf(stream, "countIf(row = 0) - uniqExactIf(%s, row = 0) AS again",
-		repeats->alike ? "cityHash64(host, window)" : "window");
+		plan->repeats.alike ? "cityHash64(host, window)" : "window");
 	for (int i = 0; query->columns[i].expression; i++)
 		fprintf(stream, ", %s(%s) AS x%d", query->columns[i].function, query->columns[i].expression, i);
 	put_values(stream, ", sum(%s) AS of_%s");
-	fprintf(stream, " FROM %s.%s%s", from->question.database, query->table, repeated ? " FINAL" : "");
+	fprintf(stream, " FROM %s.%s%s", from->question.database, fleet_tables[query->table].name,
+		repeated ? " FINAL" : "");
 	question_put_windows(stream, &from->question);
 	if (some)
 		fputs(" AND (wanted OR row = 0)", stream);
-	store_repeats_put(stream, repeats, repeated);
-	fprintf(stream, " GROUP BY %s%s", query->keys, some ? ", wanted" : "");
+	store_repeats_put(stream, &plan->repeats, repeated);
+	fputs(" GROUP BY ", stream);
+	if (plan->by_place)
+		fputs(FLEET_PLACE, stream);
+	else
+		put_key_names(stream, query);
+	fputs(some ? ", wanted" : "", stream);
 }
 
 /*
  * FINAL makes a store merge all rows that are asked for, which takes it several times as long as to add them up. So only what is
  * there repeatedly is asked for with FINAL, and the sums of both are added up. A sum in which a window is there again comes first.
  */
-static char *query_text(const struct store *from, const struct store_query *query, const struct store_repeats *repeats)
+static char *query_text(const struct store *from, const struct store_query *query, const struct plan *plan)
 {
+	const struct store_repeats *repeats = &plan->repeats;
 	char *text;
 	size_t length;
 	FILE *stream = open_memstream(&text, &length);
 
 	if (!stream)
 		memory_out();
-	fprintf(stream, "SELECT %s", query->keys);
+	fputs("SELECT ", stream);
+	for (int i = 0; query->keys[i]; i++)
+		fprintf(stream, "%sk%d AS %s", i ? ", " : "", i, query->keys[i]);
 	for (int i = 0; query->columns[i].expression; i++)
 		fprintf(stream, ", %s(x%d)", query->columns[i].function, i);
 	put_values(stream, ", sum(of_%s)");
 	fputs(", sum(again) FROM (", stream);
 	if (!repeats->many)
-		put_part(stream, from, query, repeats, false);
+		put_part(stream, from, query, plan, false);
 	if (!repeats->many && repeats->windows)
 		fputs(" UNION ALL ", stream);
 	if (repeats->many || repeats->windows)
-		put_part(stream, from, query, repeats, true);
-	fprintf(stream, ") GROUP BY %s", query->keys);
+		put_part(stream, from, query, plan, true);
+	fputs(") GROUP BY ", stream);
+	put_key_names(stream, query);
 	if (!question_is_of_whole_windows(&from->question))
 		fputs(", wanted HAVING wanted OR sum(again) > 0", stream);
 	fprintf(stream, " ORDER BY sum(again) > 0 DESC, %s LIMIT %d FORMAT TabSeparated", query->order, query->limit);
@@ -81,10 +112,10 @@ static char *query_text(const struct store *from, const struct store_query *quer
 
 static int cells_of(const struct store_query *query)
 {
-	int cells = 2; /* a key, and sum(again) */
+	int cells = 1; /* sum(again) */
 
-	for (const char *key = query->keys; *key; key++)
-		cells += *key == ',';
+	for (int i = 0; query->keys[i]; i++)
+		cells++;
 	for (int i = 0; query->columns[i].expression; i++)
 		cells++;
 	for (int value = -1; (value = profile_value_next(value, VALUE_SHOWN)) < VALUE_COUNT;)
@@ -102,33 +133,74 @@ static bool adds_again(const char *answer)
 	return store_count(last) > 0;
 }
 
+/* Whether the store's table has a column. -1 with an error. */
+static int has_column(const struct store *from, const char *table, const char *column, struct error *error)
+{
+	char *query = memory_format("DESCRIBE TABLE %s.%s FORMAT TabSeparated", from->question.database, table);
+	char *answer = store_answer(from, query, error), *rest = answer, *row;
+	int found = answer ? 0 : -1;
+
+	while ((row = strsep(&rest, "\n"))) {
+		const char *name = cell_next(&row);
+
+		found |= name && strcmp(name, column) == 0;
+	}
+	free(answer);
+	free(query);
+	return found;
+}
+
+/* Tables of an earlier release have no place, which then would take longer to make than it helps. -1 with an error. */
+static int look_for_place(struct plan *plan, const struct store *from, const struct fleet_table *table,
+			  struct error *error)
+{
+	int found = table->place ? has_column(from, table->name, FLEET_PLACE, error) : 0;
+
+	plan->by_place = found > 0;
+	return found < 0 ? -1 : 0;
+}
+
+/* Looks for what is there repeatedly; if nothing becomes known by that, all may be. -1 with an error. */
+static int learn(struct store_repeats *repeats, const struct store *from, const char *table, struct error *error)
+{
+	bool alike = repeats->alike;
+	int found = store_repeats_find(repeats, from, table, error);
+
+	if (!found && repeats->alike == alike)
+		store_repeats_all(repeats);
+	return found < 0 ? -1 : 0;
+}
+
 /*
- * What is there repeatedly is looked up first. If the answer says that there was more, which came meanwhile or is on another
- * replica, the question is put again, at last with FINAL for everything.
+ * Nearly always nothing is there repeatedly. If the answer says that something was, it is looked up, and the question is put
+ * again; and once more for what came meanwhile or is on another replica, at last with FINAL for everything.
  */
 static char *answer_once(const struct store *from, const struct store_query *query, struct error *error)
 {
-	struct store_repeats repeats = {0};
+	const struct fleet_table *table = &fleet_tables[query->table];
+	struct plan plan = {0};
+	struct store_repeats *repeats = &plan.repeats;
 	char *answer = NULL;
+	int failed = look_for_place(&plan, from, table, error);
 	bool again = true;
 
-	for (int attempt = 1; again; attempt++) {
-		int found = attempt < ATTEMPTS ? store_repeats_find(&repeats, from, query->table, error) : 0;
-		char *text;
+	for (int attempt = 1; again && !failed; attempt++) {
+		char *text = query_text(from, query, &plan);
 
 		free(answer);
-		answer = NULL;
-		if (found < 0)
-			break;
-		if (attempt > 1 && !found)
-			store_repeats_all(&repeats);
-		text = query_text(from, query, &repeats);
 		answer = store_answer(from, text, error);
 		free(text);
-		again = answer && !repeats.many && adds_again(answer);
+		again = answer && !repeats->many && adds_again(answer);
+		if (again && attempt + 1 == ATTEMPTS)
+			store_repeats_all(repeats);
+		else if (again)
+			failed = learn(repeats, from, table->name, error);
 	}
-	store_repeats_clear(&repeats);
-	return answer;
+	store_repeats_clear(repeats);
+	if (!failed)
+		return answer;
+	free(answer);
+	return NULL;
 }
 
 int store_ask(const struct store *from, const struct store_query *query, void *context, struct error *error)

@@ -5,6 +5,7 @@
 /* Sums that a store is asked for: of which rows, by which keys. */
 
 #include "base/error.h"
+#include "fleet/fleet_rows.h"
 #include "fleet/store_rows.h"
 #include "profile/profile.h"
 
@@ -18,8 +19,8 @@ struct store_column {
  * tell apart. An answer's row has the keys, the columns, and those of store_values().
  */
 struct store_query {
-	const char *table;
-	const char *keys;		    /* names with ", " between them */
+	int table;		 /* of fleet_tables; if its rows have a place, the keys are columns of that */
+	const char *const *keys; /* names; NULL-terminated */
 	const struct store_column *columns; /* their end is one without an expression */
 	const char *order;		    /* of the rows; a value's sum is of_NAME */
 	int limit;			    /* of the rows */
