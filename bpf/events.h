@@ -43,6 +43,7 @@ enum event_kind {
 	EVENT_CENTRAL_GROW, /* count grows */
 	EVENT_HEAP_GROW,    /* count grows, bytes mapped */
 	EVENT_GO,	    /* a go statement.                count goroutines; `site` is where their function begins */
+	EVENT_BURST,	    /* an allocation in a burst.     count objects, bytes; `site` numbers the slice */
 	EVENT_KINDS,
 };
 
@@ -79,7 +80,7 @@ struct event_hash {
 struct event_key {
 	struct event_hash stack; /* key into `stacks` */
 	/* goalloc: address of the struct goalloc_site, or 0; Go: size of a sampled object, 0 for a block of tiny
-	 * objects; or the number of the slice of a burst that the event was in; or see EVENT_GO */
+	 * objects; or see EVENT_GO, EVENT_BURST */
 	__u64 site;
 	__u64 type; /* Go: address of the type descriptor, or 0 */
 	__u32 slot;

@@ -73,7 +73,7 @@ static __always_inline int called_by_malloc(struct pt_regs *ctx, const struct ev
 static __always_inline void count_in_burst(struct pt_regs *ctx, struct event_process *process, __u32 slot, __u32 flags)
 {
 	__u64 size = GO_ARGUMENT_1(ctx), type = GO_ARGUMENT_2(ctx), burst = *(volatile __u64 *)&process->burst, bytes;
-	struct event_key key = {.slot = slot, .kind = EVENT_ALLOC, .type = type, .site = burst - 1};
+	struct event_key key = {.slot = slot, .kind = EVENT_BURST, .type = type, .site = burst - 1};
 	struct event_sums amount = {.count = 1};
 	__u32 span_class;
 
@@ -82,6 +82,8 @@ static __always_inline void count_in_burst(struct pt_regs *ctx, struct event_pro
 	    ((flags & EVENT_FLAG_DIRECT) && called_by_malloc(ctx, process)))
 		return;
 	span_class = span_class_of(&process->layout, size, has_pointers(&process->layout, type), &bytes);
+	if (burst == 1) /* before the first burst, when every allocation is counted */
+		key.kind = EVENT_ALLOC;
 	key.span_class = span_class;
 	amount.bytes = bytes;
 	if (class_of(process, flags, span_class))

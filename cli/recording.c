@@ -19,6 +19,9 @@
 #include "target/go_command.h"
 #include "target/target.h"
 
+/* Who watches a process may do so for hours: bursts (in percent of a CPU) and views together cost less than 1 %. */
+static const double own_limit = 0.2;
+
 static volatile sig_atomic_t stop_signal;
 static atomic_llong stopped_ns;	 /* when it was set */
 static sigset_t ignored_signals; /* by our caller */
@@ -207,6 +210,7 @@ struct profile *recording_run(struct recording *recording, int argc, char **argv
 		options.progress = recording->progress;
 		options.view = recording->view;
 		options.view_seconds = recording->view_seconds;
+		options.own_limit = own_limit;
 		options.input = recording->input;
 		options.context = recording->view_context;
 	}

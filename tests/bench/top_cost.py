@@ -13,6 +13,8 @@ import time
 BUILD = pathlib.Path(sys.argv[1]).resolve()
 SECONDS = float(sys.argv[2]) if len(sys.argv) > 2 else 20
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
 def cpu_seconds(pid):
     fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
@@ -23,10 +25,10 @@ def memory(pid):
     return {key: int(lines[key].split()[0]) / 1024 for key in ("VmHWM", "RssAnon", "RssFile", "RssShmem")}
 
 
-def measure(target):
+def measure(target, options):
     with tempfile.TemporaryDirectory() as directory:
         tmux = ["tmux", "-S", f"{directory}/tmux", "-f", "/dev/null"]
-        subprocess.run([*tmux, "new-session", "-d", "-x", "120", "-y", "40", BUILD / "escapement", "top", "--max-overhead", "0",
+        subprocess.run([*tmux, "new-session", "-d", "-x", "120", "-y", "40", BUILD / "escapement", "top", *options,
                         "-p", str(target)], check=True, env={**os.environ, "TERM": "xterm-256color", "LC_ALL": "C.UTF-8"})
         try:
             pid = int(subprocess.run([*tmux, "display-message", "-p", "#{pane_pid}"], check=True, capture_output=True,
@@ -40,8 +42,8 @@ def measure(target):
             subprocess.run([*tmux, "kill-server"], check=False)
 
 
-def row(name, process):
-    share, sizes = measure(process.pid)
+def row(name, process, *options):
+    share, sizes = measure(process.pid, options)
     print(f"| {name} | {100 * share:.2f} | {sizes['VmHWM']:.0f} | {sizes['RssAnon']:.0f} |", flush=True)
 
 
@@ -65,7 +67,8 @@ def main():
             row("a C program on libgoalloc", started[-1])
             started.pop().kill()
             started.append(start(go_build(directory, "branches"), "12", "1000000000"))
-            row("a Go program of 4,096 stacks", started[-1])
+            row("a Go program of 4,096 stacks, in bursts", started[-1])
+            row("the same, every allocation counted", started[-1], "--max-overhead", "0")
             started.pop().kill()
             server = go_build(directory, "jsonserver")
             started.append(start(server, "serve", stdout=subprocess.PIPE, text=True))

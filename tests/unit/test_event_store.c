@@ -118,6 +118,58 @@ static void stacks_come_back_as_they_were(void **state)
 	event_store_free(&store);
 }
 
+/* Slices from 1: the weight is the number; the groups in turn. Those from `ended` on have no weight yet. */
+static bool slice_of(void *ended, uint64_t slice, double *weight, unsigned *group)
+{
+	*weight = (double)slice;
+	*group = (unsigned)(slice - 1) % BURST_GROUPS;
+	return slice < *(uint64_t *)ended;
+}
+
+static void a_row_of_bursts_has_groups_however_many_bursts_there_were(void **state)
+{
+	enum { SLICES = 1000, STACKS = 100 };
+	struct event_store store = {0};
+	uint64_t ended = 0, objects = 0, counted = 0;
+
+	(void)state;
+	for (uint64_t slice = 1; slice <= SLICES; slice++) {
+		for (uint64_t i = 0; i < STACKS; i++) {
+			struct event_key key = {.stack = {{i, 7}}, .kind = EVENT_BURST, .site = slice};
+			struct event_stack stack = stack_of(20, i);
+
+			event_store_add(&store, &key, &stack, &(struct event_sums){.count = i, .bytes = 16 * i});
+		}
+		assert_int_equal(store.waiting_count, STACKS); /* those of this slice */
+		event_store_settle(&store, slice_of, &ended);
+		assert_int_equal(store.waiting_count, STACKS);
+		ended = slice + 1;
+		event_store_settle(&store, slice_of, &ended);
+		assert_int_equal(store.waiting_count, 0);
+		assert_int_equal(store.row_count, STACKS);
+	}
+	for (uint32_t row = 0; row < STACKS; row++) {
+		const struct event_group *groups = event_store_groups(&store, &store.rows[row]);
+		struct event_stack found, wanted = stack_of(20, row);
+
+		assert_true(event_store_stack(&store, &store.rows[row], &found));
+		assert_stack(&found, &wanted);
+		for (uint64_t group = 0; group < BURST_GROUPS; group++) {
+			for (uint64_t slice = group + 1; slice <= SLICES; slice += BURST_GROUPS) {
+				objects += row * slice;
+				counted += row;
+			}
+			assert_int_equal(groups[group].objects_q20 >> 20, objects);
+			assert_int_equal(groups[group].weight, 16 * objects);
+			assert_int_equal(groups[group].count, counted);
+			assert_int_equal(groups[group].bytes, 16 * counted);
+			objects = counted = 0;
+		}
+		assert_int_equal(store.rows[row].sums.count, SLICES * row);
+	}
+	event_store_free(&store);
+}
+
 static void a_refill_tells_the_stack_that_a_grow_names_later(void **state)
 {
 	const struct event_sums sums = {.count = 1};
@@ -127,6 +179,14 @@ static void a_refill_tells_the_stack_that_a_grow_names_later(void **state)
 	(void)state;
 	assert_true(event_store_add(&store, &(struct event_key){0}, NULL, &sums)); /* span class 0 needs no stack */
 	assert_false(event_store_add(&store, &(struct event_key){.stack = {{1, 0}}}, NULL, &sums));
+	for (uint64_t i = 0; i < 1 << 14; i++) { /* as many as it remembers of other kinds */
+		struct event_key key = {.stack = {{i, 8}}, .kind = EVENT_ALLOC};
+		struct event_stack stack = stack_of(3, i);
+
+		assert_false(event_store_add_known(&store, &key, &sums));
+		assert_true(event_store_add(&store, &key, &stack, &sums));
+		assert_true(event_store_add_known(&store, &key, &sums));
+	}
 	for (uint64_t i = 0; i < 2000; i++) {
 		struct event_key key = {.stack = {{i, 7}}, .kind = i % 2 ? EVENT_REFILL : EVENT_ALLOC};
 		struct event_stack stack = stack_of(1 + i % 50, i);
@@ -265,6 +325,7 @@ int main(void)
 		cmocka_unit_test(sums_of_a_key_are_added),
 		cmocka_unit_test(whatever_differs_in_a_key_makes_a_row),
 		cmocka_unit_test(stacks_come_back_as_they_were),
+		cmocka_unit_test(a_row_of_bursts_has_groups_however_many_bursts_there_were),
 		cmocka_unit_test(a_refill_tells_the_stack_that_a_grow_names_later),
 		cmocka_unit_test(stacks_share_their_callers),
 		cmocka_unit_test(the_order_keeps_trees_of_callers_together),

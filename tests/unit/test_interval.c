@@ -14,9 +14,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "profile/interval.h"
 #include "profile/profile.h"
-#include "profile/interval.h"
 
 /* Bounds from samples alone, without exact totals. */
 static void objects_within(const struct interval *sum, int64_t *low, int64_t *high)
@@ -411,16 +411,21 @@ static struct profile *record_bursts(int64_t made[BURST_SITES][MS], const int64_
 			sample->key = (struct profile_key){.stack = profile_stack(profile, &location, 1, false),
 							   .span_class = 10,
 							   .pid = 1,
-							   .burst_group = 1 + cell % BURST_GROUPS};
+							   .bursts = 1};
 			sample->values[VALUE_SAMPLES] = counted;
 			sample->values[VALUE_OBJECTS] = counted * 1000 / BURST_MS;
 			sample->values[VALUE_BYTES] = 48 * sample->values[VALUE_OBJECTS];
+			sample->groups = memory_zeroed(BURST_GROUPS, sizeof(*sample->groups));
+			sample->groups[cell % BURST_GROUPS] = (struct profile_group){
+				sample->values[VALUE_OBJECTS], sample->values[VALUE_BYTES], counted};
 			list[BURST_SITES * cell + site] = sample;
 		}
 	}
 	estimates_calibrate(list, CELLS * BURST_SITES, 0, process);
-	for (int i = 0; i < CELLS * BURST_SITES; i++)
-		profile_add(profile, &list[i]->key, list[i]->values);
+	for (int i = 0; i < CELLS * BURST_SITES; i++) {
+		profile_add_group(profile, &list[i]->key, i / BURST_SITES % BURST_GROUPS, list[i]->values);
+		free(list[i]->groups);
+	}
 	return profile;
 }
 

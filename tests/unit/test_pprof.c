@@ -87,7 +87,10 @@ static void assert_profiles_equal(const struct profile *a, const struct profile 
 
 		assert_memory_equal(left->values, right->values, sizeof(left->values));
 		assert_int_equal(left->key.span_class, right->key.span_class);
-		assert_int_equal(left->key.burst_group, right->key.burst_group);
+		assert_int_equal(left->key.bursts, right->key.bursts);
+		assert_int_equal(!left->groups, !right->groups);
+		if (left->groups)
+			assert_memory_equal(left->groups, right->groups, BURST_GROUPS * sizeof(*left->groups));
 		assert_int_equal(left->key.pid, right->key.pid);
 		assert_text_equal(left->key.type, right->key.type);
 		assert_text_equal(left->key.comm, right->key.comm);

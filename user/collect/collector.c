@@ -273,6 +273,11 @@ void collector_gather(struct collector *collector)
 	event_rows_gather(collector->rows);
 }
 
+void collector_settle_bursts(struct collector *collector, uint32_t slot, event_slice_function *slice_of, void *context)
+{
+	event_rows_settle(collector->rows, slot, slice_of, context);
+}
+
 const struct event_store *collector_store(const struct collector *collector, uint32_t slot)
 {
 	return event_rows_store(collector->rows, slot);

@@ -96,6 +96,8 @@ void collector_relieve(struct collector *collector);
 /* Moves what the maps hold into the processes' stores now, and shows a store: it holds until the collector's next call. */
 void collector_gather(struct collector *collector);
 const struct event_store *collector_store(const struct collector *collector, uint32_t slot);
+/* event_store_settle() of the process's store. */
+void collector_settle_bursts(struct collector *collector, uint32_t slot, event_slice_function *slice_of, void *context);
 
 /* Probe hits since the collector was opened for which the kernel did not run a program. */
 uint64_t collector_missed(struct collector *collector);

@@ -9,6 +9,12 @@
 #include "bpf/escapement.skel.h"
 #include "base/memory.h"
 
+/*
+ * Stacks stay in a pair's map until so many have been inserted, and stores remember those that they have: in a program that
+ * allocates at the same stacks all the time, to insert and to read them again and again is most of the cost of emptying a pair.
+ */
+enum { STACKS_KEPT = EVENT_STACKS_MAX / 8 };
+
 /* Elements that are read at once, and the sizes of the largest ones. */
 enum { BATCH = 1024, KEY_SIZE = sizeof(struct event_key), VALUE_SIZE = sizeof(struct event_stack) };
 _Static_assert(sizeof(struct event_hash) <= KEY_SIZE && sizeof(struct event_sums) <= VALUE_SIZE, "they fit");
@@ -20,6 +26,7 @@ struct event_rows {
 	bool stacks;
 	struct event_store stores[EVENT_SLOTS]; /* by process slot */
 	struct event_stacks drained[2];		/* by pair: stacks of rows that are still in the pair's map */
+	uint64_t inserted[2];			/* by pair: stacks that have been inserted since its map was emptied */
 	bool filled[2];				/* whether the pair may contain anything */
 	/* the numbers of rows and stacks inserted by the time the maps were last emptied */
 	uint64_t relieved_rows, relieved_stacks;
@@ -143,6 +150,11 @@ void event_rows_each(struct event_rows *rows, uint32_t slot, event_row_function 
 
 		each(context, &key, &store->rows[i].sums);
 	}
+	for (uint32_t i = 0; i < store->waiting_count; i++) {
+		struct event_key key = event_store_key(&store->waiting[i], slot);
+
+		each(context, &key, &store->waiting[i].sums);
+	}
 	if (!rows->stacks)
 		event_process_rows(&rows->processes[slot], slot, each, context);
 }
@@ -261,11 +273,13 @@ static void drain_row(void *context, const void *row_key, const void *sums)
 {
 	const struct pair *pair = context;
 	const struct event_key *key = row_key;
+	struct event_stack buffer;
 
-	store_row(pair->rows, key, event_stacks_find(&pair->rows->drained[pair->which], &key->stack), sums);
+	if (!event_store_add_known(&pair->rows->stores[key->slot], key, sums))
+		store_row(pair->rows, key, pair_stack(pair->rows, pair->which, &key->stack, &buffer), sums);
 }
 
-static void drain_stack(void *stacks, const void *hash, const void *stack)
+static void take_stack(void *stacks, const void *hash, const void *stack)
 {
 	event_stacks_add(stacks, hash, stack);
 }
@@ -273,15 +287,20 @@ static void drain_stack(void *stacks, const void *hash, const void *stack)
 /* Empties a pair that no program is filling. What cannot be read now stays until the pair's next turn. */
 static void drain(struct event_rows *rows, uint32_t which)
 {
+	bool keeps = rows->inserted[which] <= STACKS_KEPT;
 	struct pair pair = {rows, which};
 
-	if (each_element(rows, stacks_map(rows, which), bpf_map_lookup_and_delete_batch, sizeof(struct event_hash),
-			 sizeof(struct event_stack), drain_stack, &rows->drained[which]) ||
+	if ((!keeps &&
+	     each_element(rows, stacks_map(rows, which), bpf_map_lookup_and_delete_batch, sizeof(struct event_hash),
+			  sizeof(struct event_stack), take_stack, &rows->drained[which])) ||
 	    each_element(rows, rows_map(rows, which), bpf_map_lookup_and_delete_batch, sizeof(struct event_key),
 			 sizeof(struct event_sums), drain_row, &pair))
 		return;
-	event_stacks_clear(&rows->drained[which]);
 	rows->filled[which] = false;
+	if (keeps)
+		return;
+	event_stacks_clear(&rows->drained[which]);
+	rows->inserted[which] = 0;
 }
 
 void event_rows_gather(struct event_rows *rows)
@@ -289,6 +308,7 @@ void event_rows_gather(struct event_rows *rows)
 	volatile struct event_maps *maps = &rows->bpf->bss->maps;
 	uint32_t full = maps->filling;
 
+	rows->inserted[full] += maps->stacks - rows->relieved_stacks;
 	rows->relieved_rows = maps->rows;
 	rows->relieved_stacks = maps->stacks;
 	rows->filled[full] = true;
@@ -314,6 +334,11 @@ void event_rows_relieve(struct event_rows *rows)
 	if (maps->rows - rows->relieved_rows > rows_to_relieve(bpf_map__max_entries(rows->bpf->maps.rows0)) ||
 	    maps->stacks - rows->relieved_stacks > EVENT_STACKS_MAX / 4)
 		event_rows_gather(rows);
+}
+
+void event_rows_settle(struct event_rows *rows, uint32_t slot, event_slice_function *slice_of, void *context)
+{
+	event_store_settle(&rows->stores[slot], slice_of, context);
 }
 
 const struct event_store *event_rows_store(const struct event_rows *rows, uint32_t slot)

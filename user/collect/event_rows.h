@@ -41,6 +41,8 @@ void event_rows_take(struct event_rows *rows, uint32_t slot, struct event_store 
 /* Moves what the maps hold into the stores, while programs go on filling them: afterwards, everything from before
  * the call is there, except what could not be read, which the next call moves. Rows without stacks stay in the sums. */
 void event_rows_gather(struct event_rows *rows);
+/* event_store_settle() of the process's store. */
+void event_rows_settle(struct event_rows *rows, uint32_t slot, event_slice_function *slice_of, void *context);
 /* The process's store as it is; holds until rows move. */
 const struct event_store *event_rows_store(const struct event_rows *rows, uint32_t slot);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "collect/event_store.h"
 
+#include <math.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -99,19 +100,25 @@ bool event_store_stack(const struct event_store *store, const struct event_row *
 
 /* --- rows --- */
 
+/* What of a row's site distinguishes it from others. */
+static uint64_t site_of(const struct event_row *row)
+{
+	return row->kind == EVENT_BURST ? 0 : row->site;
+}
+
 static uint64_t row_hash(const struct event_row *row)
 {
 	uint64_t hash = hash_fold(row->stack, (uint64_t)row->kind << 48 | (uint64_t)row->span_class << 32);
 
-	return hash_fold(hash_fold(hash, row->site), row->type);
+	return hash_fold(hash_fold(hash, site_of(row)), row->type);
 }
 
 static bool row_same(const void *rows, uint64_t item, const void *key)
 {
 	const struct event_row *a = (const struct event_row *)rows + item - 1, *b = key;
 
-	return a->stack == b->stack && a->type == b->type && a->site == b->site && a->kind == b->kind &&
-	       a->span_class == b->span_class;
+	return a->stack == b->stack && a->type == b->type && a->kind == b->kind && a->span_class == b->span_class &&
+	       site_of(a) == site_of(b);
 }
 
 static struct event_row *row_at(struct event_store *store, const struct event_row *row)
@@ -128,6 +135,8 @@ static struct event_row *row_at(struct event_store *store, const struct event_ro
 }
 
 /* --- stacks that will be looked up by their hash --- */
+
+enum { KNOWN_MOST = 1 << 14 }; /* without those of EVENT_REFILL rows, which must be known */
 
 struct known_stack {
 	struct event_hash hash;
@@ -163,27 +172,106 @@ static void remember(struct event_store *store, const struct event_hash *hash, u
 	store->known[*item - 1] = (struct known_stack){*hash, leaf};
 }
 
-bool event_store_add(struct event_store *store, const struct event_key *key, const struct event_stack *stack,
-		     const struct event_sums *sums)
+/* --- bursts --- */
+
+static void wait_for_weight(struct event_store *store, const struct event_row *row)
 {
-	struct event_row row = {.site = key->site,
-				.type = key->type,
-				.stack = leaf_of(store, stack),
-				.kind = key->kind,
-				.span_class = key->span_class};
+	if (store->waiting_count == store->waiting_capacity)
+		store->waiting = grown(store->waiting, &store->waiting_capacity, sizeof(*store->waiting));
+	store->waiting[store->waiting_count++] = *row;
+}
+
+static uint64_t add_weighted(uint64_t sum, uint64_t count, double weight)
+{
+	return (uint64_t)fmin((double)sum + (double)count * weight, 0x1p62);
+}
+
+static void settle_row(struct event_store *store, struct event_row row, double weight, unsigned group)
+{
+	struct event_sums sums = row.sums;
+	struct event_row *stored;
+	struct event_group *part;
+
+	row.site = store->group_count;
+	row.sums = (struct event_sums){0};
+	stored = row_at(store, &row);
+	if (stored->site == store->group_count) {
+		if (store->group_count == store->group_capacity)
+			store->groups = grown(store->groups, &store->group_capacity, sizeof(*store->groups));
+		memset(store->groups[store->group_count++], 0, sizeof(*store->groups));
+	}
+	stored->sums.count += sums.count;
+	stored->sums.bytes += sums.bytes;
+	part = &store->groups[stored->site][group];
+	part->count += sums.count;
+	part->bytes += sums.bytes;
+	part->objects_q20 = add_weighted(part->objects_q20, sums.count, weight * (1 << 20));
+	part->weight = add_weighted(part->weight, sums.bytes, weight);
+}
+
+void event_store_settle(struct event_store *store, event_slice_function *slice_of, void *context)
+{
+	uint32_t left = 0;
+
+	for (uint32_t i = 0; i < store->waiting_count; i++) {
+		const struct event_row *row = &store->waiting[i];
+		unsigned group;
+		double weight;
+
+		if (slice_of(context, row->site, &weight, &group))
+			settle_row(store, *row, weight, group);
+		else
+			store->waiting[left++] = *row;
+	}
+	store->waiting_count = left;
+}
+
+const struct event_group *event_store_groups(const struct event_store *store, const struct event_row *row)
+{
+	return store->groups[row->site];
+}
+
+static void add_row(struct event_store *store, const struct event_key *key, uint32_t leaf,
+		    const struct event_sums *sums)
+{
+	struct event_row row = {
+		.site = key->site, .type = key->type, .stack = leaf, .kind = key->kind, .span_class = key->span_class};
 	struct event_row *stored;
 
-	if (stack && key->kind == EVENT_REFILL && has_stack(key))
-		remember(store, &key->stack, row.stack);
-	else if (!stack && has_stack(key))
-		row.stack = known_leaf(store, &key->stack);
+	if (key->kind == EVENT_BURST) {
+		row.sums = *sums;
+		wait_for_weight(store, &row);
+		return;
+	}
 	stored = row_at(store, &row);
 	stored->sums.events += sums->events;
 	stored->sums.count += sums->count;
 	stored->sums.bytes += sums->bytes;
 	stored->sums.weight += sums->weight;
 	stored->sums.objects_q20 += sums->objects_q20;
-	return row.stack || !has_stack(key);
+}
+
+bool event_store_add(struct event_store *store, const struct event_key *key, const struct event_stack *stack,
+		     const struct event_sums *sums)
+{
+	uint32_t leaf = leaf_of(store, stack);
+
+	if (stack && has_stack(key) && (key->kind == EVENT_REFILL || store->known_count < KNOWN_MOST))
+		remember(store, &key->stack, leaf);
+	else if (!stack && has_stack(key))
+		leaf = known_leaf(store, &key->stack);
+	add_row(store, key, leaf, sums);
+	return leaf || !has_stack(key);
+}
+
+bool event_store_add_known(struct event_store *store, const struct event_key *key, const struct event_sums *sums)
+{
+	uint32_t leaf = has_stack(key) ? known_leaf(store, &key->stack) : NODE_NONE;
+
+	if (has_stack(key) && !leaf)
+		return false;
+	add_row(store, key, leaf, sums);
+	return true;
 }
 
 struct event_key event_store_key(const struct event_row *row, uint32_t slot)
@@ -246,6 +334,8 @@ void event_store_free(struct event_store *store)
 	free(store->rows);
 	free(store->words);
 	free(store->known);
+	free(store->waiting);
+	free(store->groups);
 	hash_index_free(&store->rows_by_key);
 	hash_index_free(&store->nodes);
 	hash_index_free(&store->known_by_hash);

@@ -18,12 +18,20 @@
 
 #include "base/hash_index.h"
 #include "bpf/events.h"
+#include "profile/profile.h"
 
 struct event_row {
-	uint64_t site, type;
+	uint64_t site; /* EVENT_BURST: the index of its groups */
+	uint64_t type;
 	uint32_t stack; /* the leaf's node in the store's tree; 0: no stack */
 	uint16_t kind, span_class;
 	struct event_sums sums;
+};
+
+/* What one group of bursts has of an EVENT_BURST row: what was counted, and what that stands for. */
+struct event_group {
+	uint64_t count, bytes;
+	uint64_t objects_q20, weight;
 };
 
 /* All zero: empty. */
@@ -35,9 +43,13 @@ struct event_store {
 	uint32_t row_capacity, word_capacity;
 	struct hash_index rows_by_key; /* a row's index plus 1 */
 	struct hash_index nodes;       /* a node's first word */
-	struct known_stack *known;     /* stacks of EVENT_REFILL rows */
+	struct known_stack *known;     /* of all EVENT_REFILL rows, and as many others as are worth the memory */
 	uint32_t known_count, known_capacity;
 	struct hash_index known_by_hash; /* the index plus 1 */
+	struct event_row *waiting; /* of EVENT_BURST, for event_store_settle(): `site` is the number of the slice */
+	uint32_t waiting_count, waiting_capacity;
+	struct event_group (*groups)[BURST_GROUPS]; /* of EVENT_BURST rows */
+	uint32_t group_count, group_capacity;
 };
 
 /*
@@ -46,6 +58,20 @@ struct event_store {
  */
 bool event_store_add(struct event_store *store, const struct event_key *key, const struct event_stack *stack,
 		     const struct event_sums *sums);
+
+/* The same, if the stack of the key's hash is one that the store remembers. Otherwise returns false, and adds nothing. */
+bool event_store_add_known(struct event_store *store, const struct event_key *key, const struct event_sums *sums);
+
+/*
+ * Events of bursts are not in rows until it is known what they stand for; then those of one group of bursts are added up, so
+ * that a stack's row does not grow with the number of bursts. The function gives the weight of a slice and its group, from 0;
+ * it returns false if the slice has no weight yet.
+ */
+typedef bool event_slice_function(void *context, uint64_t slice, double *weight, unsigned *group);
+void event_store_settle(struct event_store *store, event_slice_function *slice_of, void *context);
+/* Returns the BURST_GROUPS groups of an EVENT_BURST row. Valid until rows are added. */
+const struct event_group *event_store_groups(const struct event_store *store, const struct event_row *row);
+
 /* Returns the row's key without the hash of its stack. */
 struct event_key event_store_key(const struct event_row *row, uint32_t slot);
 /* Returns false if the row has no stack. */

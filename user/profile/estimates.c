@@ -62,7 +62,7 @@ static bool is_estimate(const struct profile *profile, const struct profile_samp
 {
 	int64_t rate = sample->key.rate ? sample->key.rate : profile->rate;
 
-	return rate != 1 && !sample->key.burst_group && sample->values[VALUE_SAMPLES] > 0;
+	return rate != 1 && !sample->groups && sample->values[VALUE_SAMPLES] > 0;
 }
 
 /* --- bursts --- */
@@ -98,12 +98,14 @@ static void add_burst_samples(struct estimates *estimates)
 
 	for (size_t i = 0; sums->present && i < estimates->profile->sample_count; i++) {
 		const struct profile_sample *sample = estimates->profile->samples[i];
-		int class = estimates_size_class(sample), group = sample->key.burst_group;
+		int class = estimates_size_class(sample);
 
-		if (class < 0 || (!group && !(sample->key.rate == 1 && estimates_in_bursts(estimates, sample))))
+		if (class < 0 ||
+		    (!sample->groups && !(sample->key.rate == 1 && estimates_in_bursts(estimates, sample))))
 			continue;
-		if (group) {
-			sums->groups[class][group - 1] += (double)sample->values[VALUE_OBJECTS];
+		if (sample->groups) {
+			for (int group = 0; group < BURST_GROUPS; group++)
+				sums->groups[class][group] += (double)sample->groups[group].objects;
 			continue;
 		}
 		sums->objects[class] -= (double)sample->values[VALUE_OBJECTS];
@@ -308,7 +310,7 @@ static struct scale scale_to(double wanted, double sum)
 /* Whether a sample is an estimate of that rate that has a size class. */
 static bool is_of_rate(const struct profile_sample *sample, int64_t rate)
 {
-	return sample->key.rate == rate && !sample->key.burst_group && sample->key.span_class != SPAN_CLASS_UNKNOWN;
+	return sample->key.rate == rate && !sample->groups && sample->key.span_class != SPAN_CLASS_UNKNOWN;
 }
 
 /*
@@ -327,9 +329,9 @@ static void calibrate_bursts(struct profile_sample *const *samples, size_t count
 		int class = estimates_size_class(samples[i]);
 		const int64_t *values = samples[i]->values;
 
-		if (class < 0 || (samples[i]->key.rate != 1 && !samples[i]->key.burst_group))
+		if (class < 0 || (samples[i]->key.rate != 1 && !samples[i]->groups))
 			continue;
-		if (samples[i]->key.burst_group) {
+		if (samples[i]->groups) {
 			found.objects[class] += (double)values[VALUE_OBJECTS];
 			found.bytes[class] += (double)values[VALUE_BYTES];
 			counted[class] += (double)values[VALUE_SAMPLES];
@@ -349,12 +351,19 @@ static void calibrate_bursts(struct profile_sample *const *samples, size_t count
 		int class = estimates_size_class(samples[i]);
 		int64_t *values = samples[i]->values;
 
-		if (class < 0 || !samples[i]->key.burst_group)
+		if (class < 0 || !samples[i]->groups)
 			continue;
-		values[VALUE_OBJECTS] = scaled(&objects[class], values[VALUE_OBJECTS]);
-		values[VALUE_BYTES] = scaled(&bytes[class], values[VALUE_BYTES]);
-		if (values[VALUE_OBJECTS] < values[VALUE_SAMPLES])
-			values[VALUE_OBJECTS] = values[VALUE_SAMPLES];
+		values[VALUE_OBJECTS] = values[VALUE_BYTES] = 0;
+		for (int group = 0; group < BURST_GROUPS; group++) {
+			struct profile_group *part = &samples[i]->groups[group];
+
+			part->objects = scaled(&objects[class], part->objects);
+			part->bytes = scaled(&bytes[class], part->bytes);
+			if (part->objects < part->samples)
+				part->objects = part->samples;
+			values[VALUE_OBJECTS] = add_saturated(values[VALUE_OBJECTS], part->objects);
+			values[VALUE_BYTES] = add_saturated(values[VALUE_BYTES], part->bytes);
+		}
 	}
 }
 

@@ -244,9 +244,10 @@ void interval_add_sample(struct interval *sum, const struct estimates *estimates
 		sum->exact += estimates->tiny_shared;
 		objects = fmax(events, objects - estimates->tiny_shared);
 	}
-	part = part_of(sum, size_class, sample->key.burst_group > 0);
+	part = part_of(sum, size_class, sample->groups);
 	if (part->groups) {
-		part->groups[sample->key.burst_group - 1] += objects;
+		for (int group = 0; group < BURST_GROUPS; group++)
+			part->groups[group] += (double)sample->groups[group].objects;
 		part->events += events;
 		part->objects += objects;
 		part->bytes += bytes;

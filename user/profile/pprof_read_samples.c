@@ -15,9 +15,19 @@ struct reader {
 	int64_t *values; /* values of one sample, in the file's order */
 };
 
-static int read_label(struct reader *reader, struct wire_bytes bytes, struct profile_key *key, bool *truncated_stack)
+/* The fields of a sample, which may come in any order. */
+struct raw_sample {
+	const struct profile_location *locations[STACK_DEPTH_MAX];
+	size_t location_count, value_count;
+	struct profile_key key;
+	int group; /* of bursts, from 1; 0: of none */
+	bool truncated;
+};
+
+static int read_label(struct reader *reader, struct wire_bytes bytes, struct raw_sample *sample)
 {
 	uint64_t numbers[PPROF_LABEL_NUM + 1] = {0};
+	struct profile_key *key = &sample->key;
 	const char *name, *text;
 	int64_t number;
 
@@ -48,13 +58,13 @@ static int read_label(struct reader *reader, struct wire_bytes bytes, struct pro
 	} else if (strcmp(name, PPROF_LABEL_BURST) == 0) {
 		if (number < 0 || number > BURST_GROUPS)
 			return pprof_source_malformed(reader->tables->source, "group of bursts %" PRId64, number);
-		key->burst_group = (int)number;
+		sample->group = (int)number;
 	} else if (strcmp(name, PPROF_LABEL_TYPE) == 0) {
 		key->type = text;
 	} else if (strcmp(name, PPROF_LABEL_COMM) == 0) {
 		key->comm = text;
 	} else if (strcmp(name, PPROF_LABEL_STACK) == 0) {
-		*truncated_stack = text && strcmp(text, "truncated") == 0;
+		sample->truncated = text && strcmp(text, "truncated") == 0;
 	}
 	return 0;
 }
@@ -70,14 +80,6 @@ static int64_t events_behind(int64_t objects, int64_t bytes, int64_t rate)
 
 	return objects ? (int64_t)fmax(1, round((double)objects * -expm1(-mean / (double)rate))) : 0;
 }
-
-/* The fields of a sample, which may come in any order. */
-struct raw_sample {
-	const struct profile_location *locations[STACK_DEPTH_MAX];
-	size_t location_count, value_count;
-	struct profile_key key;
-	bool truncated;
-};
 
 static int take_location(struct reader *reader, struct raw_sample *sample, uint64_t id)
 {
@@ -108,7 +110,7 @@ static int take_sample_field(struct reader *reader, struct raw_sample *sample, c
 	uint64_t number;
 
 	if (field->number == PPROF_SAMPLE_LABEL && field->wire == WIRE_BYTES)
-		return read_label(reader, field->content, &sample->key, &sample->truncated);
+		return read_label(reader, field->content, sample);
 	if (field->number > PPROF_SAMPLE_LABEL)
 		return 0;
 	if (field->number == PPROF_SAMPLE_LABEL || (field->wire != WIRE_VARINT && field->wire != WIRE_BYTES))
@@ -163,6 +165,7 @@ static int read_sample(struct reader *reader, struct wire_bytes bytes)
 	uint32_t depth;
 
 	sample.location_count = sample.value_count = 0;
+	sample.group = 0;
 	sample.truncated = false;
 	sample.key = (struct profile_key){.span_class = SPAN_CLASS_UNKNOWN};
 	while (bytes.next < bytes.end) {
@@ -176,7 +179,11 @@ static int read_sample(struct reader *reader, struct wire_bytes bytes)
 	depth = sample.location_count < STACK_DEPTH_MAX ? (uint32_t)sample.location_count : STACK_DEPTH_MAX;
 	sample.key.stack = profile_stack(reader->tables->profile, sample.locations, depth,
 					 sample.truncated || sample.location_count > depth);
-	profile_add(reader->tables->profile, &sample.key, values);
+	sample.key.bursts = sample.group > 0;
+	if (sample.group)
+		profile_add_group(reader->tables->profile, &sample.key, sample.group - 1, values);
+	else
+		profile_add(reader->tables->profile, &sample.key, values);
 	return 0;
 }
 

@@ -230,6 +230,12 @@ static void write_location(struct pprof_writer *writer, const struct profile_loc
 	free(lines);
 }
 
+static bool is_empty(const struct profile_group *group)
+{
+	return !group->objects && !group->bytes && !group->samples;
+}
+
+/* In the file, each group of bursts has a sample. */
 static void write_sample(struct pprof_writer *writer, const struct profile *profile,
 			 const struct profile_sample *sample)
 {
@@ -240,8 +246,12 @@ static void write_sample(struct pprof_writer *writer, const struct profile *prof
 		if (location_is_new(writer, stack->ids[i]))
 			write_location(writer, profile_stack_at(stack, i));
 	}
-	to = reserve(writer, pprof_sample_bytes_max(sample));
-	writer->buffer_used += pprof_sample_put(to, sample, profile, &writer->labels, &writer->strings);
+	for (int group = sample->groups ? 1 : 0; group <= (sample->groups ? BURST_GROUPS : 0); group++) {
+		if (group && is_empty(&sample->groups[group - 1]))
+			continue;
+		to = reserve(writer, pprof_sample_bytes_max(sample));
+		writer->buffer_used += pprof_sample_put(to, sample, group, profile, &writer->labels, &writer->strings);
+	}
 }
 
 static void write_mapping(struct pprof_writer *writer, struct mapping_facts *facts)

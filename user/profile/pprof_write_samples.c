@@ -53,7 +53,7 @@ static int64_t span_class_index(struct pprof_label_strings *labels, struct pprof
 	return *index;
 }
 
-static uint8_t *put_labels(uint8_t *to, const struct profile_key *key, struct pprof_label_strings *labels,
+static uint8_t *put_labels(uint8_t *to, const struct profile_key *key, int group, struct pprof_label_strings *labels,
 			   struct pprof_strings *strings)
 {
 	if (key->span_class != SPAN_CLASS_UNKNOWN) {
@@ -71,8 +71,8 @@ static uint8_t *put_labels(uint8_t *to, const struct profile_key *key, struct pp
 		to = put_label(to, labels->comm, pprof_strings_interned(strings, key->comm), 0, 0);
 	if (key->rate)
 		to = put_label(to, labels->rate, 0, key->rate, labels->bytes);
-	if (key->burst_group)
-		to = put_label(to, labels->burst, 0, key->burst_group, 0);
+	if (group)
+		to = put_label(to, labels->burst, 0, group, 0);
 	if (key->stack->truncated)
 		to = put_label(to, labels->stack, labels->truncated, 0, 0);
 	return to;
@@ -111,16 +111,20 @@ size_t pprof_sample_bytes_max(const struct profile_sample *sample)
 	return SAMPLE_FIXED_MAX + (size_t)sample->key.stack->depth * WIRE_VARINT_MAX;
 }
 
-size_t pprof_sample_put(uint8_t *to, const struct profile_sample *sample, const struct profile *profile,
+size_t pprof_sample_put(uint8_t *to, const struct profile_sample *sample, int group, const struct profile *profile,
 			struct pprof_label_strings *labels, struct pprof_strings *strings)
 {
+	const struct profile_group *part = group ? &sample->groups[group - 1] : NULL;
+	const int64_t part_values[VALUE_COUNT] = {[VALUE_OBJECTS] = part ? part->objects : 0,
+						  [VALUE_BYTES] = part ? part->bytes : 0,
+						  [VALUE_SAMPLES] = part ? part->samples : 0};
 	uint8_t header[1 + WIRE_VARINT_MAX];
 	uint8_t *body = to + sizeof(header), *end; /* its length is known only then */
 	size_t length, header_length;
 
 	end = put_locations(body, sample->key.stack);
-	end = put_values(end, profile, sample->values);
-	end = put_labels(end, &sample->key, labels, strings);
+	end = put_values(end, profile, part ? part_values : sample->values);
+	end = put_labels(end, &sample->key, group, labels, strings);
 	length = (size_t)(end - body);
 	header[0] = WIRE_TAG(PPROF_SAMPLE, WIRE_BYTES);
 	header_length = (size_t)(wire_put_varint(header + 1, length) - header);

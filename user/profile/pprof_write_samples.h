@@ -19,8 +19,9 @@ void pprof_label_strings_init(struct pprof_label_strings *labels, struct pprof_s
 
 /* Returns an upper bound for the bytes that pprof_sample_put() writes. */
 size_t pprof_sample_bytes_max(const struct profile_sample *sample);
-/* Encodes a Profile that contains only this sample. Returns the number of bytes. */
-size_t pprof_sample_put(uint8_t *to, const struct profile_sample *sample, const struct profile *profile,
+/* Encodes a Profile that contains only this sample, or, if `group` is not 0, what that group of bursts, from 1, has of it.
+ * Returns the number of bytes. */
+size_t pprof_sample_put(uint8_t *to, const struct profile_sample *sample, int group, const struct profile *profile,
 			struct pprof_label_strings *labels, struct pprof_strings *strings);
 
 #endif

@@ -179,7 +179,7 @@ void profile_key_copy(struct profile_key *to, const struct profile_key *from)
 	to->pid = from->pid;
 	to->comm = from->comm;
 	to->rate = from->rate;
-	to->burst_group = from->burst_group;
+	to->bursts = from->bursts;
 }
 
 const struct profile_mapping *profile_mapping(struct profile *profile, const struct profile_mapping *mapping)
@@ -369,6 +369,13 @@ bool profile_stack_is_rootless(const struct profile_stack *stack)
 	return stack->truncated;
 }
 
+static struct profile_group *groups_new(struct profile_storage *storage)
+{
+	const size_t size = BURST_GROUPS * sizeof(struct profile_group);
+
+	return memset(row_allocate(storage, size), 0, size);
+}
+
 struct profile_sample *profile_add(struct profile *profile, const struct profile_key *key, const int64_t *values)
 {
 	struct profile_storage *storage = profile->storage;
@@ -384,13 +391,15 @@ struct profile_sample *profile_add(struct profile *profile, const struct profile
 	exact.pid = key->pid;
 	exact.comm = profile_string(profile, key->comm);
 	exact.rate = key->rate;
-	exact.burst_group = key->burst_group;
+	exact.bursts = key->bursts != 0;
 	item = hash_index_at(&storage->samples, hash_bytes(&exact, sizeof(exact)), sample_same, NULL, &exact);
 	sample = (struct profile_sample *)(uintptr_t)*item;
 	if (!sample) {
 		sample = row_allocate(storage, sizeof(*sample));
 		memset(sample, 0, sizeof(*sample));
 		memcpy(&sample->key, &exact, sizeof(exact));
+		if (exact.bursts)
+			sample->groups = groups_new(storage);
 		*item = (uintptr_t)sample;
 		if (profile->sample_count == storage->sample_capacity) {
 			storage->sample_capacity = storage->sample_capacity ? storage->sample_capacity * 2 : 64;
@@ -401,6 +410,18 @@ struct profile_sample *profile_add(struct profile *profile, const struct profile
 	}
 	for (int value = 0; value < VALUE_COUNT; value++)
 		sample->values[value] = add_saturated(sample->values[value], values[value]);
+	return sample;
+}
+
+struct profile_sample *profile_add_group(struct profile *profile, const struct profile_key *key, int group,
+					 const int64_t *values)
+{
+	struct profile_sample *sample = profile_add(profile, key, values);
+	struct profile_group *part = &sample->groups[group];
+
+	part->objects = add_saturated(part->objects, values[VALUE_OBJECTS]);
+	part->bytes = add_saturated(part->bytes, values[VALUE_BYTES]);
+	part->samples = add_saturated(part->samples, values[VALUE_SAMPLES]);
 	return sample;
 }
 

@@ -95,8 +95,8 @@ struct profile_key {
 	const char *type;		   /* Go type name; NULL if unknown */
 	int pid;			   /* 0 if unknown */
 	const char *comm;		   /* NULL if unknown */
-	int64_t rate;	 /* the rate that this was recorded at, if it differs from the profile's; else 0 */
-	int burst_group; /* 1 to BURST_GROUPS: of bursts, in which every allocation was counted; 0: not of one */
+	int64_t rate; /* the rate that this was recorded at, if it differs from the profile's; else 0 */
+	int bursts;   /* whether it was counted in bursts */
 };
 
 /*
@@ -107,10 +107,17 @@ struct profile_ends {
 	double objects_low, objects_high, bytes_low, bytes_high;
 };
 
+/* What one group of bursts has of a sample: estimates, and what was counted. */
+struct profile_group {
+	int64_t objects, bytes, samples;
+};
+
 struct profile_sample {
 	struct profile_key key;
 	int64_t values[VALUE_COUNT];	 /* 0 if profile.row_measured does not have the value's bit */
 	const struct profile_ends *ends; /* NULL: the interval follows from the samples. Not written into files. */
+	struct profile_group
+		*groups; /* BURST_GROUPS of them, whose sums are in `values`; NULL: not counted in bursts */
 };
 
 /* The comparison of a process's events with the runtime's own counters. */
@@ -283,6 +290,9 @@ static inline const struct profile_location *profile_stack_at(const struct profi
  * saturate at INT64_MAX.
  */
 struct profile_sample *profile_add(struct profile *profile, const struct profile_key *key, const int64_t *values);
+/* The same of one group of bursts, from 0; the key has `bursts` set. */
+struct profile_sample *profile_add_group(struct profile *profile, const struct profile_key *key, int group,
+					 const int64_t *values);
 /* Adds ends, which are copied, to those of a sample of the profile. */
 void profile_add_ends(struct profile *profile, struct profile_sample *sample, const struct profile_ends *ends);
 void profile_ends_join(struct profile_ends *sum, const struct profile_ends *ends);

@@ -60,6 +60,7 @@ struct bursts {
 	int64_t attach_ns, attached_ns; /* how long attaching took: the last time, and all times together */
 	int64_t attach_count;
 	struct overhead burst;		 /* measures the process during the burst */
+	int64_t own_ns;			 /* CPU time of this thread when the burst began */
 	struct reading before, ready;	 /* a burst's length before it, and just before its probes were attached */
 	struct overhead_work attached;	 /* until the probes were attached */
 	struct slice slices[SLICES + 1]; /* of the current burst; the element after the last one is the burst's end */
@@ -124,16 +125,18 @@ static void leave(struct bursts *bursts)
 	collector_detach_begin(bursts->leaving);
 }
 
-/* Plans the next burst by the cost of the last one, which did `work` in `lasted_ns`. */
-static void plan(struct bursts *bursts, struct overhead_work work, int64_t lasted_ns)
+/* Plans the next burst by the cost of the last one, which did `work` in `lasted_ns` and took `own_ns` of our CPU time. */
+static void plan(struct bursts *bursts, struct overhead_work work, int64_t lasted_ns, int64_t own_ns)
 {
 	double attaching = 2 * (double)bursts->attached_ns / (double)bursts->attach_count, length, share;
 	double hits = overhead_of(bursts->of.collector, work) / (double)(lasted_ns + 1);
 
-	share = fmax(overhead_capacity(&bursts->pace), 0.01) * bursts->of.limit / 100;
+	share = fmax(overhead_capacity(&bursts->pace), 0.01) * bursts->of.limits.overhead / 100;
 	bursts->cell_ns += bursts->cell_length;
 	length = (attaching + hits * BURST_NS) / share;
 	length = fmax(length, (double)(monotonic_ns() - bursts->began_ns) / CELLS);
+	if (bursts->of.limits.own > 0)
+		length = fmax(length, (double)own_ns * 100 / bursts->of.limits.own);
 	bursts->cell_length = (int64_t)fmax(length, CELL_LEAST_NS);
 	bursts->due_ns = bursts->cell_ns + (int64_t)(uniform() * (double)bursts->cell_length);
 	bursts->state = WAITING;
@@ -148,7 +151,7 @@ static void end_all(struct bursts *bursts)
 	bursts->full_ns = bursts->covered_ns = now - bursts->began_ns;
 	leave(bursts);
 	bursts->cell_ns = now;
-	plan(bursts, overhead_work_between(bursts->attached, work_of(bursts)), bursts->full_ns);
+	plan(bursts, overhead_work_between(bursts->attached, work_of(bursts)), bursts->full_ns, 0);
 }
 
 /* --- a burst --- */
@@ -198,6 +201,7 @@ static void begin_burst(struct bursts *bursts)
 {
 	struct error error;
 
+	bursts->own_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
 	bursts->ready = read_objects(bursts);
 	if (attach(bursts, &error)) {
 		bursts->state = OVER;
@@ -289,7 +293,10 @@ static void end_burst(struct bursts *bursts)
 	weigh(bursts, phase, bursts->slice_count, share, capacity);
 	bursts->covered_ns += lasted;
 	leave(bursts);
-	plan(bursts, overhead_work_between(bursts->attached, work_of(bursts)), lasted + bursts->attach_ns);
+	if (bursts->of.limits.own > 0) /* so that this is part of the burst's cost */
+		collector_gather(bursts->of.collector);
+	plan(bursts, overhead_work_between(bursts->attached, work_of(bursts)), lasted + bursts->attach_ns,
+	     clock_ns(CLOCK_THREAD_CPUTIME_ID) - bursts->own_ns);
 }
 
 /* --- their times --- */
@@ -298,7 +305,7 @@ int64_t bursts_due_ns(const struct bursts *bursts)
 {
 	switch (bursts->state) {
 	case ALL:
-		return bursts->of.limit > 0 ? monotonic_ns() + LOOK_NS : INT64_MAX;
+		return bursts->of.limits.overhead > 0 ? monotonic_ns() + LOOK_NS : INT64_MAX;
 	case WAITING:
 		return bursts->due_ns - BURST_NS;
 	case READY:
@@ -316,8 +323,9 @@ void bursts_step(struct bursts *bursts)
 	double percent;
 
 	if (bursts->state == ALL) {
-		if (bursts->of.limit > 0 && overhead_too_high(&bursts->overhead, bursts->of.collector, work_of(bursts),
-							      bursts->of.limit, &percent))
+		if (bursts->of.limits.overhead > 0 &&
+		    overhead_too_high(&bursts->overhead, bursts->of.collector, work_of(bursts),
+				      bursts->of.limits.overhead, &percent))
 			end_all(bursts);
 		return;
 	}
@@ -405,14 +413,19 @@ void bursts_free(struct bursts *bursts)
 	free(bursts);
 }
 
+bool bursts_are_weighed(const struct bursts *bursts, uint64_t number)
+{
+	return number >= 1 && number <= bursts->weight_count;
+}
+
 double bursts_weight(const struct bursts *bursts, uint64_t number)
 {
-	return number >= 1 && number <= bursts->weight_count ? bursts->weights[number - 1].weight : 0;
+	return bursts_are_weighed(bursts, number) ? bursts->weights[number - 1].weight : 0;
 }
 
 size_t bursts_burst(const struct bursts *bursts, uint64_t number)
 {
-	return number >= 1 && number <= bursts->weight_count ? bursts->weights[number - 1].burst : bursts->count + 1;
+	return bursts_are_weighed(bursts, number) ? bursts->weights[number - 1].burst : bursts->count + 1;
 }
 
 struct profile_bursts bursts_summary(const struct bursts *bursts)

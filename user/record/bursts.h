@@ -11,7 +11,7 @@
  * little, until the end. Then time is divided into cells with one burst each, at a uniformly distributed instant. So
  * bursts cannot be in step with a rhythm of the process, and a phase of the process gets bursts in proportion to its
  * length. A cell is as long as needed for its burst, including attaching and detaching, to cost the allowed share of
- * it, and long beside the time that detaching takes. That length is computed from earlier bursts, so that the weight of a
+ * it, and for our own work to keep to its limit, and long beside the time that detaching takes. That length is computed from earlier bursts, so that the weight of a
  * burst does not depend on what happens in it.
  *
  * A burst slows the process down, by a factor of more than a hundred if the process does nothing but allocate, so it
@@ -34,6 +34,12 @@
 /* With fewer bursts, nothing can be said about the time between them. */
 #define BURSTS_LEAST 8
 
+/* What bursts may cost, in percent; 0: no limit. */
+struct burst_limits {
+	double overhead; /* of the process's CPU time */
+	double own;	 /* of a CPU, by our own work: attaching, and taking the rows out of the maps */
+};
+
 struct bursts;
 
 /* What bursts need to know about their process; all of it must outlive them. */
@@ -43,7 +49,7 @@ struct bursts_of {
 	struct runtime *runtime;
 	volatile struct event_process *sums;
 	uint32_t slot;
-	double limit; /* percent of the process's CPU time that they may cost; 0: no limit */
+	struct burst_limits limits;
 };
 
 /*
@@ -66,6 +72,8 @@ void bursts_detach(struct bursts *bursts, bool gone);
 /* Returns the factor for the counts of the events in a slice of a burst, up to a constant that is common to all; 0
  * until the burst has ended. Events have the number of their slice. */
 double bursts_weight(const struct bursts *bursts, uint64_t number);
+/* Whether that burst has ended. */
+bool bursts_are_weighed(const struct bursts *bursts, uint64_t number);
 /* Returns the number of the burst to which the slice belongs, from 1. */
 size_t bursts_burst(const struct bursts *bursts, uint64_t number);
 

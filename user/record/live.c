@@ -10,10 +10,11 @@
 #include "record/observed_rows.h"
 #include "record/phases.h"
 
-/* A sample: rows of one key, of several kinds of events, add up to it. */
+/* A sample: rows of one key, of several kinds of events, add up to it; its groups, if it has any, are behind it. */
 struct live_sample {
 	UT_hash_handle hh;
 	struct profile_sample sample;
+	struct profile_group groups[];
 };
 
 /* The sample of a row of the store, and the row's sums at the last view. */
@@ -28,6 +29,7 @@ struct live_rows {
 	uint32_t count, capacity;
 	struct live_sample *samples;
 	struct profile_sample rest;
+	bool estimated; /* the rows of bursts are estimates */
 };
 
 struct live {
@@ -50,16 +52,21 @@ void live_free(struct live *live)
 	free(live);
 }
 
-void live_rows_free(struct live_rows *rows)
+static void forget_samples(struct live_rows *rows)
 {
 	struct live_sample *sample, *next;
 
-	if (!rows)
-		return;
 	HASH_ITER (hh, rows->samples, sample, next) {
 		HASH_DEL(rows->samples, sample);
 		free(sample);
 	}
+}
+
+void live_rows_free(struct live_rows *rows)
+{
+	if (!rows)
+		return;
+	forget_samples(rows);
 	free(rows->rows);
 	free(rows);
 }
@@ -107,8 +114,9 @@ static struct live_sample *sample_of(struct live_rows *rows, const struct profil
 	profile_key_copy(&bytes, key);
 	HASH_FIND(hh, rows->samples, &bytes, sizeof(bytes), sample);
 	if (!sample) {
-		sample = memory_zeroed(1, sizeof(*sample));
+		sample = memory_zeroed(1, sizeof(*sample) + (key->bursts ? BURST_GROUPS * sizeof(*sample->groups) : 0));
 		memcpy(&sample->sample.key, &bytes, sizeof(bytes));
+		sample->sample.groups = key->bursts ? sample->groups : NULL;
 		HASH_ADD(hh, rows->samples, sample.key, sizeof(bytes), sample);
 	}
 	return sample;
@@ -123,8 +131,7 @@ static void update_row(struct live_rows *rows, uint32_t index, const struct obse
 	struct profile_key key;
 	struct observed_row read;
 
-	/* rows of bursts may change without new events: a burst gets its weight when it ends */
-	if (row->sample && row->count == from->sums.count && row->events == from->sums.events && !observed->bursts)
+	if (row->sample && row->count == from->sums.count && row->events == from->sums.events)
 		return;
 	observed_row_read(observed, store, from, &read);
 	observed_row_values(&read, row->values);
@@ -136,10 +143,35 @@ static void update_row(struct live_rows *rows, uint32_t index, const struct obse
 	row->sample = sample_of(rows, &key);
 }
 
+static void add_groups(struct profile_group *sums, const struct event_store *store, const struct event_row *row)
+{
+	struct profile_group groups[BURST_GROUPS];
+
+	observed_groups(event_store_groups(store, row), groups);
+	for (int group = 0; group < BURST_GROUPS; group++) {
+		sums[group].objects = add_saturated(sums[group].objects, groups[group].objects);
+		sums[group].bytes = add_saturated(sums[group].bytes, groups[group].bytes);
+		sums[group].samples = add_saturated(sums[group].samples, groups[group].samples);
+	}
+}
+
+/* With enough bursts, what was counted in them becomes estimates, whose keys are others. */
+static void forget_counted(struct live_rows *rows, const struct observed *observed)
+{
+	bool estimated = observed_bursts_suffice(observed);
+
+	if (estimated == rows->estimated)
+		return;
+	rows->estimated = estimated;
+	forget_samples(rows);
+	rows->count = 0;
+}
+
 static void update(struct live_rows *rows, const struct observed *observed, const struct event_store *store)
 {
 	struct live_sample *sample;
 
+	forget_counted(rows, observed);
 	if (store->row_count > rows->capacity) {
 		rows->capacity = 2 * store->row_count;
 		rows->rows = memory_resize(rows->rows, rows->capacity, sizeof(*rows->rows));
@@ -149,12 +181,18 @@ static void update(struct live_rows *rows, const struct observed *observed, cons
 	rows->count = store->row_count;
 	for (uint32_t i = 0; i < rows->count; i++)
 		update_row(rows, i, observed, store);
-	for (sample = rows->samples; sample; sample = sample->hh.next)
+	for (sample = rows->samples; sample; sample = sample->hh.next) {
 		memset(sample->sample.values, 0, sizeof(sample->sample.values));
+		if (sample->sample.groups)
+			memset(sample->groups, 0, BURST_GROUPS * sizeof(*sample->groups));
+	}
 	for (uint32_t i = 0; i < rows->count; i++) {
+		struct profile_sample *sum = &rows->rows[i].sample->sample;
+
 		for (int value = 0; value < VALUE_COUNT; value++)
-			rows->rows[i].sample->sample.values[value] =
-				add_saturated(rows->rows[i].sample->sample.values[value], rows->rows[i].values[value]);
+			sum->values[value] = add_saturated(sum->values[value], rows->rows[i].values[value]);
+		if (sum->groups)
+			add_groups(sum->groups, store, &store->rows[i]);
 	}
 }
 
@@ -179,6 +217,7 @@ void live_add(struct live *live, struct observed *observed, const struct event_s
 	if (!observed->live)
 		observed->live = memory_zeroed(1, sizeof(*observed->live));
 	rows = observed->live;
+	observed_settle_bursts(observed);
 	reserve(live, 0, 1);
 	profile_process_init(&process, observed->target->pid);
 	observed_describe(observed, &process,

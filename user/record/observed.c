@@ -126,11 +126,11 @@ int observed_prepare(struct collector *collector, struct runtime *runtime, int64
 }
 
 /* For processes that nothing samples. After a phase that counted everything, bursts begin at once. */
-static int begin_bursts(struct observed *observed, double max_overhead, const struct observed *before,
+static int begin_bursts(struct observed *observed, const struct burst_limits *limits, const struct observed *before,
 			struct error *error)
 {
 	const struct bursts_of of = {observed->collector, observed->target, observed->runtime,
-				     observed->sums,	  observed->slot,   max_overhead};
+				     observed->sums,	  observed->slot,   *limits};
 
 	if (!observed->runtime->in_bursts)
 		return 0;
@@ -164,7 +164,7 @@ static void begin(struct observed *observed, bool from_first_instruction, struct
 
 struct observed *observed_new(struct collector *collector, struct profile *profile, struct image_cache *images,
 			      struct target *target, struct runtime *runtime, uint32_t slot, int64_t rate,
-			      bool from_first_instruction, double max_overhead, struct observed *before,
+			      bool from_first_instruction, const struct burst_limits *limits, struct observed *before,
 			      struct error *error)
 {
 	struct observed *observed = memory_zeroed(1, sizeof(*observed));
@@ -186,7 +186,7 @@ struct observed *observed_new(struct collector *collector, struct profile *profi
 		observed->sums->recording = 1;
 	priority_urgent(true); /* until the recording has begun: its beginning must not wait for the target's threads */
 	observed->attachment = collector_attach(collector, target->pid, slot, &probes, error);
-	if (!observed->attachment || begin_bursts(observed, max_overhead, before, error))
+	if (!observed->attachment || begin_bursts(observed, limits, before, error))
 		goto fail;
 	observed->space = address_space_new(target, profile, images);
 	begin(observed, from_first_instruction, before);
@@ -235,6 +235,7 @@ void observed_tick(struct observed *observed)
 	struct snapshot attempt;
 
 	target_find_thread(observed->target);
+	observed_settle_bursts(observed);
 	remember_rows(observed);
 	if (snapshot_try(observed, &attempt) == 0)
 		observed->latest = attempt;
@@ -292,7 +293,8 @@ struct estimated {
 	size_t count, capacity;
 };
 
-static void hold_sample(struct estimated *estimated, const struct profile_key *key, const int64_t values[VALUE_COUNT])
+static void hold_sample(struct estimated *estimated, const struct profile_key *key, const struct observed_row *row,
+			const int64_t values[VALUE_COUNT])
 {
 	struct profile_sample *sample;
 
@@ -302,8 +304,28 @@ static void hold_sample(struct estimated *estimated, const struct profile_key *k
 			memory_resize(estimated->samples, estimated->capacity, sizeof(*estimated->samples));
 	}
 	sample = &estimated->samples[estimated->count++];
-	sample->key = *key;
+	*sample = (struct profile_sample){.key = *key};
 	memcpy(sample->values, values, sizeof(sample->values));
+	if (!row->groups)
+		return;
+	sample->groups = memory_allocate(BURST_GROUPS * sizeof(*sample->groups));
+	observed_groups(row->groups, sample->groups);
+}
+
+static void add_sample(struct profile *profile, const struct profile_sample *sample)
+{
+	if (!sample->groups) {
+		profile_add(profile, &sample->key, sample->values);
+		return;
+	}
+	for (int group = 0; group < BURST_GROUPS; group++) {
+		const struct profile_group *part = &sample->groups[group];
+		const int64_t values[VALUE_COUNT] = {
+			[VALUE_OBJECTS] = part->objects, [VALUE_BYTES] = part->bytes, [VALUE_SAMPLES] = part->samples};
+
+		profile_add_group(profile, &sample->key, group, values);
+	}
+	free(sample->groups);
 }
 
 /* A go statement allocates nothing that counts. */
@@ -330,8 +352,9 @@ static void add_rows(struct observed *observed, const struct event_store *store,
 		observed_row_read(observed, store, &store->rows[order[i]], &row);
 		observed_row_values(&row, values);
 		key = observed_row_key(observed, &row);
-		if (row.key.kind == EVENT_SAMPLE || (observed->bursts && row.key.kind == EVENT_ALLOC))
-			hold_sample(estimated, &key, values);
+		if (row.key.kind == EVENT_SAMPLE || row.key.kind == EVENT_BURST ||
+		    (observed->bursts && row.key.kind == EVENT_ALLOC))
+			hold_sample(estimated, &key, &row, values);
 		else if (row.key.kind == EVENT_GO)
 			add_start(observed, &row, &key);
 		else
@@ -484,6 +507,7 @@ static void add_all_rows(struct observed *observed, const struct snapshot *end, 
 	struct profile_key key;
 
 	collector_take(observed->collector, observed->slot, &store);
+	observed_settle_last_bursts(observed, &store);
 	add_rows(observed, &store, &estimated);
 	event_store_free(&store);
 	estimated.list = memory_zeroed(estimated.count + 1, sizeof(*estimated.list));
@@ -492,7 +516,7 @@ static void add_all_rows(struct observed *observed, const struct snapshot *end, 
 	if (observed_is_calibrated(observed, end))
 		estimates_calibrate(estimated.list, estimated.count, observed_samples_rate(observed), process);
 	for (size_t i = 0; i < estimated.count; i++)
-		profile_add(profile, &estimated.samples[i].key, estimated.samples[i].values);
+		add_sample(profile, &estimated.samples[i]);
 	if (observed_rest(observed, process, &key, values))
 		profile_add(profile, &key, values);
 	free(estimated.list);

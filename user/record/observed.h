@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "record/bursts.h"
 #include "record/observed_state.h"
 
 /* What comes before attaching: says where the probes stand, and loads their programs. What cannot be measured is a warning
@@ -26,12 +27,12 @@ bool observed_runtime_is_refused(const struct runtime *runtime, const struct tar
 
 /*
  * Attaches to the process and begins to record. `from_first_instruction`: none of its code has run yet, so its counters
- * start at zero. `max_overhead`: percent of its CPU time that bursts may cost. `before`: the observation of the same process that this one continues, or NULL. Takes ownership of
+ * start at zero. `before`: the observation of the same process that this one continues, or NULL. Takes ownership of
  * target and runtime, also on failure.
  */
 struct observed *observed_new(struct collector *collector, struct profile *profile, struct image_cache *images,
 			      struct target *target, struct runtime *runtime, uint32_t slot, int64_t rate,
-			      bool from_first_instruction, double max_overhead, struct observed *before,
+			      bool from_first_instruction, const struct burst_limits *limits, struct observed *before,
 			      struct error *error);
 
 /* Makes the requested changes in the process as soon as it is ready for them. */

@@ -1,11 +1,31 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "record/observed_rows.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "profile/size_class.h"
 #include "record/bursts.h"
+
+void observed_groups(const struct event_group *from, struct profile_group groups[BURST_GROUPS])
+{
+	for (int group = 0; group < BURST_GROUPS; group++) {
+		groups[group].objects = (int64_t)((from[group].objects_q20 + (1 << 19)) >> 20);
+		groups[group].bytes = (int64_t)from[group].weight;
+		groups[group].samples = (int64_t)from[group].count;
+	}
+}
+
+static void sum_groups(const struct observed_row *row, int64_t values[VALUE_COUNT])
+{
+	struct profile_group groups[BURST_GROUPS];
+
+	observed_groups(row->groups, groups);
+	for (int group = 0; group < BURST_GROUPS; group++) {
+		values[VALUE_OBJECTS] = add_saturated(values[VALUE_OBJECTS], groups[group].objects);
+		values[VALUE_BYTES] = add_saturated(values[VALUE_BYTES], groups[group].bytes);
+		values[VALUE_SAMPLES] = add_saturated(values[VALUE_SAMPLES], groups[group].samples);
+	}
+}
 
 void observed_row_values(const struct observed_row *row, int64_t values[VALUE_COUNT])
 {
@@ -17,6 +37,9 @@ void observed_row_values(const struct observed_row *row, int64_t values[VALUE_CO
 		values[VALUE_OBJECTS] = (int64_t)sums->count;
 		values[VALUE_BYTES] = (int64_t)sums->bytes;
 		values[VALUE_SAMPLES] = (int64_t)sums->count;
+		break;
+	case EVENT_BURST:
+		sum_groups(row, values);
 		break;
 	case EVENT_SAMPLE:
 		values[VALUE_OBJECTS] = (int64_t)((sums->objects_q20 + (1 << 19)) >> 20);
@@ -49,17 +72,31 @@ bool observed_bursts_suffice(const struct observed *observed)
 	return bursts.count >= BURSTS_LEAST || bursts.full_ns >= bursts.recorded_ns;
 }
 
-/* Scales objects that were counted in a burst. `site` is the number of the burst's slice. */
-static void weigh(const struct observed *observed, struct observed_row *row)
+static bool slice_of(void *context, uint64_t slice, double *weight, unsigned *group)
 {
-	double weight = bursts_weight(observed->bursts, row->key.site);
+	const struct bursts *bursts = context;
 
-	if (row->key.kind != EVENT_ALLOC || !row->key.site || !observed_bursts_suffice(observed))
-		return;
-	row->key.kind = EVENT_SAMPLE;
-	row->sums.events = row->sums.count;
-	row->sums.objects_q20 = (uint64_t)fmin((double)row->sums.count * weight * (1 << 20), 0x1p62);
-	row->sums.weight = (uint64_t)fmin((double)row->sums.bytes * weight, 0x1p62);
+	*weight = bursts_weight(bursts, slice);
+	*group = (unsigned)((bursts_burst(bursts, slice) - 1) % BURST_GROUPS);
+	return bursts_are_weighed(bursts, slice);
+}
+
+void observed_settle_bursts(const struct observed *observed)
+{
+	if (observed->bursts)
+		collector_settle_bursts(observed->collector, observed->slot, slice_of, observed->bursts);
+}
+
+static bool last_slice_of(void *context, uint64_t slice, double *weight, unsigned *group)
+{
+	slice_of(context, slice, weight, group);
+	return true;
+}
+
+void observed_settle_last_bursts(const struct observed *observed, struct event_store *store)
+{
+	if (observed->bursts)
+		event_store_settle(store, last_slice_of, observed->bursts);
 }
 
 int64_t observed_samples_rate(const struct observed *observed)
@@ -77,8 +114,11 @@ void observed_row_read(const struct observed *observed, const struct event_store
 	row->key = event_store_key(from, observed->slot);
 	row->sums = from->sums;
 	row->has_stack = event_store_stack(store, from, &row->stack);
-	if (observed->bursts)
-		weigh(observed, row);
+	row->groups = NULL;
+	if (row->key.kind == EVENT_BURST && observed_bursts_suffice(observed))
+		row->groups = event_store_groups(store, from);
+	else if (row->key.kind == EVENT_BURST)
+		row->key.kind = EVENT_ALLOC;
 	else if (row->key.kind == EVENT_SAMPLE && runtime->ops->estimate)
 		runtime->ops->estimate(runtime, &row->key, &row->sums, row->has_stack ? &row->stack : NULL);
 }
@@ -93,8 +133,8 @@ struct profile_key observed_row_key(const struct observed *observed, const struc
 
 	if (from->kind == EVENT_SAMPLE && runtime->beside_rate)
 		key.rate = runtime->beside_rate;
-	if (observed->bursts && from->kind == EVENT_SAMPLE)
-		key.burst_group = 1 + (int)((bursts_burst(observed->bursts, from->site) - 1) % BURST_GROUPS);
+	if (from->kind == EVENT_BURST)
+		key.bursts = 1;
 	else if (observed->bursts && from->kind == EVENT_ALLOC)
 		key.rate = 1;
 	key.stack = runtime->ops->stack(runtime, observed->space, observed->profile, from,

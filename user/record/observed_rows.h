@@ -14,6 +14,7 @@
 struct observed_row {
 	struct event_key key;
 	struct event_sums sums;
+	const struct event_group *groups; /* of EVENT_BURST rows, if there were enough bursts for estimates */
 	struct event_stack stack;
 	bool has_stack;
 };
@@ -21,8 +22,14 @@ struct observed_row {
 void observed_row_read(const struct observed *observed, const struct event_store *store, const struct event_row *from,
 		       struct observed_row *row);
 void observed_row_values(const struct observed_row *row, int64_t values[VALUE_COUNT]);
+/* What the groups of an EVENT_BURST row are in a profile; the row's values are their sums. */
+void observed_groups(const struct event_group *from, struct profile_group groups[BURST_GROUPS]);
 /* Its key in the profile, symbolized. */
 struct profile_key observed_row_key(const struct observed *observed, const struct observed_row *row);
+
+/* Gives the rows of bursts that have ended their weight; the other function all rows of a recording that is over. */
+void observed_settle_bursts(const struct observed *observed);
+void observed_settle_last_bursts(const struct observed *observed, struct event_store *store);
 
 /* Returns false if it was recorded in too few bursts for estimates: then its rows have what was counted. */
 bool observed_bursts_suffice(const struct observed *observed);

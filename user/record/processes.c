@@ -80,6 +80,7 @@ static void discard(struct processes *processes, struct observed **slot)
 int processes_observe(struct processes *processes, int pid, bool from_first_instruction, struct observed *before)
 {
 	struct target *target = target_open(pid, &processes->error);
+	const struct burst_limits limits = {processes->options->max_overhead, processes->options->own_limit};
 	int64_t began = monotonic_ns();
 	struct runtime *runtime;
 	bool absent = false;
@@ -111,7 +112,7 @@ int processes_observe(struct processes *processes, int pid, bool from_first_inst
 	}
 	processes->observed[slot] = observed_new(processes->collector, processes->profile, processes->images, target,
 						 runtime, (uint32_t)slot, processes->rate, from_first_instruction,
-						 processes->options->max_overhead, before, &processes->error);
+						 &limits, before, &processes->error);
 	if (!processes->observed[slot])
 		return -1;
 	processes->observed[slot]->sums->deadline_ns = processes->deadline_ns;

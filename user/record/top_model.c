@@ -36,8 +36,9 @@ struct top_model {
 	int processes;
 	struct profile now, change; /* the last view; what came in the window */
 	struct profile_sample *samples, *changes;
+	struct profile_group (*groups)[BURST_GROUPS]; /* of the samples that have any */
 	struct profile_sample **sample_pointers, **change_pointers;
-	size_t capacity, process_capacity;
+	size_t capacity, group_capacity, process_capacity;
 	struct past *past;
 	struct top_sums sums[TOP_HISTORY];
 	int64_t (*classes)[SPAN_CLASSES][VALUE_COUNT]; /* KEPT of them: sums of all processes */
@@ -90,6 +91,7 @@ void top_model_free(struct top_model *model)
 	free(model->detail.samples);
 	free(model->samples);
 	free(model->changes);
+	free(model->groups);
 	free(model->sample_pointers);
 	free(model->change_pointers);
 	free(model->now.processes);
@@ -177,16 +179,34 @@ static int64_t increase(int64_t now, int64_t then)
 	return now > then ? now - then : 0;
 }
 
+static void reserve_groups(struct top_model *model, const struct profile *from)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < from->sample_count; i++)
+		count += from->samples[i]->groups != NULL;
+	if (count <= model->group_capacity)
+		return;
+	model->group_capacity = 2 * count;
+	model->groups = memory_resize(model->groups, model->group_capacity, sizeof(*model->groups));
+}
+
 static void take_samples(struct top_model *model, const struct profile *from)
 {
 	uint64_t start = window_start(model);
+	size_t groups = 0;
 
+	reserve_groups(model, from);
 	for (size_t i = 0; i < from->sample_count; i++) {
 		struct past *past = past_of(model, &from->samples[i]->key);
 		const int64_t *then = past->values[start % KEPT];
 		bool was_there = past->first < model->views && past->first <= start;
 
 		model->samples[i] = model->changes[i] = *from->samples[i];
+		model->changes[i].groups = NULL;
+		if (from->samples[i]->groups)
+			model->samples[i].groups =
+				memcpy(model->groups[groups++], from->samples[i]->groups, sizeof(*model->groups));
 		model->sample_pointers[i] = &model->samples[i];
 		model->change_pointers[i] = &model->changes[i];
 		for (int value = 0; value < VALUE_COUNT; value++)
