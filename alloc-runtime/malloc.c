@@ -106,13 +106,29 @@ static inline void prepare(void)
 		mcache_leave(mcache_enter());
 }
 
+/* Most allocations on the slow path need only the next window of the cache's span. NULL if this one needs more. */
+static inline void *next_window(size_t size, unsigned flags)
+{
+	bool as_malloc = flags & ForMalloc;
+
+	if (size > MaxSmallSize || racy_get(&sampler_word.all) != 0 || (!as_malloc && flags && size < TinySize))
+		return NULL;
+	struct mcache *c = mcache_self;
+	unsigned spanclass = as_malloc ? malloc_span_class[(size + MallocSizeStep - 1) / MallocSizeStep]
+				       : go_span_class[(size + GoSizeStep - 1) / GoSizeStep];
+	return mcache_nextWindow(c, c->alloc[spanclass + (flags & ForNoscan)]);
+}
+
 /* The slow path for every size. Zeroes tiny objects only; callers zero the rest if s->needzero. */
 void *mallocgc(size_t size, unsigned flags, const struct goalloc_site *site, struct caller *caller)
 {
 	unsigned noscan = flags & ForNoscan;
 	size_t asked = size;
 	struct request r;
+	void *object = next_window(size, flags);
 
+	if (object)
+		return object;
 	prepare();
 	if (size > PTRDIFF_MAX - DebugTrailer)
 		return out_of_memory();
@@ -126,7 +142,7 @@ void *mallocgc(size_t size, unsigned flags, const struct goalloc_site *site, str
 		r = (struct request){.kind = Tiny, .size = size, .bytes = size, .spanclass = TinySpanClass};
 	else
 		r = request_small(size, go_span_class[(size + GoSizeStep - 1) / GoSizeStep] + noscan);
-	void *object = allocate(&r, site, caller);
+	object = allocate(&r, site, caller);
 	if (unlikely(debug_level) && object)
 		debug_allocated(object, asked, caller);
 	return object;

@@ -97,9 +97,10 @@ static void place(struct mcache *c, struct mspan *s)
 		s->countdown = mspan_enough(s->nelems) - free;
 		return;
 	}
-	/* A wholly free span is kept only if it is the next to be used. */
+	/* A wholly free span is kept if it is the next to be used, or while there is room for as many again: one that is
+	 * given up while a part of it is free makes the frees of the others atomic. */
 	bool first = c->ready[spanclass].first == NULL || c->ready[spanclass].first == s;
-	if ((free == s->nelems && !first) ||
+	if ((free == s->nelems && !first && c->nready[spanclass] > max_ready(s) / 2) ||
 	    (c->nready[spanclass] >= max_ready(s) && reader_get(&s->list) != &c->ready[spanclass])) {
 		leave_list(c, s);
 		give_back(s);
@@ -273,6 +274,17 @@ void *mcache_nextFree(struct mcache *c, unsigned spanclass, struct caller *calle
 		if (object || !refill(c, spanclass, caller))
 			return object;
 	}
+}
+
+void *mcache_nextWindow(struct mcache *c, struct mspan *s)
+{
+	if (unlikely(c->sample_distance != GOALLOC_NOT_LISTENING) || sample_semaphores_read() != c->sample_semaphores ||
+	    c->round != reader_get(&mheap.round))
+		return NULL;
+	void *object = nextFreeUnsampled(c, s);
+	if (object)
+		scavenge_poll();
+	return object;
 }
 
 static void releaseAll(struct mcache *c)

@@ -46,10 +46,15 @@ void mSpanList_remove(struct mSpanList *list, struct mspan *s)
  * distribution has no memory. */
 static void open_window(struct mcache *c, struct mspan *s, uint64_t free)
 {
-	int64_t bytes = (int64_t)(bit_count(free) * s->elemsize);
 	uint64_t held = 0;
 
 	sampler_refresh(c);
+	if (likely(c->sample_distance == GOALLOC_NOT_LISTENING)) {
+		s->allocCache = free;
+		s->allocHeld = 0;
+		return;
+	}
+	int64_t bytes = (int64_t)(bit_count(free) * s->elemsize);
 	if (unlikely(c->next_sample < bytes)) {
 		held = free;
 		for (int64_t n = c->next_sample / (int64_t)s->elemsize; n > 0; n--)
@@ -72,13 +77,25 @@ static void *take_held(struct mcache *c, struct mspan *s)
 	return (void *)(s->cacheBase + (size_t)(unsigned)__builtin_ctzll(held) * s->elemsize);
 }
 
-static uint64_t lowest_bits(uint64_t bits, size_t n)
+/* Most words are empty, and a load is cheaper than an exchange. */
+static uint64_t take_freeBits(_Atomic uint64_t *word)
 {
-	uint64_t rest = bits;
+	if (atomic_load_explicit(word, memory_order_relaxed) == 0)
+		return 0;
+	return atomic_exchange_explicit(word, 0, memory_order_acquire) & UINT32_MAX;
+}
 
-	while (n-- > 0 && rest != 0)
-		rest &= rest - 1;
-	return bits & ~rest;
+/* Takes what other threads have freed of 64 objects into allocBits. */
+static void collect_word(struct mspan *s, unsigned w)
+{
+	uint64_t freed = take_freeBits(&s->freeBits[2 * w]);
+
+	if (w * 64 + 32 < s->nelems)
+		freed |= take_freeBits(&s->freeBits[2 * w + 1]) << 32;
+	uint64_t twice = freed & ~s->allocBits[w];
+	if (unlikely(twice != 0))
+		goalloc_fatal("double free of", s->base + (w * 64 + (unsigned)__builtin_ctzll(twice)) * s->elemsize);
+	s->allocBits[w] &= ~freed;
 }
 
 /* Limits the never-used memory to open, so that a program that has allocated little of a class, and needs only one span
@@ -100,21 +117,31 @@ static size_t fresh_bytes(const struct mcache *c, const struct mspan *s)
 static uint64_t next_window_of_one(const struct mcache *c, struct mspan *s)
 {
 	uint64_t free = ~s->allocBits[0] & mspan_word_mask(s, 0);
-	uint64_t fresh = s->fresh_from < 64 ? free & UINT64_MAX << s->fresh_from : 0;
-	uint64_t used = free & ~fresh;
 
-	if (fresh == 0) {
-		if (s->freeindex != 0 && bit_count(used) < mspan_enough(s->nelems))
+	if (s->fresh_from >= s->nelems) {
+		if (s->freeindex != 0 && bit_count(free) < mspan_enough(s->nelems))
 			return 0;
-	} else if (bit_count(used) * s->elemsize < fresh_bytes(c, s) / 2) {
-		size_t n = fresh_bytes(c, s) / s->elemsize;
-		used = lowest_bits(fresh, n ? n : 1);
-		s->fresh_from = (uint8_t)(64 - __builtin_clzll(used));
-		s->needzero = s->fresh_needzero;
-		return used;
+		s->needzero = true;
+		return free;
+	}
+	uint64_t unused = UINT64_MAX << s->fresh_from;
+	size_t bytes = fresh_bytes(c, s);
+	if (bit_count(free & ~unused) * s->elemsize < bytes / 2) {
+		collect_word(s, 0);
+		free = ~s->allocBits[0] & mspan_word_mask(s, 0);
+	}
+	if (bit_count(free & ~unused) * s->elemsize < bytes / 2) {
+		size_t end = s->fresh_from + (bytes > s->elemsize ? bytes / s->elemsize : 1);
+		s->fresh_from = end < s->nelems ? (uint8_t)end : (uint8_t)s->nelems;
+		uint64_t fresh = end < 64 ? free & unused & ~(UINT64_MAX << end) : free & unused;
+		/* 0 only while the scavenger holds them. */
+		if (fresh != 0) {
+			s->needzero = s->fresh_needzero;
+			return fresh;
+		}
 	}
 	s->needzero = true;
-	return used;
+	return free & ~unused;
 }
 
 static uint64_t next_window(const struct mcache *c, struct mspan *s)
@@ -136,6 +163,22 @@ static uint64_t next_window(const struct mcache *c, struct mspan *s)
 	return 0;
 }
 
+/* Takes the objects of the next window out of allocBits. Returns them, 0 if the span is used up. */
+static inline uint64_t take_window(const struct mcache *c, struct mspan *s)
+{
+	uint64_t free = next_window(c, s);
+
+	if (free == 0)
+		return 0;
+	unsigned w = s->freeindex / 64u - 1;
+	s->allocBits[w] |= free;
+	s->cacheBase = s->base + (uintptr_t)w * 64 * s->elemsize;
+	/* mspan_abandon relies on this order: the window never holds objects of a word other than the one that
+	 * freeindex indicates. */
+	machine_store_fence();
+	return free;
+}
+
 void *nextFree(struct mcache *c, struct mspan *s, bool *sampled)
 {
 	void *object = nextFreeFast(s);
@@ -146,17 +189,19 @@ void *nextFree(struct mcache *c, struct mspan *s, bool *sampled)
 		*sampled = c->sample_distance != GOALLOC_NOT_LISTENING;
 		return take_held(c, s);
 	}
-	uint64_t free = next_window(c, s);
+	uint64_t free = take_window(c, s);
 	if (free == 0)
 		return NULL;
-	unsigned w = s->freeindex / 64u - 1;
-	s->allocBits[w] |= free;
-	s->cacheBase = s->base + (uintptr_t)w * 64 * s->elemsize;
-	/* mspan_abandon relies on this order: the window never holds objects of a word other than the one that
-	 * freeindex indicates. */
-	machine_store_fence();
 	open_window(c, s, free);
 	return nextFree(c, s, sampled);
+}
+
+void *nextFreeUnsampled(struct mcache *c, struct mspan *s)
+{
+	if ((s->allocCache | s->allocHeld) != 0)
+		return NULL;
+	uint64_t free = take_window(c, s);
+	return free != 0 ? take_from_window(s, free) : NULL;
 }
 
 /* Puts the rest of the window back into allocBits, so that these hold all of the span's free objects. */
@@ -178,21 +223,25 @@ unsigned freeBits_count(_Atomic uint64_t *freeBits, unsigned nelems)
 	return n;
 }
 
+/* The window's objects are set in allocBits. */
+static unsigned count_free_of_one(struct mspan *s)
+{
+	uint64_t free = (~s->allocBits[0] & mspan_word_mask(s, 0)) | s->allocCache | s->allocHeld;
+	unsigned shared = atomic_load_explicit(&s->freeBits[0], memory_order_acquire) >> 32;
+
+	if (s->nelems > 32)
+		shared += atomic_load_explicit(&s->freeBits[1], memory_order_acquire) >> 32;
+	return bit_count(free) + shared;
+}
+
 unsigned mspan_countFree(struct mspan *s)
 {
+	if (mspan_words(s) == 1)
+		return count_free_of_one(s);
 	unsigned n = freeBits_count(s->freeBits, s->nelems) + bit_count(s->allocCache | s->allocHeld);
-
 	for (unsigned w = 0, words = mspan_words(s); w < words; w++)
 		n += bit_count(~s->allocBits[w] & mspan_word_mask(s, w));
 	return n;
-}
-
-/* Most words are empty, and a load is cheaper than an exchange. */
-static uint64_t take_freeBits(_Atomic uint64_t *word)
-{
-	if (atomic_load_explicit(word, memory_order_relaxed) == 0)
-		return 0;
-	return atomic_exchange_explicit(word, 0, memory_order_acquire) & UINT32_MAX;
 }
 
 unsigned mspan_collect(struct mspan *s)
@@ -201,12 +250,7 @@ unsigned mspan_collect(struct mspan *s)
 
 	close_window(s);
 	for (unsigned w = 0, words = mspan_words(s); w < words; w++) {
-		uint64_t freed = take_freeBits(&s->freeBits[2 * w]) | take_freeBits(&s->freeBits[2 * w + 1]) << 32;
-		uint64_t twice = freed & ~s->allocBits[w];
-		if (unlikely(twice != 0))
-			goalloc_fatal("double free of",
-				      s->base + (w * 64 + (unsigned)__builtin_ctzll(twice)) * s->elemsize);
-		s->allocBits[w] &= ~freed;
+		collect_word(s, w);
 		n += bit_count(~s->allocBits[w] & mspan_word_mask(s, w));
 	}
 	s->freeindex = 0;

@@ -272,6 +272,8 @@ static inline void *nextFreeFast(struct mspan *s)
 /* Takes the next free object of the span, opening further windows if needed; NULL if the span is used up. Counts the
  * bytes of the windows that it opens towards next_sample. Sets *sampled if the object is to be sampled. */
 void *nextFree(struct mcache *c, struct mspan *s, bool *sampled);
+/* The same in short for a cache that takes no samples; NULL also if the rest of a window is to be looked at first. */
+void *nextFreeUnsampled(struct mcache *c, struct mspan *s);
 unsigned mspan_countFree(struct mspan *s);			      /* for spans with an owner */
 unsigned freeBits_count(_Atomic uint64_t *freeBits, unsigned nelems); /* number of set bits */
 /* called by the owner: takes the bits from freeBits and starts a new pass; returns the number of free objects */
@@ -383,6 +385,9 @@ static inline void mcache_leave(struct mcache *c)
 
 /* Allocates from the cache's span, refilling it if needed; NULL when memory is out. */
 void *mcache_nextFree(struct mcache *c, unsigned spanclass, struct caller *caller, bool *sampled);
+/* The same in short, for most of the cases: the next window of this span of the cache, without a refill and without samples.
+ * NULL if the case is another. */
+void *mcache_nextWindow(struct mcache *c, struct mspan *s);
 bool refill(struct mcache *c, unsigned spanclass, struct caller *caller);
 /* The owner freed so many objects of a span that it may be worth reusing, or wholly free. */
 void mcache_freedSome(struct mcache *c, struct mspan *s);
