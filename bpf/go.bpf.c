@@ -60,13 +60,17 @@ static __always_inline __u32 span_class_of(const volatile struct event_layout *l
 	return class << 1 | noscan;
 }
 
+/* Whether a return address is mallocgc's. */
+static __always_inline int within_malloc(const struct event_process *process, __u64 address)
+{
+	return address > process->layout.malloc_start && address <= process->layout.malloc_end;
+}
+
 /* Whether a function that the compiler may call instead of mallocgc was called by mallocgc itself, whose probe has
  * counted the allocation. */
 static __always_inline int called_by_malloc(struct pt_regs *ctx, const struct event_process *process)
 {
-	__u64 caller = GO_CALLER(ctx);
-
-	return caller > process->layout.malloc_start && caller <= process->layout.malloc_end;
+	return within_malloc(process, GO_CALLER(ctx));
 }
 
 /* An allocation in a burst: it has a row, and nothing else. */
@@ -407,11 +411,17 @@ int go_sample(struct pt_regs *ctx)
 	struct event_process *process = process_of(ctx, &slot, &flags);
 	struct event_sums amount = {.events = 1, .count = 1, .bytes = size};
 	struct event_key key = {.slot = slot, .kind = EVENT_SAMPLE, .site = size, .span_class = EVENT_NO_SPAN_CLASS};
+	__u64 first = MACHINE_FP(ctx), second = read_word(first);
 
 	if (!process || !counts_hit(ctx, flags) || !(flags & EVENT_FLAG_RECORDING))
 		return 0;
-	if (!read_arguments(&process->layout, MACHINE_FP(ctx), size, &key))
-		read_arguments(&process->layout, read_word(MACHINE_FP(ctx)), size, &key);
+	/* A function that mallocgc calls has not spilled its own: what is there is of earlier calls, and may look like them. */
+	if (within_malloc(process, read_word(first + 8))) {
+		first = second;
+		second = MACHINE_FP(ctx);
+	}
+	if (!read_arguments(&process->layout, first, size, &key))
+		read_arguments(&process->layout, second, size, &key);
 	record(process, &key, take_stack(ctx, slot), &amount);
 	return 0;
 }

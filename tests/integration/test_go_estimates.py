@@ -89,6 +89,17 @@ def test_intervals_of_a_bundler_hold_what_was_counted_in_the_same_run(t):
         assert abs(held / len(rows) - 0.95) < spread, f"{held} of {len(rows)} intervals of {value} contain the truth"
 
 
+def test_a_samples_type_is_that_of_its_own_allocation(t):
+    """Whatever earlier calls have left where a function that mallocgc calls might have kept its arguments."""
+    harness.require_root()
+    profile, objects = t.path("profile.pb.gz"), 100000
+    for version in go_programs.versions():
+        t.escapement("record", "-q", "-o", profile, "--", go_programs.build(version, "stripped", "stale"), objects)
+        rows = {row["type"]: row["objects"] for row in t.json("report", "--by", "type", profile)["rows"]}
+        # each sample stands for 512 of them; a few of the rest are the runtime's
+        assert rows["uint8"] > 0.95 * objects, (version, rows)
+
+
 def test_size_classes_at_the_default_rate_are_not_split_by_what_nobody_counted(t):
     harness.require_root()
     profile = t.path("profile.pb.gz")
