@@ -649,4 +649,44 @@ def test_lists_say_how_many_places_are_alike_and_sum_up_what_no_line_of_the_prog
     assert abs(float(share) - 100 * (all_bytes - of_rows) / all_bytes) < 0.06, (share, of_rows, all_bytes)
 
 
+THREE = """package main
+
+type T struct{ a, b, c int }
+type U struct{ x [5]int64 }
+
+var t, s *T
+var u *U
+var x *int
+
+//go:noinline
+func three() { t, u, x = &T{}, new(U), new(int) }
+
+//go:noinline
+func two() { t, s = &T{}, new(T) }
+
+func main() {
+	for i := 0; i < 100; i++ {
+		three()
+		two()
+	}
+}
+"""
+
+
+def test_a_gate_gives_each_type_of_a_line_its_own_words_and_says_what_else_it_may_be(t):
+    for version in RELEASES:
+        source = module(t.path(version), "example.com/three", {"main.go": THREE})
+        audit(t, version, source)
+        gate = ("gate", "--escape", source / "m.txt", "--baseline", source / "b.json")
+        t.escapement(*gate, "--update", "--", source / "program")
+        said = {(site["function"], site["type"]): site["annotation"]
+                for site in json.loads((source / "b.json").read_text())["sites"]}
+        same({place: words for place, words in said.items() if place[0] == "main.three"},
+             {("main.three", "main.T"): "&T{} escapes to heap", ("main.three", "main.U"): "new(U) escapes to heap",
+              ("main.three", "int"): "new(int) escapes to heap"})
+        audit(t, version, module(source, "example.com/three", {"main.go": THREE.replace("i < 100", "i < 200")}))
+        contains(t.escapement(*gate, "--", source / "program", status=1).stdout,
+                 "&T{} escapes to heap (or new(T) escapes to heap)")
+
+
 harness.main()

@@ -46,7 +46,7 @@ struct gate_site {
 	/* only in a comparison: the sum of all sites with that key on its side, whatever their annotations */
 	bool is_sum;
 	bool below_contract; /* allocates below a function whose contract is broken, and is part of the contract's count */
-	const char *reason;   /* why the compiler moved it to the heap (in static gates); NULL if unknown */
+	const char *reason;   /* why the compiler moved it to the heap, or what else it may be; NULL if unknown */
 	const char *accepted; /* in a baseline: why these counts were accepted; else NULL */
 	struct gate_count counts[VALUE_COUNT];
 	double events;		   /* samples behind the estimates of objects and bytes */

@@ -8,19 +8,40 @@
 #include "gate/gate_packages.h"
 #include "profile/frames.h"
 
-/* Returns the audit's row of a site if it has an annotation. */
+/* Returns the audit's row of a site and type if it has an annotation: a line may have a row for each type. A type that is
+ * unknown, or not alone in its row, has the row that it can only be in. */
 static const struct audit_row *audit_row_of(const struct audit *audit, const struct profile_frame *frame,
-					    const char *call)
+					    const char *call, const char *type)
 {
+	const struct audit_row *possible = NULL;
+	size_t count = 0;
+
 	for (size_t i = 0; audit && i < audit->row_count; i++) {
 		const struct audit_row *row = &audit->rows[i];
 
-		if (row->annotation_count && row->verdict != AUDIT_STACK && row->verdict != AUDIT_ESCAPES_UNSEEN &&
-		    row->runtime_call == call && row->site.function == frame->function &&
-		    row->site.file == frame->file && row->site.line == frame->line && row->site.column == frame->column)
+		if (!row->annotation_count || row->verdict == AUDIT_STACK || row->verdict == AUDIT_ESCAPES_UNSEEN ||
+		    row->runtime_call != call || row->site.function != frame->function ||
+		    row->site.file != frame->file || row->site.line != frame->line || row->site.column != frame->column)
+			continue;
+		if (row->type == type)
 			return row;
+		if (!type || !row->type) {
+			possible = row;
+			count++;
+		}
 	}
-	return NULL;
+	return count == 1 ? possible : NULL;
+}
+
+/* Returns what a row may be about besides its first annotation; NULL: nothing. */
+static const char *others(const struct audit_row *row)
+{
+	const char *first = row->annotations[0]->text, *rest;
+
+	if (!row->shared || !row->words || !first || strncmp(row->words, first, strlen(first)) != 0)
+		return NULL;
+	rest = row->words + strlen(first);
+	return strncmp(rest, " or ", 4) == 0 ? rest + 1 : "at one or more of several places";
 }
 
 /* Writes "moved to heap: x" or "make([]int, n) escapes to heap": the same from -m and -m=2. */
@@ -43,8 +64,9 @@ static void annotate(struct gate_site *site, const struct audit_row *row, char *
 	snprintf(text, size, formats[annotation->kind], annotation->subject);
 #pragma GCC diagnostic pop
 	site->annotation = text;
+	site->reason = others(row);
 	/* the last step is the one that makes it leave the function */
-	if (annotation->flow_count && annotation->flows[annotation->flow_count - 1].step_count) {
+	if (!site->reason && annotation->flow_count && annotation->flows[annotation->flow_count - 1].step_count) {
 		const struct escape_flow *flow = &annotation->flows[annotation->flow_count - 1];
 
 		site->reason = flow->steps[flow->step_count - 1].reason;
@@ -102,6 +124,7 @@ void gate_site_key(struct gate_site_key *key, const struct profile_sample *sampl
 	if (owner->via)
 		site->via = frames_fold_name(owner->via, key->via, sizeof(key->via));
 	site->runtime_call = owner->runtime_call;
-	annotate(site, audit_row_of(audit, owner->allocating, owner->runtime_call), key->words, sizeof(key->words));
+	annotate(site, audit_row_of(audit, owner->allocating, owner->runtime_call, sample->key.type), key->words,
+		 sizeof(key->words));
 	benchmark_of(sample->key.stack, key);
 }
