@@ -87,25 +87,25 @@ static inline void free_fast(void *object)
 		mcache_freedSome(c, s);
 }
 
-/* Whether a small object stays in place when its size becomes `size`: it fits, and does not waste half of the object.
- * False also if that takes the slow path to know: only in a span of its own can a thread tell by two bits that an object
- * is allocated (a bit past the last object says no). The slow path reports objects that are free. */
-static inline bool stays_fast(const void *object, size_t size)
+/* The span of a small object, if it belongs to the thread's own cache and the object is allocated; NULL otherwise, and if that
+ * takes the slow path to know. Only in a span of its own can a thread tell by two bits that an object is allocated (a bit
+ * past the last object says no). The slow path reports objects that are free. */
+static inline const struct mspan *own_span(const void *object)
 {
 	uintptr_t page = ((uintptr_t)object - arena_map.start) >> PageShift;
 
 	if (unlikely(page >= racy_get(&arena_map.pages)))
-		return false;
+		return NULL;
 	const struct mspan *s = __atomic_load_n(&arena_map.spans[page], __ATOMIC_RELAXED);
 	unsigned __int128 product = (unsigned __int128)((uintptr_t)object - s->base) * s->divMagic;
 	size_t index = (size_t)(product >> 64);
 	if (unlikely((uint64_t)product >= s->divMagic))
-		return false;
-	if (size > s->elemsize || size < s->elemsize / 2)
-		return false;
+		return NULL;
 	return racy_get((struct mcache *const *)&s->owner) == mcache_self &&
-	       (s->allocBits[index / 64] >> index % 64 & 1) &&
-	       !(atomic_load_explicit(&s->freeBits[index / 32], memory_order_relaxed) >> index % 32 & 1);
+			       (s->allocBits[index / 64] >> index % 64 & 1) &&
+			       !(atomic_load_explicit(&s->freeBits[index / 32], memory_order_relaxed) >> index % 32 & 1)
+		       ? s
+		       : NULL;
 }
 
 #pragma GCC visibility pop

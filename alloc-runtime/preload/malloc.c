@@ -111,7 +111,18 @@ static NOINLINE void *realloc_slow(void *object, size_t size)
 
 EXPORT void *realloc(void *object, size_t size)
 {
-	return likely(stays_fast(object, size)) ? object : realloc_slow(object, size);
+	const struct mspan *s = own_span(object);
+	struct mspan *to;
+	void *moved;
+
+	/* As in resize(). */
+	if (likely(s && size <= s->elemsize && size >= s->elemsize / 2))
+		return object;
+	if (!s || size <= s->elemsize || !preload_fast(size, &to, &moved))
+		return realloc_slow(object, size);
+	memcpy(moved, object, s->elemsize);
+	free_fast(object);
+	return moved;
 }
 
 EXPORT void *reallocarray(void *object, size_t n, size_t size)

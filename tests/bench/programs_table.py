@@ -2,10 +2,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """programs_table.py BUILD [NAME...]: Debian's programs on libgoalloc and on other allocators, interleaved.
 
-Prints ratios of CPU seconds, child processes included (the least of ROUNDS, 9, because other work on the machine only
-adds), and of peak resident memory. Every run's output is compared with libc's."""
+Prints CPU seconds, child processes included (the least of ROUNDS, 15, because other work on the machine only adds); the upper
+end of a 95 % interval of the ratio to the best peer, from the ratios of each round; minor page faults; and ratios of peak resident
+memory. Every run's output is compared with libc's."""
 import glob
 import hashlib
+import math
 import os
 import statistics
 import subprocess
@@ -65,20 +67,32 @@ def run(build, command, library, directory):
     if done.returncode != 0:
         sys.exit(f"programs_table: {command[0]} with '{library or 'libc'}': exit status {done.returncode}")
     with open(usage) as f:
-        seconds, kib = f.read().split()
-    return float(seconds), int(kib), hashlib.sha256(done.stdout).hexdigest()
+        seconds, kib, faults = f.read().split()
+    return float(seconds), int(kib), int(faults), hashlib.sha256(done.stdout).hexdigest()
+
+
+def upper_end(ours, theirs):
+    """Of a 95 % interval (Student's) of the mean logarithm of the ratios of each round."""
+    logs = [math.log(a / b) for a, b in zip(ours, theirs)]
+    if len(logs) < 2:
+        return math.inf
+    n = len(logs) - 1
+    # Cornish and Fisher's expansion of the quantile
+    z = statistics.NormalDist().inv_cdf(0.975)
+    t = z + (z**3 + z) / (4 * n) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * n * n)
+    return math.exp(statistics.mean(logs) + t * statistics.stdev(logs) / math.sqrt(len(logs)))
 
 
 def main():
     build, wanted = sys.argv[1], sys.argv[2:]
-    rounds = int(os.environ.get("ROUNDS", "9"))
+    rounds = int(os.environ.get("ROUNDS", "15"))
     peers = []
     for name, pattern in PEERS:
         found = [os.path.abspath(f"{build}/libgoalloc-preload.so")] if pattern is None else glob.glob(pattern) or [pattern]
         peers.append((name, found[0]))
     names = [name for name, _ in peers]
     print(f"seconds of CPU, the least of {rounds} interleaved runs")
-    print(f"{'program':<12}" + "".join(f"{n:>10}" for n in names) + f"{'ours/best':>11}")
+    print(f"{'program':<12}" + "".join(f"{n:>10}" for n in names) + f"{'ours/best':>11}{'upper end':>11}  page faults")
     ratios, best_ratios, memory_ratios = {n: [] for n in names}, [], {n: [] for n in names}
     with tempfile.TemporaryDirectory(prefix="goalloc-bench-") as directory:
         with open(os.path.join(directory, "data"), "wb") as data:
@@ -88,19 +102,22 @@ def main():
         for program, command in PROGRAMS.items():
             if wanted and program.split()[0] not in wanted:
                 continue
-            times, memory, digests = {n: [] for n in names}, {n: [] for n in names}, set()
+            times, memory, faults, digests = ({n: [] for n in names} for _ in range(4))
             for _ in range(rounds):
                 for name, library in peers:
-                    seconds, kib, digest = run(build, command, library, directory)
+                    seconds, kib, minor, digest = run(build, command, library, directory)
                     times[name].append(seconds)
                     memory[name].append(kib)
-                    digests.add(digest)
-            if len(digests) != 1:
+                    faults[name].append(minor)
+                    digests[name].append(digest)
+            if len(set(sum(digests.values(), []))) != 1:
                 sys.exit(f"programs_table: {program} printed different things on different allocators")
             t = {n: min(times[n]) for n in names}
-            best = min(t[n] for n in names if n != "goalloc")
-            best_ratios.append(t["goalloc"] / best)
-            print(f"{program:<12}" + "".join(f"{t[n]:>10.3f}" for n in names) + f"{t['goalloc'] / best:>11.2f}", flush=True)
+            best = min((n for n in names if n != "goalloc"), key=t.get)
+            best_ratios.append(t["goalloc"] / t[best])
+            print(f"{program:<12}" + "".join(f"{t[n]:>10.3f}" for n in names) + f"{t['goalloc'] / t[best]:>11.2f}"
+                  f"{upper_end(times['goalloc'], times[best]):>11.2f}"
+                  + "".join(f"{statistics.median(faults[n]):>9.0f}" for n in names), flush=True)
             for n in names:
                 ratios[n].append(t["goalloc"] / t[n])
                 memory_ratios[n].append(statistics.median(memory["goalloc"]) / statistics.median(memory[n]))

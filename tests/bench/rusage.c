@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * rusage FILE COMMAND [ARG...]: runs the command and writes its seconds of CPU and its peak of resident memory in KiB
- * to FILE, those of its children included. MEASURED_PRELOAD becomes its LD_PRELOAD. This is a small program of its own
+ * rusage FILE COMMAND [ARG...]: runs the command and writes its seconds of CPU, its peak of resident memory in KiB and its
+ * minor page faults to FILE, those of its children included. MEASURED_PRELOAD becomes its LD_PRELOAD. This is a small program of its own
  * because the kernel's peak begins with the size of the process that forks. Exits with the status of the command.
  */
 #include <errno.h>
@@ -36,10 +36,10 @@ int main(int argc, char **argv)
 	}
 	FILE *file = fopen(argv[1], "w");
 	if (!file ||
-	    fprintf(file, "%.6f %ld\n",
+	    fprintf(file, "%.6f %ld %ld\n",
 		    (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
 			    (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1e-6,
-		    usage.ru_maxrss) < 0 ||
+		    usage.ru_maxrss, usage.ru_minflt) < 0 ||
 	    fclose(file) != 0) {
 		fprintf(stderr, "rusage: cannot write '%s': %s\n", argv[1], strerror(errno));
 		return 127;
