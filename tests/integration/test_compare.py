@@ -361,6 +361,63 @@ def test_an_interrupted_comparison_leaves_nothing(t):
     same(os.listdir(t.directory / "tmp"), [], "files left behind")
 
 
+ATTEMPTS = """package main
+
+import (
+	"os"
+	"os/exec"
+)
+
+func main() {
+	said, err := exec.Command(os.Getenv("ATTEMPT")).Output()
+	if err != nil {
+		panic(err)
+	}
+	file, _ := os.OpenFile(os.Getenv("SAID"), os.O_APPEND|os.O_WRONLY, 0)
+	file.WriteString("program: " + string(said))
+	for i := range objects {
+		objects[i] = new(int)
+	}
+}
+
+var objects [3]*int
+"""
+WRAPPER = """#!/bin/sh
+echo "{name}: $($ATTEMPT)" >> $SAID
+exec {real} "$@"
+"""
+
+
+def test_what_compare_starts_has_no_privileges_and_gets_none(t):
+    """Every command that it starts tries what needs one: git, go, what they start, and the measured program."""
+    directory = repository(t, main=ATTEMPTS)
+    folders = {name: t.path(name) for name in ("bin", "go", "cache", "gopath")}
+    for path in (t.directory, t.directory / "tmp"):
+        path.chmod(0o777)
+    for path in folders.values():
+        path.mkdir()
+    go = harness.go_toolchain("1.24")
+    usr = next(path for path in go.parents if path.name == "usr")  # its folders link to each other
+    for name, real in (("git", "/usr/bin/git"), ("go", folders["go"] / go.relative_to(usr))):
+        (folders["bin"] / name).write_text(WRAPPER.format(name=name, real=real))
+        (folders["bin"] / name).chmod(0o755)
+    (directory / "main.go").write_text(ATTEMPTS.replace("[3]", "[4]"))
+    said = t.path("said")
+    said.write_text("")
+    for path in (directory, folders["cache"], folders["gopath"], said):
+        t.run("chown", "-R", "65534:65534", path)
+    # Another user cannot reach toolchains below /root. With what it inherits, root's first attempts succeed.
+    attempt = t.copy(harness.BUILD / "tests" / "tools" / "attempt")
+    contains(t.run(attempt).stdout, "'load a BPF program'")
+    t.run("unshare", "--mount", "sh", "-c", f'mount --bind {usr} {folders["go"]} && exec "$@"', "sh", harness.ESCAPEMENT,
+          "compare", "--base", "HEAD", "--runs", "1", "--user", "65534", "--", "go", "run", ".", cwd=directory, env=environment(
+              t, PATH=f"{folders['bin']}:/usr/bin:/bin", GOCACHE=str(folders["cache"]), GOPATH=str(folders["gopath"]),
+              ATTEMPT=str(attempt), SAID=str(said)))
+    lines = [line.partition(": ") for line in said.read_text().splitlines()]
+    same({name for name, _, _ in lines}, {"git", "go", "program"}, "commands that tried")
+    same({rest for _, _, rest in lines}, {"uid 65534 gid 65534 capabilities 0 0 0 0 descriptors succeeded"}, "what they had")
+
+
 def test_under_sudo_nothing_of_the_users_becomes_roots(t):
     directory = repository(t, codec=CODEC, codec_test=CODEC_TEST)
     for path in (t.directory, t.directory / "tmp"):

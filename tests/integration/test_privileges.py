@@ -3,8 +3,10 @@
 """Privileges that each command still has once it has attached, from /proc/PID/status, compared with the documented
 ones."""
 import errno
+import os
 import pathlib
 import re
+import shutil
 import signal
 import subprocess
 
@@ -82,6 +84,28 @@ def test_a_recording_of_another_users_process_keeps_what_it_needs(t):
     recorder = t.attach(target.pid, "--rate", "1", "--max-overhead", "0", "-o", t.path("p"))
     check(recorder.pid, READ | PRIORITY | WRITE, "record --rate 1 --max-overhead 0")
     recorder.end()
+
+
+def test_what_was_given_up_is_refused_from_then_on(t):
+    """A debugger makes system calls in the place of the recorder, as somebody would who has taken it over."""
+    require_multi()
+    if not shutil.which("gdb"):
+        raise harness.Skip("gdb is not installed")
+    bpf, get_next_id = {"x86_64": 321, "aarch64": 280}[os.uname().machine], 11
+    target = other_user(t, t.copy(workload("seeds")), "--rounds", "0", "--sleep-us", "1000")
+    harness.wait_for(lambda: pathlib.Path(f"/proc/{target.pid}/comm").read_text() == "seeds\n", "the target")
+    recorder = t.attach(target.pid, "--rate", "1", "--max-overhead", "0", "-o", t.path("p"))
+    check(recorder.pid, READ | PRIORITY | WRITE, "record")
+    calls = ("setuid(1000)", "setgid(1000)", 'chroot("/")', "unshare(0x20000)", "sethostname(0, -1)", "socket(17, 3, 0)",
+             f"kill({target.pid}, 0)", f"syscall({bpf}, {get_next_id}, 0, 0)")
+    words = [word for call in calls for word in ("-ex", f"print ((long (*)()) {call.replace('(', ')(', 1)}", "-ex",
+                                                 "print *((int *(*)()) __errno_location)()")]
+    said = t.run("gdb", "-q", "-nx", "-batch", "-iex", "set debuginfod enabled off", *words, "-p", recorder.pid).stdout
+    found = [int(value) & 0xffffffff for value in re.findall(r"^\$\d+ = (-?\d+)", said, re.M)]
+    same(found, [0xffffffff, errno.EPERM] * len(calls), f"results and errors of {calls}: {said}")
+    harness.wait_until_run(target.pid)
+    recorder.end()
+    same(t.json("report", t.path("p"))["check"]["difference"], 0, "difference")
 
 
 def test_a_command_that_follows_a_program_can_still_attach_to_what_it_starts(t):

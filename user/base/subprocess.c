@@ -35,7 +35,7 @@ int start_place_enter(const struct start_place *place)
 /* In the child. */
 __attribute__((noreturn)) static void become(const struct subprocess *process, const int outputs[2], int report)
 {
-	int empty = open("/dev/null", O_RDONLY), failure;
+	int empty = open("/dev/null", O_RDONLY | O_CLOEXEC), failure;
 
 	prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0);
 	if (process->protected_from_terminal)
