@@ -56,6 +56,8 @@ ifneq ($(SANITIZE),)
 B       := build/san-$(subst $(comma),-,$(SANITIZE))
 CFLAGS  += -fsanitize=$(SANITIZE) -fno-omit-frame-pointer
 LDFLAGS += -fsanitize=$(SANITIZE)
+# What UBSan finds ends the program, and so fails the test.
+export UBSAN_OPTIONS ?= halt_on_error=1:print_stacktrace=1
 endif
 # Hardened as Debian's packages are. Not under sanitizers, which do not work together with _FORTIFY_SOURCE; and
 # _FORTIFY_SOURCE needs optimization.

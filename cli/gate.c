@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "escape/escape_functions.h"
+#include "base/arena.h"
 #include "base/memory.h"
 #include "gate/baseline.h"
 #include "escape/escape_parser.h"
@@ -301,9 +302,9 @@ static int run_measured(struct measured *measured, int argc, char **argv, int fi
 
 /*
  * The limits of a contract are separate arguments: "--under F objects=0 bytes=1k". Joins them with the argument of the
- * option. Returns a copy of argv, which the caller frees.
+ * option. Returns a copy of argv, which the caller frees; the joined texts are in the arena.
  */
-static char **join_contracts(int *argc, char **argv)
+static char **join_contracts(int *argc, char **argv, struct arena *texts)
 {
 	char **joined = memory_zeroed((size_t)*argc + 1, sizeof(*joined));
 	int count = 0, i = 0;
@@ -317,10 +318,10 @@ static char **join_contracts(int *argc, char **argv)
 		joined[count] = argv[i++];
 		while (i < *argc && argv[i][0] != '-' && strchr(argv[i], '=') &&
 		       (strncmp(argv[i], "objects", 7) == 0 || strncmp(argv[i], "bytes", 5) == 0)) {
-			char *text; /* never freed, like argv */
+			char *text = memory_format("%s %s", joined[count], argv[i++]);
 
-			text = memory_format("%s %s", joined[count], argv[i++]);
-			joined[count] = text;
+			joined[count] = arena_string(texts, text, strlen(text));
+			free(text);
 		}
 		count++;
 	}
@@ -395,17 +396,19 @@ static int run(int argc, char **argv)
 			    "  escapement gate compare old.pb.gz new.pb.gz\n",
 		.rows = rows,
 	};
+	struct arena texts = {0};
 	bool separator;
 	int status, first;
 	char **joined;
 
 	measured.settings.counts_calls = true;
-	joined = join_contracts(&argc, argv);
+	joined = join_contracts(&argc, argv, &texts);
 	first = options_parse(argc, joined, &usage, &separator);
 	status = first < 0 ? options_status(first) : run_measured(&measured, argc, joined, first, separator);
 	gate_settings_free(&measured.settings);
 	free(measured.modules.values);
 	free(joined);
+	arena_free(&texts);
 	return status;
 }
 

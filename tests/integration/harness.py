@@ -53,6 +53,12 @@ class Skip(Exception):
     """The test cannot run on this machine; the text says why."""
 
 
+def require_library_for_others():
+    """For tests in which programs that are not of this build link, load or preload libgoalloc."""
+    if SANITIZED:
+        raise Skip("AddressSanitizer has to be the first library of a process, so only sanitized programs load a sanitized one")
+
+
 def workload(name):
     return BUILD / "tests" / "workloads" / name
 

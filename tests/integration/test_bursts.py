@@ -51,7 +51,7 @@ def record(t, program, bursts, limit, *options):
             return report, truth
         tried = f"{taken} at a limit of {limit} %, {turns} turns"
         if taken["count"]:
-            turns = min(2 * turns, 4 * program.turns)
+            turns = min(2 * turns * bursts // taken["count"], 16 * program.turns)
             limit = 2 * limit if 2 * limit < too_high else limit
         else:
             too_high = limit

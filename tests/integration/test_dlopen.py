@@ -115,6 +115,7 @@ __attribute__((constructor)) static void load(void)
 
 def test_a_library_that_is_loaded_on_the_way_is_observed_from_its_first_allocation(t):
     harness.require_root()
+    harness.require_library_for_others()
     t.path("host.c").write_text(HOST)
     t.run("gcc", "-g", "-O1", "-pthread", "-o", t.path("host"), t.path("host.c"), "-ldl")
     t.path("outer.c").write_text(OUTER)

@@ -82,10 +82,12 @@ def test_the_page_on_growing_memory_works_as_written(t):
 
 def test_the_tutorial_of_a_c_program_works_as_written(t):
     harness.require_root()
+    harness.require_library_for_others()
     assert follow(t, "docs/tutorial-c.md") >= 3
 
 
 def test_the_page_on_stacks_works_as_written(t):
+    harness.require_library_for_others()
     assert follow(t, "docs/stacks.md") == 1
 
 
@@ -106,6 +108,7 @@ def test_the_page_of_the_gate_works_as_written(t):
 
 def test_the_page_of_the_allocator_works_as_written(t):
     harness.require_root()
+    harness.require_library_for_others()
     assert follow(t, "docs/libgoalloc.md") >= 1
 
 

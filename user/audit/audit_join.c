@@ -52,7 +52,8 @@ static bool row_equal(const void *rows, uint64_t item, const void *key)
 
 	return a->verdict == b->verdict && a->runtime_call == b->runtime_call && a->callee == b->callee &&
 	       a->reason == b->reason && a->annotation_count == b->annotation_count &&
-	       memcmp(a->annotations, b->annotations, a->annotation_count * sizeof(*a->annotations)) == 0 &&
+	       (!a->annotation_count ||
+		memcmp(a->annotations, b->annotations, a->annotation_count * sizeof(*a->annotations)) == 0) &&
 	       chain_equal(&a->site, 1, &b->site, 1) && a->via == b->via &&
 	       chain_equal(a->owner, a->owner != NULL, b->owner, b->owner != NULL) &&
 	       chain_equal(a->inlined_at, a->inlined_count, b->inlined_at, b->inlined_count);
