@@ -2,9 +2,10 @@
 /*
  * See mgcmark.h.
  *
- * Of each 64-byte object, the bit, the entry of its page and the object itself are in different cache lines, which are
- * rarely in the cache. Therefore pointers pass through a short queue (`near`) between the moment that these lines are
- * requested and the moment that they are used.
+ * Of each 64-byte object, the bit, the entry of its page and the object itself are in different pages, which the processor
+ * rarely has addresses of. Therefore references are sorted by regions of the arena before they are followed: each region has a
+ * queue of words that may refer to its objects, and a queue is emptied as a whole, while the region's pages, bits and entries
+ * are at hand. What its objects refer to goes to the queues.
  */
 #include "mgcmark.h"
 
@@ -16,13 +17,15 @@
 enum {
 	WordSize = 8,
 	PageWords = PageSize / WordSize,
-	/* of the work list: an entry for so many bytes of the arena, within limits */
-	WorkShare = 128,
-	WorkLeast = 1 << 16,
-	WorkMost = 1 << 24,
-	ScanWords = 128, /* of an object that are scanned at a time, so that a long one does not fill the work list */
-	NearLength = 16, /* powers of two */
-	AheadLength = 8,
+	/* of the queues: a chunk for so many bytes of the arena, within limits, and two for each region */
+	ChunkShare = 8 * 1024,
+	ChunksLeast = 1 << 10,
+	ChunksMost = 1 << 18,
+	ScanWords = 128,  /* of an object that are scanned at a time, so that a long one does not fill the queues */
+	RegionShift = 21, /* a region's pages, bits and entries: few enough for what the processor keeps of addresses */
+	ChunkWords = 126, /* a chunk takes 1 KiB */
+	MaxParts = 1 << 12,
+	Ahead = 8, /* objects are requested so many words before they are looked at */
 };
 
 enum page_kind { PageNone, PageNoscan, PageScan };
@@ -43,6 +46,20 @@ struct object {
 	bool scan;
 };
 
+/* Words that may refer to objects of a region. */
+struct chunk {
+	uint32_t next; /* index + 1, 0: none */
+	uint32_t n;
+	uintptr_t reserved;
+	uintptr_t words[ChunkWords];
+};
+
+struct region {
+	uint32_t chunk; /* index + 1; 0: it has no words */
+	uint32_t next_ready;
+	bool is_ready;
+};
+
 struct gcmark {
 	uintptr_t start; /* of the arena */
 	size_t bytes;	 /* with holes */
@@ -51,17 +68,15 @@ struct gcmark {
 	/* Bits by object. reached: from roots, or free. visited, indirect: in the second pass, of those not reached. */
 	uint64_t *reached, *visited, *indirect;
 	uintptr_t lost;		      /* second pass: the object whose references are followed; 0 in the first */
-	struct address_range dropped; /* of objects that found no room on the work list; empty: start >= limit */
+	struct address_range dropped; /* of objects that were marked but not scanned; empty: start >= limit */
 	const struct address_range *unreadable;
 	size_t nunreadable;
-	struct object near[NearLength];
-	unsigned near_at;
-	/* What comes off the work list has often been on it for long, and has left the cache: it is requested again, and looked at
-	 * some objects later. Empty: start 0. */
-	struct address_range ahead[AheadLength];
-	unsigned ahead_at;
-	size_t nwork, maxwork;
-	struct address_range *work;
+	struct region *regions;
+	uint32_t ready, last_ready; /* regions with words, as a list; index + 1, 0: none */
+	struct chunk *chunks;
+	uint32_t free_chunks, unused_chunk, nchunks; /* a list; the first that was never used; all */
+	struct address_range parts[MaxParts];	     /* of long objects that are still to be scanned */
+	size_t nparts;
 };
 
 /* Words that belong to other threads, or that nobody has written. */
@@ -157,7 +172,7 @@ static inline bool findObject(const struct gcmark *m, uintptr_t address, struct 
 	return true;
 }
 
-/* ---- the work list ---- */
+/* ---- the queues ---- */
 
 static void drop(struct gcmark *m, uintptr_t object)
 {
@@ -169,53 +184,71 @@ static void drop(struct gcmark *m, uintptr_t object)
 		m->dropped.limit = object + 1;
 }
 
-static void greyobject(struct gcmark *m, const struct object *object)
+/* Marks an object. Returns whether it is to be scanned. */
+static inline bool greyobject(struct gcmark *m, const struct object *object)
 {
 	size_t bit = bit_of(m, object->address);
 
 	if (m->lost == 0) {
 		if (set_bit(m->reached, bit))
-			return;
+			return false;
 	} else {
 		if (is_set(m->reached, bit) || object->address == m->lost)
-			return;
+			return false;
 		set_bit(m->indirect, bit);
 		if (set_bit(m->visited, bit))
-			return;
+			return false;
 	}
-	if (!object->scan)
-		return;
-	if (m->nwork == m->maxwork)
-		drop(m, object->address);
-	else
-		m->work[m->nwork++] = (struct address_range){object->address, object->address + object->bytes};
+	return object->scan;
 }
 
-/* Queues the object that a word refers to, if it does, and takes the oldest of the queue instead. */
+static uint32_t take_chunk(struct gcmark *m)
+{
+	uint32_t chunk = m->free_chunks;
+
+	if (chunk != 0)
+		m->free_chunks = m->chunks[chunk - 1].next;
+	else if (m->unused_chunk < m->nchunks)
+		chunk = ++m->unused_chunk;
+	return chunk;
+}
+
+/* Begins a chunk for a region. Returns false if there is none. */
+static __attribute__((noinline)) bool begin_chunk(struct gcmark *m, struct region *r)
+{
+	uint32_t chunk = take_chunk(m);
+
+	if (chunk == 0)
+		return false;
+	m->chunks[chunk - 1].next = r->chunk;
+	m->chunks[chunk - 1].n = 0;
+	r->chunk = chunk;
+	if (!r->is_ready) {
+		uint32_t number = (uint32_t)(r - m->regions) + 1;
+		r->is_ready = true;
+		r->next_ready = 0;
+		*(m->ready ? &m->regions[m->last_ready - 1].next_ready : &m->ready) = number;
+		m->last_ready = number;
+	}
+	return true;
+}
+
+/* Queues a word that may refer to an object. */
 static inline void note_word(struct gcmark *m, uintptr_t word)
 {
-	struct object *slot = &m->near[m->near_at % NearLength], object;
+	uintptr_t offset = word - m->start;
 
-	if (likely(word - m->start >= m->bytes) || !findObject(m, word, &object))
+	if (likely(offset >= m->bytes))
 		return;
-	__builtin_prefetch(&(m->lost == 0 ? m->reached : m->visited)[bit_of(m, object.address) / 64], 1);
-	if (object.scan)
-		__builtin_prefetch((const void *)object.address);
-	struct object oldest = *slot;
-	*slot = object;
-	m->near_at++;
-	if (oldest.address != 0)
-		greyobject(m, &oldest);
-}
-
-static void empty_queue(struct gcmark *m)
-{
-	for (unsigned i = 0; i < NearLength; i++) {
-		struct object object = m->near[i];
-		m->near[i].address = 0;
-		if (object.address != 0)
-			greyobject(m, &object);
+	struct region *r = &m->regions[offset >> RegionShift];
+	if (unlikely(r->chunk == 0 || m->chunks[r->chunk - 1].n == ChunkWords) && !begin_chunk(m, r)) {
+		struct object object;
+		if (findObject(m, word, &object) && greyobject(m, &object))
+			drop(m, object.address);
+		return;
 	}
+	struct chunk *chunk = &m->chunks[r->chunk - 1];
+	chunk->words[chunk->n++] = word;
 }
 
 static UNSANITIZED void scan_words(struct gcmark *m, uintptr_t start, uintptr_t limit)
@@ -249,31 +282,54 @@ static void scanobject(struct gcmark *m, struct address_range part)
 	scan_words(m, part.start, part.limit);
 }
 
-/* Takes a part of an object off the work list; empty if there is none. */
-static inline struct address_range take_work(struct gcmark *m)
+/* Scans an object, of a long one the first part. */
+static inline void scan_first(struct gcmark *m, struct address_range object)
 {
-	if (m->nwork == 0)
-		return (struct address_range){0, 0};
-	struct address_range part = m->work[--m->nwork];
-	if (part.limit - part.start > ScanWords * WordSize) {
-		m->work[m->nwork++] = (struct address_range){part.start + ScanWords * WordSize, part.limit};
-		part.limit = part.start + ScanWords * WordSize;
+	uintptr_t limit = object.limit;
+
+	if (limit - object.start > ScanWords * WordSize) {
+		limit = object.start + ScanWords * WordSize;
+		if (m->nparts == MaxParts) {
+			drop(m, object.start);
+			return;
+		}
+		m->parts[m->nparts++] = (struct address_range){limit, object.limit};
 	}
-	__builtin_prefetch((const void *)part.start);
-	return part;
+	scanobject(m, (struct address_range){object.start, limit});
 }
 
-static void drain_list(struct gcmark *m)
+/* Follows the references in one chunk of the region. */
+static void drain_region(struct gcmark *m, struct region *r)
 {
-	for (unsigned idle = 0; idle <= AheadLength;) {
-		struct address_range *slot = &m->ahead[m->ahead_at++ % AheadLength], part = *slot;
-		*slot = take_work(m);
-		if (part.start != 0)
-			scanobject(m, part);
-		else if (m->nwork == 0 && slot->start == 0 && ++idle % AheadLength == 0)
-			empty_queue(m);
-		if (part.start != 0 || slot->start != 0)
-			idle = 0;
+	while (r->chunk != 0) {
+		uint32_t number = r->chunk;
+		struct chunk *chunk = &m->chunks[number - 1];
+		struct object object;
+		r->chunk = chunk->next;
+		for (uint32_t i = 0; i < chunk->n; i++) {
+			if (i + Ahead < chunk->n)
+				__builtin_prefetch((const void *)chunk->words[i + Ahead]);
+			if (findObject(m, chunk->words[i], &object) && greyobject(m, &object))
+				scan_first(m, (struct address_range){object.address, object.address + object.bytes});
+		}
+		chunk->next = m->free_chunks;
+		m->free_chunks = number;
+	}
+}
+
+static void drain_queues(struct gcmark *m)
+{
+	for (;;) {
+		if (m->ready != 0) {
+			struct region *r = &m->regions[m->ready - 1];
+			drain_region(m, r);
+			m->ready = r->next_ready;
+			r->is_ready = false;
+		} else if (m->nparts != 0) {
+			scan_first(m, m->parts[--m->nparts]);
+		} else {
+			return;
+		}
 	}
 }
 
@@ -287,8 +343,8 @@ static void rescan_span(struct gcmark *m, struct mspan *s, struct address_range 
 			continue;
 		if (s->state == mSpanInUse && (free_in(s, i / 64) >> i % 64 & 1))
 			continue;
-		m->work[m->nwork++] = (struct address_range){object, object + s->elemsize};
-		drain_list(m);
+		scan_first(m, (struct address_range){object, object + s->elemsize});
+		drain_queues(m);
 	}
 }
 
@@ -299,7 +355,7 @@ static bool is_noscan(const struct mspan *s)
 
 static void gcDrain(struct gcmark *m)
 {
-	drain_list(m);
+	drain_queues(m);
 	while (m->dropped.start < m->dropped.limit) {
 		struct address_range range = m->dropped;
 		m->dropped.limit = 0;
@@ -353,7 +409,7 @@ static void visit_lost(struct gcmark *m, struct mspan *s)
 		if (is_set(m->reached, bit) || set_bit(m->visited, bit) || is_noscan(s))
 			continue;
 		m->lost = object;
-		m->work[m->nwork++] = (struct address_range){object, object + s->elemsize};
+		scan_first(m, (struct address_range){object, object + s->elemsize});
 		gcDrain(m);
 	}
 }
@@ -415,12 +471,13 @@ struct gcmark *gcmark_begin(const struct address_range *unreadable, size_t count
 {
 	size_t bytes = mheap.arena_used - mheap.arena_start, npages = bytes >> PageShift;
 	size_t bits = page_align(bytes / WordSize / 8 + 8), table = page_align(npages * sizeof(struct mark_page));
-	size_t maxwork = bytes / WorkShare < WorkLeast	? WorkLeast
-			 : bytes / WorkShare < WorkMost ? bytes / WorkShare
-							: WorkMost;
-	size_t head = page_align(sizeof(struct gcmark)),
-	       list = page_align((maxwork + 1) * sizeof(struct address_range));
-	size_t mapped = head + table + 3 * bits + list;
+	size_t nregions = (bytes >> RegionShift) + 1, nchunks = bytes / ChunkShare;
+	if (nchunks < ChunksLeast)
+		nchunks = ChunksLeast;
+	nchunks = 2 * nregions + (nchunks > ChunksMost ? ChunksMost : nchunks);
+	size_t head = page_align(sizeof(struct gcmark)), regions = page_align(nregions * sizeof(struct region)),
+	       queues = page_align(nchunks * sizeof(struct chunk));
+	size_t mapped = head + table + 3 * bits + regions + queues;
 	struct gcmark *m = sysAllocSparse(mapped);
 
 	if (!m)
@@ -432,8 +489,9 @@ struct gcmark *gcmark_begin(const struct address_range *unreadable, size_t count
 	m->reached = (uint64_t *)((char *)m->pages + table);
 	m->visited = m->reached + bits / sizeof *m->reached;
 	m->indirect = m->visited + bits / sizeof *m->visited;
-	m->work = (struct address_range *)((char *)m->indirect + bits);
-	m->maxwork = maxwork;
+	m->regions = (struct region *)((char *)m->indirect + bits);
+	m->chunks = (struct chunk *)((char *)m->regions + regions);
+	m->nchunks = (uint32_t)nchunks;
 	m->unreadable = unreadable;
 	m->nunreadable = count;
 	for (struct mspan *s = mheap.allspans; s; s = s->alllink)

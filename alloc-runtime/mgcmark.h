@@ -7,17 +7,17 @@
  * Nothing is freed by it.
  *
  * How a mark goes down: roots.c hands in ranges of memory and single words. Each word that is an address in the arena
- * is taken for a pointer (findObject); it may point anywhere into an object. The object's bit in the bitmap is set, and
- * if its span class is a scannable one, it is put on the work list (greyobject). gcDrain takes objects off that list and
- * looks at each of their words (scanobject). Free objects have their bits set from the beginning, so that a bit that is
+ * is taken for a pointer, and put on the queue of its region of the arena. gcDrain empties one queue after the other: it
+ * finds the object (findObject), which the word may point anywhere into, and sets its bit in the bitmap (greyobject). If
+ * the bit was clear, and the span class is a scannable one, it looks at each of the object's words (scanobject). Free objects have their bits set from the beginning, so that a bit that is
  * clear at the end is that of a lost object.
  *
  * The bitmap has one bit for each 8 bytes of the arena; an object's is that of its first word. It and the table of pages
  * are mapped when marking begins and unmapped when it ends, and what the kernel never wrote of them takes no memory.
  *
- * The work list has a length that follows from the size of the heap, and takes memory as far as it is used. If it is
- * full, an object stays marked but is not scanned, and the range of addresses of all such objects is remembered. When the
- * list is empty, the marked objects of that range are scanned again, until none was left out.
+ * The queues have room that follows from the size of the heap, and take memory as far as it is used. If they are
+ * full, an object is marked at once but not scanned, and the range of addresses of all such objects is remembered. When the
+ * queues are empty, the marked objects of that range are scanned again, until none was left out.
  *
  * Lost objects are told apart as valgrind does: one that another lost object refers to is lost indirectly, but of a
  * cycle, one object is lost directly.

@@ -91,6 +91,19 @@ static void tree_all_over(size_t bytes)
 	tree(bytes, 1);
 }
 
+/* The same tree, with another reference in each node, to any other. */
+static void graph_all_over(size_t bytes)
+{
+	size_t count;
+	struct node **nodes = nodes_of(bytes, &count, 1);
+
+	for (size_t i = 1; i < count; i++) {
+		*(i % 2 ? &nodes[(i - 1) / 2]->left : &nodes[(i - 1) / 2]->right) = nodes[i];
+		nodes[i]->rest[5] = (uintptr_t)nodes[random_number() % count];
+	}
+	finish(nodes, count);
+}
+
 static void list_all_over(size_t bytes)
 {
 	size_t count;
@@ -139,6 +152,7 @@ static const struct {
 	      {"blocks", blocks},
 	      {"tree as allocated", tree_as_allocated},
 	      {"tree all over", tree_all_over},
+	      {"graph all over", graph_all_over},
 	      {"list all over", list_all_over}};
 
 /* Processor time, with that of processes that have been waited for: a search may run in one. */
