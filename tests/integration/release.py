@@ -280,7 +280,14 @@ def test_a_base_system_that_is_killed_while_it_is_made_leaves_nothing_mounted(t)
         return False
 
     harness.wait_for(mounts, "/proc to be mounted in the new system", 600)
-    for pid in (started.pid, *harness.descendants(started.pid)):
+    stopped = set()
+    while new := {started.pid, *harness.descendants(started.pid)} - stopped:  # none may start another one meanwhile
+        for pid in new:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)
+                harness.wait_for(lambda pid=pid: harness.states(pid) <= {"T", "Z", "X"}, f"process {pid} to stop")
+        stopped |= new
+    for pid in stopped:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     started.wait()
