@@ -77,27 +77,6 @@ static void *take_held(struct mcache *c, struct mspan *s)
 	return (void *)(s->cacheBase + (size_t)(unsigned)__builtin_ctzll(held) * s->elemsize);
 }
 
-/* Most words are empty, and a load is cheaper than an exchange. */
-static uint64_t take_freeBits(_Atomic uint64_t *word)
-{
-	if (atomic_load_explicit(word, memory_order_relaxed) == 0)
-		return 0;
-	return atomic_exchange_explicit(word, 0, memory_order_acquire) & UINT32_MAX;
-}
-
-/* Takes what other threads have freed of 64 objects into allocBits. */
-static void collect_word(struct mspan *s, unsigned w)
-{
-	uint64_t freed = take_freeBits(&s->freeBits[2 * w]);
-
-	if (w * 64 + 32 < s->nelems)
-		freed |= take_freeBits(&s->freeBits[2 * w + 1]) << 32;
-	uint64_t twice = freed & ~s->allocBits[w];
-	if (unlikely(twice != 0))
-		goalloc_fatal("double free of", s->base + (w * 64 + (unsigned)__builtin_ctzll(twice)) * s->elemsize);
-	s->allocBits[w] &= ~freed;
-}
-
 /* Limits the never-used memory to open, so that a program that has allocated little of a class, and needs only one span
  * of it, does not touch much memory. */
 static size_t fresh_bytes(const struct mcache *c, const struct mspan *s)
@@ -126,10 +105,6 @@ static uint64_t next_window_of_one(const struct mcache *c, struct mspan *s)
 	}
 	uint64_t unused = UINT64_MAX << s->fresh_from;
 	size_t bytes = fresh_bytes(c, s);
-	if (bit_count(free & ~unused) * s->elemsize < bytes / 2) {
-		collect_word(s, 0);
-		free = ~s->allocBits[0] & mspan_word_mask(s, 0);
-	}
 	if (bit_count(free & ~unused) * s->elemsize < bytes / 2) {
 		size_t end = s->fresh_from + (bytes > s->elemsize ? bytes / s->elemsize : 1);
 		s->fresh_from = end < s->nelems ? (uint8_t)end : (uint8_t)s->nelems;
@@ -242,6 +217,27 @@ unsigned mspan_countFree(struct mspan *s)
 	for (unsigned w = 0, words = mspan_words(s); w < words; w++)
 		n += bit_count(~s->allocBits[w] & mspan_word_mask(s, w));
 	return n;
+}
+
+/* Most words are empty, and a load is cheaper than an exchange. */
+static uint64_t take_freeBits(_Atomic uint64_t *word)
+{
+	if (atomic_load_explicit(word, memory_order_relaxed) == 0)
+		return 0;
+	return atomic_exchange_explicit(word, 0, memory_order_acquire) & UINT32_MAX;
+}
+
+/* Takes what other threads have freed of 64 objects into allocBits. */
+static void collect_word(struct mspan *s, unsigned w)
+{
+	uint64_t freed = take_freeBits(&s->freeBits[2 * w]);
+
+	if (w * 64 + 32 < s->nelems)
+		freed |= take_freeBits(&s->freeBits[2 * w + 1]) << 32;
+	uint64_t twice = freed & ~s->allocBits[w];
+	if (unlikely(twice != 0))
+		goalloc_fatal("double free of", s->base + (w * 64 + (unsigned)__builtin_ctzll(twice)) * s->elemsize);
+	s->allocBits[w] &= ~freed;
 }
 
 unsigned mspan_collect(struct mspan *s)
