@@ -98,7 +98,8 @@ def compiler_output(t):
 def test_a_report_is_safe_in_every_format(t):
     hostile, older = profile(t), profile(t, "old.pb.gz", 2)
     for by in ("site", "frame", "function", "type", "stack", "size-class"):
-        run(t, "report", "--by", by, "--color", "never", hostile)
+        table = run(t, "report", "--by", by, "--color", "never", hostile)
+        assert "\\x5c" not in table and (by in ("stack", "size-class") or "\\x1b[31mred" in table), table
         json.loads(run(t, "report", "--by", by, "--format", "json", hostile))
         rows = list(csv.reader(io.StringIO(run(t, "report", "--by", by, "--format", "csv", hostile), newline="")))
         same({len(row) for row in rows}, {len(rows[0])}, "cells in a row")

@@ -381,6 +381,7 @@ void gate_contracts_append(const struct gate_contracts *contracts, struct gate_c
 		bool broken = gate_contracts_result(contracts, i).broken;
 		struct gate_site *limit = add_site(limits, result), *site = add_site(measured, result);
 
+		limit->is_limit = true;
 		for (int j = 0; j < POLICY_VALUES; j++) {
 			/* a contract that holds must not be reported as better than its limit */
 			bool unlimited = !result->contract->limits[j].given;

@@ -45,6 +45,7 @@ struct gate_site {
 	uint32_t places;       /* number of positions that are summed here */
 	/* only in a comparison: the sum of all sites with that key on its side, whatever their annotations */
 	bool is_sum;
+	bool is_limit;	     /* of a contract: its counts are what is allowed, and nobody counted them */
 	bool below_contract; /* allocates below a function whose contract is broken, and is part of the contract's count */
 	const char *reason;   /* why the compiler moved it to the heap, or what else it may be; NULL if unknown */
 	const char *accepted; /* in a baseline: why these counts were accepted; else NULL */

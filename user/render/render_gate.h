@@ -106,7 +106,9 @@ const char *gate_count_text(char text[72], const struct gate_counts *side, const
 /* The same of the side before. A contract's limit may be "no limit"; what allocates below it has nothing before: "". */
 const char *gate_before_text(char text[72], const struct gate *gate, const struct gate_row *row,
 			     enum profile_value value);
-/* What became of the row: "worse", "renamed", or "below it" for what allocates below a broken contract. */
+/* Whether the row is a contract: what is "before" is what it allows. */
+bool gate_row_is_contract(const struct gate_row *row);
+/* What became of the row: "worse", "renamed", "broken" of a contract, or "below it" for what allocates below that. */
 const char *gate_row_word(const struct gate_row *row);
 /* "+1", "-3", "" */
 const char *gate_growth_text(char text[40], const struct gate *gate, const struct gate_row *row,

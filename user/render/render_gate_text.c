@@ -9,11 +9,17 @@
 
 enum { LINES_MAX = 8 };
 
-static const struct table_column columns[] = {
+enum { COLUMNS = 5 };
+
+static const struct table_column compared[COLUMNS] = {
 	{"SITE", COLUMN_WRAP},	  {"", COLUMN_TEXT},	     {"BEFORE", COLUMN_NUMBER},
 	{"AFTER", COLUMN_NUMBER}, {"CHANGE", COLUMN_NUMBER},
 };
-enum { COLUMNS = sizeof(columns) / sizeof(columns[0]) };
+/* Of contracts, which are compared with nothing that was measured before. */
+static const struct table_column allowed[COLUMNS] = {
+	{"SITE", COLUMN_WRAP},	    {"", COLUMN_TEXT},	     {"ALLOWED", COLUMN_NUMBER},
+	{"COUNTED", COLUMN_NUMBER}, {"OVER", COLUMN_NUMBER},
+};
 
 /* Describes a row in several lines. The line or heading above says in which benchmark it is. */
 static int describe(const struct gate_row *row, char lines[LINES_MAX][GATE_TEXT_SIZE])
@@ -135,16 +141,28 @@ static void add_group(struct table *table, const struct gate *gate, const struct
 	}
 }
 
+static bool has_contracts_only(const struct gate *gate, const bool *shown)
+{
+	for (size_t i = 0; i < gate->row_count; i++) {
+		const struct gate_row *row = &gate->rows[i];
+
+		if (shown[i] && !gate_row_is_contract(row) && !gate_row_site(row)->below_contract)
+			return false;
+	}
+	return true;
+}
+
 void render_gate_rows(FILE *stream, const struct gate *gate, const struct gate_style *style)
 {
 	enum { ROOM = 13 }; /* a gate that passes takes less than 20 lines: six others, and those of the sums */
 	int room = style->room ? style->room : ROOM;
 	struct gate_sums *sums = gate_sums_new(gate, style);
-	struct table *table = table_new(stream, columns, COLUMNS);
+	struct table *table;
 	bool *shown = memory_zeroed(gate->row_count + 1, sizeof(*shown));
 	size_t left_out = choose(gate, style, room - sums->lines, shown);
 	char heading[GATE_NAME_SIZE];
 
+	table = table_new(stream, has_contracts_only(gate, shown) ? allowed : compared, COLUMNS);
 	for (size_t i = 0; i < sums->count && gate_has_benchmarks(gate); i++) {
 		const struct gate_group *group = gate_sums_group(sums, i, gate);
 

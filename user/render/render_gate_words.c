@@ -53,6 +53,8 @@ const char *gate_count_text(char text[72], const struct gate_counts *side, const
 	gate_number(least, gate_value(side, site, value));
 	if (is_unlimited(site, value))
 		strcpy(text, "no limit");
+	else if (site && site->is_limit)
+		snprintf(text, 72, "at most %s", least);
 	else if (site && side->estimated && site->counts[value].estimate)
 		snprintf(text, 72, "%s (%s..%s)", least,
 			 gate_number(low, (double)site->counts[value].least / side->iterations),
@@ -71,10 +73,17 @@ const char *gate_before_text(char text[72], const struct gate *gate, const struc
 	return gate_row_site(row)->below_contract ? text : gate_count_text(text, gate->before, row->before, value);
 }
 
+bool gate_row_is_contract(const struct gate_row *row)
+{
+	return row->before && row->before->is_limit;
+}
+
 const char *gate_row_word(const struct gate_row *row)
 {
 	if (gate_row_site(row)->below_contract)
 		return "below it";
+	if (gate_row_is_contract(row) && row->fails)
+		return "broken";
 	return row->how ? row->how : gate_change_names[row->change];
 }
 
@@ -161,6 +170,8 @@ const char *gate_message(char text[GATE_TEXT_SIZE], const struct gate *gate, con
 			    gate_count_text(after, gate->after, row->after, value), gate_value_name(value, style));
 		if (is_unlimited(row->before, value))
 			text_append(text, GATE_TEXT_SIZE, " (no limit)");
+		else if (gate_row_is_contract(row))
+			text_append(text, GATE_TEXT_SIZE, ", %s allowed", gate_before_text(before, gate, row, value));
 		else if (*gate_before_text(before, gate, row, value))
 			text_append(text, GATE_TEXT_SIZE, ", before %s", before);
 		separator = "; ";
@@ -193,18 +204,25 @@ const char *gate_changes_text(char text[GATE_TEXT_SIZE], const struct gate *gate
 		[GATE_BETTER] = "better", [GATE_GONE] = "gone",
 		[GATE_MOVED] = "moved",	  [GATE_SAME] = "unchanged",
 	};
-	size_t sites = 0;
+	size_t sites = 0, broken = 0;
 	bool any = false;
 
+	for (size_t i = 0; i < gate->row_count; i++)
+		broken += gate_row_is_contract(&gate->rows[i]) && gate->rows[i].change == GATE_WORSE;
 	*text = 0;
+	if (broken)
+		text_append(text, GATE_TEXT_SIZE, "%zu broken contract%s", broken, broken == 1 ? "" : "s");
 	for (int i = 0; i < GATE_CHANGE_COUNT; i++) {
-		sites += gate->changes[i];
-		if (!gate->changes[i])
+		size_t count = gate->changes[i] - (i == GATE_WORSE ? broken : 0);
+
+		sites += count;
+		if (!count)
 			continue;
-		text_append(text, GATE_TEXT_SIZE, any ? ", %zu %s" : "%zu %s", gate->changes[i], words[i]);
+		text_append(text, GATE_TEXT_SIZE, any || broken ? ", %zu %s" : "%zu %s", count, words[i]);
 		any = true;
 	}
-	text_append(text, GATE_TEXT_SIZE, any ? " site%s" : "no site%s", sites == 1 ? "" : "s");
+	if (any || !broken)
+		text_append(text, GATE_TEXT_SIZE, any ? " site%s" : "no site%s", sites == 1 ? "" : "s");
 	return text;
 }
 

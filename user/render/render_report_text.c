@@ -9,6 +9,7 @@
 
 #include "render/render_report.h"
 #include "base/memory.h"
+#include "text/table.h"
 #include "text/shorten.h"
 #include "profile/precision.h"
 #include "profile/size_class.h"
@@ -447,6 +448,7 @@ static void print_table(const struct writer *writer)
 	int key_width, count = choose_columns(writer, columns);
 
 	scols_table_set_stream(table, writer->stream);
+	scols_table_enable_noencoding(table, 1); /* table_text() */
 	scols_table_set_termforce(table, SCOLS_TERMFORCE_ALWAYS);
 	scols_table_set_termwidth(table, (size_t)writer->width);
 	scols_table_enable_colors(table, writer->color);
@@ -467,15 +469,15 @@ static void print_table(const struct writer *writer)
 		key_width = KEY_MIN;
 	for (size_t r = 0; r < report->row_count; r++) {
 		struct libscols_line *line = checked(scols_table_new_line(table, NULL));
+		char *text;
 
 		for (int i = 0; i < count; i++) {
 			if (scols_line_set_data(line, (size_t)i,
 						cell_text(report, &columns[i], &report->rows[r], cell)))
 				memory_out();
 		}
-		if (scols_line_set_data(
-			    line, (size_t)count,
-			    render_report_key(report->by, &report->rows[r], key, sizeof(key), (size_t)key_width)))
+		text = table_text(render_report_key(report->by, &report->rows[r], key, sizeof(key), (size_t)key_width));
+		if (scols_line_refer_data(line, (size_t)count, text)) /* which the line frees */
 			memory_out();
 	}
 	scols_print_table(table);

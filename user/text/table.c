@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/printable.h"
 #include "text/terminal.h"
 #include "text/wrap.h"
 
@@ -38,15 +39,44 @@ struct table *table_new(FILE *stream, const struct table_column *columns, size_t
 	return table;
 }
 
+static char *printable_lines(const char *text, size_t length)
+{
+	char *copy = memory_allocate(PRINTABLE_GROWTH * length + 1), *to = copy;
+	const char *end = text + length;
+
+	while (text < end) {
+		size_t plain = strcspn(text, "\t\n");
+
+		if (plain > (size_t)(end - text))
+			plain = (size_t)(end - text);
+		to += printable_copy(to, text, plain);
+		text += plain;
+		if (text == end)
+			break;
+		to = stpcpy(to, *text++ == '\n' ? "\n" : "\\x09");
+	}
+	*to = 0;
+	return copy;
+}
+
+char *table_text(const char *text)
+{
+	return printable_lines(text, strlen(text));
+}
+
 static char *copy_cell(const char *text)
 {
 	size_t length = strlen(text), kept = CELL_MAX;
+	char *start, *cell;
 
 	if (length <= CELL_MAX)
-		return memory_text(text);
+		return printable_lines(text, length);
 	while (kept && ((unsigned char)text[kept] & 0xc0) == 0x80)
 		kept--;
-	return memory_format("%.*s ... (%zu bytes more)", (int)kept, text, length - kept);
+	start = printable_lines(text, kept);
+	cell = memory_format("%s ... (%zu bytes more)", start, length - kept);
+	free(start);
+	return cell;
 }
 
 void table_add(struct table *table, const char *const *cells)
@@ -204,6 +234,8 @@ void table_print(struct table *table)
 		memory_out();
 	fit(table, widths);
 	scols_table_set_stream(printed, table->stream);
+	/* Cells are printable; libsmartcols would write the backslashes of their escapes as escapes again. */
+	scols_table_enable_noencoding(printed, 1);
 	scols_table_set_termforce(printed, SCOLS_TERMFORCE_ALWAYS);
 	/* Keeps libsmartcols from cutting: cells are wrapped already, and those that cannot be wrapped are shown in
 	 * full. */
@@ -215,10 +247,8 @@ void table_print(struct table *table)
 									: kind == COLUMN_WRAP ? SCOLS_FL_WRAP
 											      : 0);
 
-		if (kind == COLUMN_WRAP) {
-			scols_column_set_safechars(column, "\n");
+		if (kind == COLUMN_WRAP)
 			scols_column_set_wrapfunc(column, scols_wrapnl_chunksize, scols_wrapnl_nextchunk, NULL);
-		}
 	}
 	for (size_t r = 0; r < table->row_count; r++) {
 		struct libscols_line *line = scols_table_new_line(printed, NULL);
