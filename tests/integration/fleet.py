@@ -122,7 +122,7 @@ def columns(t):
     for statement in t.escapement("agent", "--schema", "clickhouse").stdout.split(";"):
         lines = statement.strip().splitlines()
         if lines and lines[0].startswith("CREATE TABLE"):
-            found[lines[0].rsplit(".", 1)[1]] = [line.split()[0] for line in lines if line.startswith("    ") and " MATERIALIZED " not in line]
+            found[lines[0].rsplit(".", 1)[1]] = [line.split()[0] for line in lines if line.startswith("    ") and " DEFAULT " not in line]
     return found
 
 

@@ -62,7 +62,7 @@ def test_what_is_stored_is_what_was_in_the_windows(t):
     server = clickhouse.ClickHouse(t).start()
     with_tables(t, server)
     target = fleet.Target(t, fleet.go_program(), env={**os.environ, "GODEBUG": "memprofilerate=1"})
-    nowhere = config(t, f"http://127.0.0.1:{clickhouse.ports(1)[0]}", more="heap-every = 1s")
+    nowhere = config(t, f"http://127.0.0.1:{clickhouse.ports(1)[0]}", more="heap-every = 1s\nmax-overhead = 0")
     agent = fleet.Agent(t, nowhere)
     for window in (1, 2):
         agent.wait_for("a window has begun: 1 process", window)

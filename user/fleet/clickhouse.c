@@ -43,7 +43,7 @@ static void put_table(FILE *stream, enum clickhouse_layout layout, const char *d
 	fprintf(stream, "\nCREATE TABLE IF NOT EXISTS %s.%s%s\n(\n", database, table->name, local);
 	fleet_columns(table, put_column, &columns);
 	if (table->place)
-		fprintf(stream, ",\n    " FLEET_PLACE " UInt64 MATERIALIZED %s", table->place);
+		fprintf(stream, ",\n    " FLEET_PLACE " UInt64 DEFAULT %s", table->place);
 	fputs("\n)\n", stream);
 	if (layout == CLICKHOUSE_REPLICATED)
 		fprintf(stream,
