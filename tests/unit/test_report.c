@@ -552,9 +552,16 @@ static void positions_lose_what_says_least_first(void **state)
 		{24, "b.(*T).Do src/b/do.go:12"},
 		{18, "b.(*T).Do do.go:12"},
 	};
-	char text[256];
+	char text[256], command[SHORTEN_COMMAND_SIZE], line[512] = "./prog";
 
 	(void)state;
+	assert_string_equal(shorten_command(command, "./prog -a 'b c'"), "./prog -a 'b c'");
+	while (strlen(line) < 400)
+		strcat(line, " argument");
+	shorten_command(command, line);
+	assert_int_equal(strlen(command), strlen("./prog") + 21 * strlen(" argument") + strlen(" ..."));
+	assert_memory_equal(command, line, strlen(command) - 4);
+	assert_string_equal(command + strlen(command) - 13, " argument ...");
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		assert_string_equal(shorten_position(text, sizeof(text), function, file, 12, rows[i].width),
 				    rows[i].text);

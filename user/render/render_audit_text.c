@@ -11,6 +11,7 @@
 #include "profile/report.h"
 #include "audit/audit_place.h"
 #include "render/render_audit_page.h"
+#include "text/shorten.h"
 #include "text/wrap.h"
 
 /* A source line is a line of numbers with its place; below it, indented, are the function and the reason; of each of its rows,
@@ -420,6 +421,7 @@ static void print_head(const struct audit_page *page)
 	int64_t whole[VALUE_COUNT];
 	bool measured, exact;
 	char number[TERMINAL_NUMBER_SIZE], bytes[TERMINAL_NUMBER_SIZE], *estimate = NULL, *sums;
+	char command[SHORTEN_COMMAND_SIZE];
 	const char *how;
 
 	profile_totals(profile, whole);
@@ -446,7 +448,7 @@ static void print_head(const struct audit_page *page)
 	}
 	audit_page_wrap(page, 0,
 			audit_page_text("%s%s%s%s", sums, how, profile->target ? ": " : "",
-					profile->target ? profile->target : ""));
+					profile->target ? shorten_command(command, profile->target) : ""));
 	free(sums);
 	free(estimate);
 }

@@ -14,6 +14,7 @@
 #include "profile/size_class.h"
 #include "render/page_assets.h"
 #include "text/html_writer.h"
+#include "text/shorten.h"
 #include "text/terminal.h"
 
 enum { STATIC_ROWS = 200 };
@@ -151,9 +152,10 @@ static const char *subject(const struct profile *profile)
 static void write_head(FILE *stream, const struct render_html_page *page)
 {
 	const struct profile *profile = page->profile;
+	char command[SHORTEN_COMMAND_SIZE];
 
 	html_format(stream, "<header>\n<h1>%s %s</h1>\n", subject(profile),
-		    profile->target ? profile->target : "a program");
+		    profile->target ? shorten_command(command, profile->target) : "a program");
 	fputs("<nav aria-label=\"parts of this page\"><ul><li><a href=\"#work\">Work list</a></li>"
 	      "<li><a href=\"#flame\">Flame graph</a></li>"
 	      "<li><a href=\"#classes\">Size classes</a></li>",
@@ -406,6 +408,7 @@ static void write_tree(FILE *stream, const struct render_html_page *page, const 
 
 void render_html(FILE *stream, const struct render_html_page *page)
 {
+	char command[SHORTEN_COMMAND_SIZE];
 	struct nonce nonce = nonce_new();
 	struct call_tree *tree = call_tree_new();
 
@@ -420,7 +423,7 @@ void render_html(FILE *stream, const struct render_html_page *page)
 		"<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n",
 		nonce.text, nonce.text);
 	html_format(stream, "<title>%s %s</title>\n", subject(page->profile),
-		    page->profile->target ? page->profile->target : "a program");
+		    page->profile->target ? shorten_command(command, page->profile->target) : "a program");
 	fprintf(stream, "<style nonce=\"%s\">\n", nonce.text);
 	write_assets(stream, page_styles);
 	fputs("</style>\n</head>\n<body>\n", stream);

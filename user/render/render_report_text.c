@@ -63,9 +63,10 @@ static void print_line(const struct writer *writer, const char *style, const cha
 static void print_target(const struct writer *writer)
 {
 	const struct profile *profile = writer->report->profile;
+	char command[SHORTEN_COMMAND_SIZE];
 
 	if (profile->target)
-		print_line(writer, writer->style->bold, "target", "%s", profile->target);
+		print_line(writer, writer->style->bold, "target", "%s", shorten_command(command, profile->target));
 	for (size_t i = 0; i < profile->process_count; i++) {
 		const struct profile_process *process = &profile->processes[i];
 

@@ -109,3 +109,19 @@ const char *shorten_site(char *text, size_t size, const char *function, const ch
 	cut(text, width);
 	return text;
 }
+
+const char *shorten_command(char text[SHORTEN_COMMAND_SIZE], const char *command)
+{
+	static const char more[] = " ...";
+	size_t room = SHORTEN_COMMAND_SIZE - sizeof(more), kept = room;
+
+	if (strlen(command) < SHORTEN_COMMAND_SIZE)
+		return strcpy(text, command);
+	while (kept && command[kept] != ' ')
+		kept--;
+	for (kept = kept ? kept : room; ((unsigned char)command[kept] & 0xc0) == 0x80;)
+		kept--;
+	memcpy(text, command, kept);
+	strcpy(text + kept, more);
+	return text;
+}

@@ -31,6 +31,10 @@ const char *shorten_site(char *text, size_t size, const char *function, const ch
  * component. Points into `path`. */
 const char *shorten_path(const char *path, size_t width);
 
+/* Writes a command line for a heading: of one with hundreds of arguments the first ones, then " ...". Returns `text`. */
+#define SHORTEN_COMMAND_SIZE 208
+const char *shorten_command(char text[SHORTEN_COMMAND_SIZE], const char *command);
+
 /* A Go function's name without the directories of its package's path. Points into `function`. */
 const char *shorten_function(const char *function);
 
