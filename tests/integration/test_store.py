@@ -238,6 +238,49 @@ def test_compare_and_audit_take_a_store_as_a_recording(t):
     same([(row["line"], row["objects"]) for row in audit["rows"]], [(counted["line"], counted["n"])])
 
 
+def test_sets_of_hosts_and_builds_are_compared_by_what_the_store_adds_up_for_each(t):
+    """Six hosts, of which the last two run a new build: a line that is worse there, one that is better, one that is new and one that
+    is gone, and one that is the same. Other windows of the same lines, of another service or day, are on no side."""
+    server = server_with_tables(t)
+    lines = {"worse": (100, 250), "better": (300, 40), "new": (None, 70), "gone": (90, None), "same": (500, 500)}
+    windows, sites = [], []
+    for number, host in enumerate("abcdef"):
+        new = host in "ef"
+        for service, day, times in (("api", 26, 1), ("db", 26, 50), ("api", 25, 70)):
+            window = f"'{host}', {number * 100 + day}, toDateTime('2026-11-{day} 12:00:00'), {0 if service == 'api' else 1}, '{service}', '{'new' if new else 'old'}'"
+            counts = [(name, pair[new] * times) for name, pair in lines.items() if pair[new] is not None]
+            total = sum(count for _, count in counts)
+            windows.append(f"({window}, 1, 10, {total}, {8 * total}, {total}, 0, 0, 0, 0)")
+            for row, (name, count) in enumerate(counts):
+                row_of = window.replace(f", {0 if service == 'api' else 1}, ", f", {row if service == 'api' else 10 + row}, ")
+                sites.append(f"({row_of}, 'main.{name}', 'main.go', {10 + row}, {count}, {8 * count}, {count}, {count}, {8 * count}, {8 * count})")
+    server.execute("INSERT INTO escapement.windows (host, window, time, row, service, build, rate, seconds, objects, bytes, check_objects, check_difference,"
+                   f" check_bound, lost_events, lost_stacks) VALUES {', '.join(windows)}")
+    server.execute("INSERT INTO escapement.sites (host, window, time, row, service, build, function, file, line, objects, bytes, objects_low, objects_high,"
+                   f" bytes_low, bytes_high) VALUES {', '.join(sites)}")
+    day = {"service": "api", "since": "2026-11-26", "until": "2026-11-27"}
+
+    def compared(before, after):
+        document = t.json("compare", url(server, **before, **day), url(server, **after, **day))
+        return {row["function"]: (row["change"], *(row[side] and row[side]["objects"] for side in ("before", "after"))) for row in document["rows"]}
+
+    def summed(where):
+        return {row["function"]: row["n"] for row in server.query(
+            f"SELECT function, sum(objects) AS n FROM escapement.sites WHERE toDate(time) = '2026-11-26' AND service = 'api' AND {where} GROUP BY function")}
+
+    for before, after, sides in (({"build": "old"}, {"build": "new"}, ("build = 'old'", "build = 'new'")),
+                                 ({"host": "a"}, {"host": "f"}, ("host = 'a'", "host = 'f'")),
+                                 ({"host": "f"}, {"host": "a"}, ("host = 'f'", "host = 'a'"))):
+        rows, (left, right) = compared(before, after), map(summed, sides)
+        for function, (change, *counts) in rows.items():
+            same([count or 0 for count in counts], [left.get(function, 0), right.get(function, 0)], (before, after, function))
+        same({function for function in {*left, *right} if left.get(function) != right.get(function)} - set(rows), set(), "lines that differ are rows")
+    changes = {function: change for function, (change, *_) in compared({"host": "a"}, {"host": "f"}).items()}
+    same({name: changes.get(f"main.{name}") for name in ("worse", "better", "new", "gone")},
+         {"worse": "worse", "better": "better", "new": "new", "gone": "gone"})
+    same({change for change, *_ in compared({"host": "a"}, {"host": "b"}).values()} - {"same"}, set(), "hosts of one build do not differ")
+
+
 def test_which_escapes_matter_anywhere_is_what_the_verdicts_of_all_windows_add_up_to(t):
     """Two hosts and two builds, of which each has its compiler output; paths are redacted, as by default."""
     server = server_with_tables(t)

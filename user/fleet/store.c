@@ -32,7 +32,7 @@ static void take_build(void *context, char *row)
 	if (!profile->start_ns || begun < profile->start_ns)
 		profile->start_ns = begun;
 	profile->duration_ns =
-		add_saturated(profile->duration_ns, (int64_t)(fmin(store_real(cell_next(&row)), 9e9) * 1e9));
+		add_saturated(profile->duration_ns, (int64_t)(fmin(store_real(cell_next(&row)), 9e15) * 1e3));
 	coarsest = store_count(cell_next(&row));
 	finest = store_count(cell_next(&row));
 	profile->rate = coarsest > profile->rate ? coarsest : profile->rate;
@@ -110,9 +110,10 @@ static void take_site(void *context, char *row)
 
 int store_builds(const struct store *store, struct profile *profile, struct error *error)
 {
+	/* Seconds are stored with six digits after the point: as integers their sum does not depend on the order. */
 	static const struct store_column columns[] = {
 		{"any", "comm"},	  {"any", "executable"},
-		{"min", "window"},	  {"sum", "seconds"},
+		{"min", "window"},	  {"sum", "toUInt64(round(seconds * 1000000))"},
 		{"max", "rate"},	  {"min", "rate"},
 		{"sum", "lost_events"},	  {"sum", "lost_stacks"},
 		{"sum", "check_objects"}, {"sum", "check_difference"},
