@@ -74,11 +74,14 @@ TRACERS = strace gdb
 # A shell that reads the completion made for it.
 SHELL_OF_COMPLETION = zsh
 
+# What fetches the tools that tests check pages and formats with, unless another one is here; and another finder of leaks.
+JUDGES = $(shell command -v npm > /dev/null || echo npm) valgrind
+
 # Builds for tests and the demo use all processors, unless make was called with a number of jobs.
 SIDE_BY_SIDE = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 
 test: deps
-	-$(Q)tests/bench/install-peers $(PRELOADED_PROGRAMS) $(BROWSER) $(TRACERS) $(SHELL_OF_COMPLETION)
+	-$(Q)tests/bench/install-peers $(PRELOADED_PROGRAMS) $(BROWSER) $(TRACERS) $(SHELL_OF_COMPLETION) $(JUDGES)
 	$(Q)$(MAKE) --no-print-directory $(SIDE_BY_SIDE) format-check test-programs
 	$(Q)BUILD=$(B) tests/run $(UNIT_TESTS) $(INTEGRATION_TESTS)
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Debian 12's ClickHouse on loopback, unpacked outside of the tree: nothing is installed, no service starts."""
 import functools
+import hashlib
 import json
 import os
 import pathlib
@@ -57,15 +58,16 @@ def packages():
 @functools.lru_cache
 def program():
     """Path of the server and the directories of its libraries; skips if they cannot be had. Which packages these are is
-    kept beside them: to ask takes longer than a test."""
+    kept beside them, for what is installed here: to ask takes longer than a test."""
     if shutil.which("clickhouse-server"):
         return "clickhouse-server", ""
     cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "escapement" / "programs" / SUITE
     release = pathlib.Path("/etc/os-release").read_text()
     if f"VERSION_CODENAME={SUITE}\n" not in release:
         raise harness.Skip(f"only Debian's {SUITE} has clickhouse-server, and its libraries")
+    installed = hashlib.sha256(pathlib.Path("/var/lib/dpkg/status").read_bytes()).hexdigest()
+    listed = cache / f"clickhouse.{installed[:16]}"
     with harness.alone(cache / "clickhouse.list"):
-        listed = cache / "clickhouse.list"
         if not listed.exists():
             roots = []
             for name in packages():
@@ -78,7 +80,8 @@ def program():
             listed.write_text("\n".join(roots))
         roots = [pathlib.Path(root) for root in listed.read_text().split()]
     return (next(root / "usr/sbin/clickhouse-server" for root in roots if root.name == "clickhouse-server"),
-            ":".join(str(root / "usr/lib" / folder) for root in roots for folder in ("x86_64-linux-gnu", "")))
+            ":".join(str(root / folder) for root in roots
+                     for folder in ("usr/lib/x86_64-linux-gnu", "usr/lib", "lib/x86_64-linux-gnu")))
 
 
 class ClickHouse:
