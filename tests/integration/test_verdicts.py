@@ -657,9 +657,17 @@ type U struct{ x [5]int64 }
 var t, s *T
 var u *U
 var x *int
+var boxed interface{}
+var called func() int
 
 //go:noinline
 func three() { t, u, x = &T{}, new(U), new(int) }
+
+//go:noinline
+func renamed(text string, n int) { boxed, called = text, func() int { n++; return n } }
+
+//go:noinline
+func generic[E any](list []E) interface{} { return append(list[:0:0], list...) }
 
 //go:noinline
 func two() { t, s = &T{}, new(T) }
@@ -668,6 +676,8 @@ func main() {
 	for i := 0; i < 100; i++ {
 		three()
 		two()
+		renamed(string(rune('a'+i%26))+"b", i)
+		boxed = generic([]T{{}})
 	}
 }
 """
@@ -684,6 +694,11 @@ def test_a_gate_gives_each_type_of_a_line_its_own_words_and_says_what_else_it_ma
         same({place: words for place, words in said.items() if place[0] == "main.three"},
              {("main.three", "main.T"): "&T{} escapes to heap", ("main.three", "main.U"): "new(U) escapes to heap",
               ("main.three", "int"): "new(int) escapes to heap"})
+        # types that people know by another name than the runtime's
+        same({words for (function, _), words in said.items() if function == "main.renamed"},
+             {"text escapes to heap", "func literal escapes to heap", "moved to heap: n"}, version)
+        boxed, = [words for (function, type_), words in said.items() if function.startswith("main.generic") and type_ == "runtime.sliceInterfacePtr"]
+        contains(boxed, "escapes to heap")  # of growslice, the compiler speaks since Go 1.26
         audit(t, version, module(source, "example.com/three", {"main.go": THREE.replace("i < 100", "i < 200")}))
         contains(t.escapement(*gate, "--", source / "program", status=1).stdout,
                  "&T{} escapes to heap (or new(T) escapes to heap)")

@@ -5,14 +5,16 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text_compare.h"
 #include "gate/gate_packages.h"
 #include "profile/frames.h"
 
-/* Returns the audit's row of a site and type if it has an annotation: a line may have a row for each type. A type that is
- * unknown, or not alone in its row, has the row that it can only be in. */
+/* Returns the audit's row of a site and type if it has an annotation: a line may have a row for each type, which it names for
+ * people. A type that is unknown, or not alone in its row, has the row that it can only be in. */
 static const struct audit_row *audit_row_of(const struct audit *audit, const struct profile_frame *frame,
 					    const char *call, const char *type)
 {
+	const char *shown = audit ? profile_shown_type(audit->profile, type) : NULL;
 	const struct audit_row *possible = NULL;
 	size_t count = 0;
 
@@ -23,9 +25,9 @@ static const struct audit_row *audit_row_of(const struct audit *audit, const str
 		    row->runtime_call != call || row->site.function != frame->function ||
 		    row->site.file != frame->file || row->site.line != frame->line || row->site.column != frame->column)
 			continue;
-		if (row->type == type)
+		if (text_same(row->type, shown))
 			return row;
-		if (!type || !row->type) {
+		if (!shown || !row->type) {
 			possible = row;
 			count++;
 		}
