@@ -63,8 +63,7 @@ static int take_pid(const struct option_row *row, const char *value)
 	size_t length = strlen(value);
 
 	if (strspn(value, "0123456789") < length && strspn(value, "0123456789, ") == length) {
-		cli_say("--%s takes one process, but '%s' is several (have several that name?): give one PID",
-			row->name, value);
+		cli_say("--%s takes one process, but '%s' is several PIDs; give one of them", row->name, value);
 		return -1;
 	}
 	return take_integer(row, value);

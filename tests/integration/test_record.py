@@ -458,7 +458,7 @@ def test_errors_say_what_to_do(t):
             (("--name", "no-such-name-here"), 3, "there is no process named 'no-such-name-here'"),
             (("-p", "0x1"), 2, "invalid value '0x1' for --pid"),
             (("-p", "1", "2"), 2, "-p takes one process, but '2' is a second one"),
-            (("-p", "1 2"), 2, "--pid takes one process, but '1 2' is several"),
+            (("-p", "1 2"), 2, "--pid takes one process, but '1 2' is several PIDs; give one of them"),
             (("--bogus",), 2, "unknown option '--bogus'"),
             (("--rate",), 2, "option '--rate' needs a value"),
             ((), 2, "nothing to record"),
