@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "base/priority.h"
 #include "record/overhead.h"
+#include "record/own_work.h"
 
 enum {
 	LOOK_NS = 10 * 1000 * 1000, /* between checks of the overhead while every allocation is counted */
@@ -60,7 +61,7 @@ struct bursts {
 	int64_t attach_ns, attached_ns; /* how long attaching took: the last time, and all times together */
 	int64_t attach_count;
 	struct overhead burst;		 /* measures the process during the burst */
-	int64_t own_ns;			 /* CPU time of this thread when the burst began */
+	struct own_work own;		 /* since the last burst was planned */
 	struct reading before, ready;	 /* a burst's length before it, and just before its probes were attached */
 	struct overhead_work attached;	 /* until the probes were attached */
 	struct slice slices[SLICES + 1]; /* of the current burst; the element after the last one is the burst's end */
@@ -125,18 +126,22 @@ static void leave(struct bursts *bursts)
 	collector_detach_begin(bursts->leaving);
 }
 
-/* Plans the next burst by the cost of the last one, which did `work` in `lasted_ns` and took `own_ns` of our CPU time. */
-static void plan(struct bursts *bursts, struct overhead_work work, int64_t lasted_ns, int64_t own_ns)
+/*
+ * Plans the next burst by the cost of the last one, which lasted `lasted_ns`. `own_limit`, of which `sharing` processes have a
+ * share, is in percent of a CPU; 0: there is none.
+ */
+static void plan(struct bursts *bursts, int64_t lasted_ns, double own_limit, int sharing)
 {
+	struct overhead_work work = overhead_work_between(bursts->attached, work_of(bursts));
 	double attaching = 2 * (double)bursts->attached_ns / (double)bursts->attach_count, length, share;
 	double hits = overhead_of(bursts->of.collector, work) / (double)(lasted_ns + 1);
 
-	share = fmax(overhead_capacity(&bursts->pace), 0.01) * bursts->of.limits.overhead / 100;
+	share = fmax(overhead_capacity(&bursts->pace), 0.01) * bursts->of.max_overhead / 100;
 	bursts->cell_ns += bursts->cell_length;
 	length = (attaching + hits * BURST_NS) / share;
 	length = fmax(length, (double)(monotonic_ns() - bursts->began_ns) / CELLS);
-	if (bursts->of.limits.own > 0)
-		length = fmax(length, (double)own_ns * 100 / bursts->of.limits.own);
+	length = fmax(length, own_work_cell_ns(&bursts->own, own_limit, sharing));
+	bursts->own.ns = 0;
 	bursts->cell_length = (int64_t)fmax(length, CELL_LEAST_NS);
 	bursts->due_ns = bursts->cell_ns + (int64_t)(uniform() * (double)bursts->cell_length);
 	bursts->state = WAITING;
@@ -151,7 +156,7 @@ static void end_all(struct bursts *bursts)
 	bursts->full_ns = bursts->covered_ns = now - bursts->began_ns;
 	leave(bursts);
 	bursts->cell_ns = now;
-	plan(bursts, overhead_work_between(bursts->attached, work_of(bursts)), bursts->full_ns, 0);
+	plan(bursts, bursts->full_ns, 0, 1);
 }
 
 /* --- a burst --- */
@@ -201,7 +206,6 @@ static void begin_burst(struct bursts *bursts)
 {
 	struct error error;
 
-	bursts->own_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
 	bursts->ready = read_objects(bursts);
 	if (attach(bursts, &error)) {
 		bursts->state = OVER;
@@ -271,7 +275,8 @@ static void weigh(struct bursts *bursts, size_t first, size_t behind, double sha
 		bursts->weights[bursts->weight_count++] = (struct slice_weight){weight, bursts->count};
 }
 
-static void end_burst(struct bursts *bursts)
+/* Returns how long the burst has lasted, with attaching. */
+static int64_t end_burst(struct bursts *bursts)
 {
 	double capacity, share;
 	int64_t lasted;
@@ -293,10 +298,7 @@ static void end_burst(struct bursts *bursts)
 	weigh(bursts, phase, bursts->slice_count, share, capacity);
 	bursts->covered_ns += lasted;
 	leave(bursts);
-	if (bursts->of.limits.own > 0) /* so that this is part of the burst's cost */
-		collector_gather(bursts->of.collector);
-	plan(bursts, overhead_work_between(bursts->attached, work_of(bursts)), lasted + bursts->attach_ns,
-	     clock_ns(CLOCK_THREAD_CPUTIME_ID) - bursts->own_ns);
+	return lasted + bursts->attach_ns;
 }
 
 /* --- their times --- */
@@ -305,7 +307,7 @@ int64_t bursts_due_ns(const struct bursts *bursts)
 {
 	switch (bursts->state) {
 	case ALL:
-		return bursts->of.limits.overhead > 0 ? monotonic_ns() + LOOK_NS : INT64_MAX;
+		return bursts->of.max_overhead > 0 ? monotonic_ns() + LOOK_NS : INT64_MAX;
 	case WAITING:
 		return bursts->due_ns - BURST_NS;
 	case READY:
@@ -318,19 +320,26 @@ int64_t bursts_due_ns(const struct bursts *bursts)
 	return INT64_MAX;
 }
 
-void bursts_step(struct bursts *bursts)
+bool bursts_come(const struct bursts *bursts)
 {
+	return bursts->state != ALL && bursts->state != OVER;
+}
+
+void bursts_step(struct bursts *bursts, double own_limit, int sharing)
+{
+	int64_t lasted_ns = 0;
 	double percent;
 
 	if (bursts->state == ALL) {
-		if (bursts->of.limits.overhead > 0 &&
-		    overhead_too_high(&bursts->overhead, bursts->of.collector, work_of(bursts),
-				      bursts->of.limits.overhead, &percent))
+		if (bursts->of.max_overhead > 0 &&
+		    overhead_too_high(&bursts->overhead, bursts->of.collector, work_of(bursts), bursts->of.max_overhead,
+				      &percent))
 			end_all(bursts);
 		return;
 	}
 	if (monotonic_ns() < bursts_due_ns(bursts))
 		return;
+	own_work_begin(&bursts->own);
 	switch (bursts->state) {
 	case WAITING:
 		bursts->before = read_objects(bursts);
@@ -340,15 +349,21 @@ void bursts_step(struct bursts *bursts)
 		begin_burst(bursts);
 		break;
 	case IN_BURST:
-		if (monotonic_ns() >= bursts->due_ns)
-			end_burst(bursts);
-		else if (pace_changed(bursts) && bursts->slice_count < SLICES)
+		if (monotonic_ns() >= bursts->due_ns) {
+			lasted_ns = end_burst(bursts);
+			if (own_limit > 0) /* so that this is part of the burst's cost */
+				collector_gather(bursts->of.collector);
+		} else if (pace_changed(bursts) && bursts->slice_count < SLICES) {
 			begin_slice(bursts);
+		}
 		break;
 	case ALL:
 	case OVER:
 		break;
 	}
+	own_work_end(&bursts->own);
+	if (lasted_ns)
+		plan(bursts, lasted_ns, own_limit, sharing);
 }
 
 struct bursts *bursts_new(const struct bursts_of *of, bool at_once, struct error *error)

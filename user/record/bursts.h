@@ -34,12 +34,6 @@
 /* With fewer bursts, nothing can be said about the time between them. */
 #define BURSTS_LEAST 8
 
-/* What bursts may cost, in percent; 0: no limit. */
-struct burst_limits {
-	double overhead; /* of the process's CPU time */
-	double own;	 /* of a CPU, by our own work: attaching, and taking the rows out of the maps */
-};
-
 struct bursts;
 
 /* What bursts need to know about their process; all of it must outlive them. */
@@ -49,7 +43,7 @@ struct bursts_of {
 	struct runtime *runtime;
 	volatile struct event_process *sums;
 	uint32_t slot;
-	struct burst_limits limits;
+	double max_overhead; /* percent of the process's CPU time that bursts may cost; 0: no limit */
 };
 
 /*
@@ -61,8 +55,13 @@ void bursts_free(struct bursts *bursts); /* NULL is allowed */
 
 /* Returns the CLOCK_MONOTONIC time at which bursts_step() has something to do; INT64_MAX if never. */
 int64_t bursts_due_ns(const struct bursts *bursts);
-/* Begins or ends a burst if it is due. */
-void bursts_step(struct bursts *bursts);
+/* Whether bursts come from time to time: no longer is everything counted, and bursts_stop() was not called. */
+bool bursts_come(const struct bursts *bursts);
+/*
+ * Begins or ends a burst if it is due. `own_limit`: percent of a CPU that our own work may take for the bursts of all of
+ * `sharing` processes together, attaching and taking the rows out of the maps; 0: no limit.
+ */
+void bursts_step(struct bursts *bursts, double own_limit, int sharing);
 
 /* Ends the current burst, if there is one. No other will begin. */
 void bursts_stop(struct bursts *bursts);

@@ -126,11 +126,11 @@ int observed_prepare(struct collector *collector, struct runtime *runtime, int64
 }
 
 /* For processes that nothing samples. After a phase that counted everything, bursts begin at once. */
-static int begin_bursts(struct observed *observed, const struct burst_limits *limits, const struct observed *before,
+static int begin_bursts(struct observed *observed, double max_overhead, const struct observed *before,
 			struct error *error)
 {
 	const struct bursts_of of = {observed->collector, observed->target, observed->runtime,
-				     observed->sums,	  observed->slot,   *limits};
+				     observed->sums,	  observed->slot,   max_overhead};
 
 	if (!observed->runtime->in_bursts)
 		return 0;
@@ -164,7 +164,7 @@ static void begin(struct observed *observed, bool from_first_instruction, struct
 
 struct observed *observed_new(struct collector *collector, struct profile *profile, struct image_cache *images,
 			      struct target *target, struct runtime *runtime, uint32_t slot, int64_t rate,
-			      bool from_first_instruction, const struct burst_limits *limits, struct observed *before,
+			      bool from_first_instruction, double max_overhead, struct observed *before,
 			      struct error *error)
 {
 	struct observed *observed = memory_zeroed(1, sizeof(*observed));
@@ -186,7 +186,7 @@ struct observed *observed_new(struct collector *collector, struct profile *profi
 		observed->sums->recording = 1;
 	priority_urgent(true); /* until the recording has begun: its beginning must not wait for the target's threads */
 	observed->attachment = collector_attach(collector, target->pid, slot, &probes, error);
-	if (!observed->attachment || begin_bursts(observed, limits, before, error))
+	if (!observed->attachment || begin_bursts(observed, max_overhead, before, error))
 		goto fail;
 	observed->space = address_space_new(target, profile, images);
 	begin(observed, from_first_instruction, before);

@@ -32,7 +32,7 @@ bool observed_runtime_is_refused(const struct runtime *runtime, const struct tar
  */
 struct observed *observed_new(struct collector *collector, struct profile *profile, struct image_cache *images,
 			      struct target *target, struct runtime *runtime, uint32_t slot, int64_t rate,
-			      bool from_first_instruction, const struct burst_limits *limits, struct observed *before,
+			      bool from_first_instruction, double max_overhead, struct observed *before,
 			      struct error *error);
 
 /* Makes the requested changes in the process as soon as it is ready for them. */

@@ -80,7 +80,6 @@ static void discard(struct processes *processes, struct observed **slot)
 int processes_observe(struct processes *processes, int pid, bool from_first_instruction, struct observed *before)
 {
 	struct target *target = target_open(pid, &processes->error);
-	const struct burst_limits limits = {processes->options->max_overhead, processes->options->own_limit};
 	int64_t began = monotonic_ns();
 	struct runtime *runtime;
 	bool absent = false;
@@ -112,7 +111,7 @@ int processes_observe(struct processes *processes, int pid, bool from_first_inst
 	}
 	processes->observed[slot] = observed_new(processes->collector, processes->profile, processes->images, target,
 						 runtime, (uint32_t)slot, processes->rate, from_first_instruction,
-						 &limits, before, &processes->error);
+						 processes->options->max_overhead, before, &processes->error);
 	if (!processes->observed[slot])
 		return -1;
 	processes->observed[slot]->sums->deadline_ns = processes->deadline_ns;
@@ -338,13 +337,28 @@ static void on_ended(void *context, int pid, int wait_status)
 	processes_finish(processes, slot, wait_status < 0);
 }
 
+/* How many processes have bursts now. */
+static int with_bursts(const struct processes *processes)
+{
+	int count = 0;
+
+	for (int i = 0; i < EVENT_SLOTS; i++) {
+		const struct observed *observed = processes->observed[i];
+
+		count += observed && observed->bursts && bursts_come(observed->bursts);
+	}
+	return count;
+}
+
 void processes_tick(struct processes *processes, bool readings)
 {
+	const int sharing = with_bursts(processes);
+
 	for (int i = 0; i < EVENT_SLOTS; i++) {
 		if (!processes->observed[i])
 			continue;
 		if (processes->observed[i]->bursts)
-			bursts_step(processes->observed[i]->bursts);
+			bursts_step(processes->observed[i]->bursts, processes->options->own_limit, sharing);
 		observed_adjust(processes->observed[i]);
 		observed_note_growth(processes->observed[i], recorded_ns(processes));
 		if (readings)

@@ -42,7 +42,7 @@ struct session_options {
 	/* for a process that we attached to: share of its CPU time (overhead.h) that probe hits may cost before the
 	 * recording switches to a coarser rate; 0: no limit */
 	double max_overhead;
-	double own_limit; /* percent of a CPU that bursts may cost this process; 0: no limit */
+	double own_limit; /* percent of a CPU that our work for the bursts of all processes may take; 0: no limit */
 	const char
 		/* observe only those of argv and its children whose executable's base name matches this glob; NULL:
 		 * all */
