@@ -84,8 +84,8 @@ def test_random_descriptions_are_refused_or_lost_and_never_harm(t):
 
 
 def test_lists_of_caches_end(t):
-    harness.require_root()
     """By its length, or on a slow machine by the time that reading may take."""
+    harness.require_root()
     for kind, words in (("circle", "list of caches has more than"), ("chain", "caches of living threads; at most")):
         process = lie(t, kind)
         refused(t, process.pid, f"{words}|takes too long")

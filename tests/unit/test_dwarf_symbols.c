@@ -15,14 +15,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "symbols/dwarf_symbols.h"
-#include "symbols/elf_file.h"
-#include "symbols/go_image.h"
 #include "symbols/symbolizer.h"
-#include "target/core.h"
 
 static char directory[] = "/tmp/escapement-dwarf-XXXXXX";
 
@@ -462,64 +457,6 @@ static void what_is_no_elf_file_is_refused(void **state)
 	write_text("empty", "");
 	assert_null(symbolizer_open(in_directory("empty"), &error));
 	assert_null(symbolizer_open(directory, &error));
-	/* Nobody writes to the FIFO: whoever waited for that would not come back. */
-	assert_int_equal(mkfifo(in_directory("fifo"), 0600), 0);
-	alarm(60);
-	assert_false(elf_imports(in_directory("fifo"), "malloc"));
-	assert_null(symbolizer_open(in_directory("fifo"), &error));
-	assert_non_null(strstr(error.text, "is not a regular file"));
-	assert_null(dwarf_symbols_open(in_directory("fifo"), &error));
-	assert_int_equal(go_image_open(&(struct go_image){0}, in_directory("fifo"), &error), -1);
-	assert_null(core_open(in_directory("fifo"), NULL, &error));
-	assert_non_null(strstr(error.text, "is not a regular file"));
-	alarm(0);
-}
-
-/* Looks up each address of `work`. Returns how many have a line. */
-static size_t lines_of_work(const char *program)
-{
-	struct symbolizer *symbolizer = symbolizer_open(in_directory(program), NULL);
-	struct profile_frame frames[SYMBOLIZER_INLINE_MAX];
-	uint64_t low, high;
-	size_t lines = 0;
-
-	assert_non_null(symbolizer);
-	text_section(in_directory("gcc"), &low, &high);
-	for (uint64_t address = low; address < high; address++)
-		lines += symbolizer_lookup(symbolizer, address, frames) && frames[0].line;
-	symbolizer_close(symbolizer);
-	return lines;
-}
-
-/* Whoever waited for a writer of the FIFO would not come back. */
-static void other_files_that_a_program_names_are_opened_only_if_they_are_files(void **state)
-{
-	static const char *const links[] = {"trap", "in-debug", "%s/trap", "../../../../..%s/trap", "./trap"};
-
-	(void)state;
-	run("mkdir -p named/.debug && mkfifo trap named/trap named/.debug/in-debug && strip -o named/stripped gcc");
-	alarm(60);
-	for (size_t i = 0; i < sizeof(links) / sizeof(links[0]); i++) {
-		char name[200], contents[216] = "";
-		FILE *file = fopen(in_directory("named/link"), "w");
-
-		snprintf(name, sizeof(name), links[i], directory);
-		strcpy(contents, name);
-		assert_int_equal(fwrite(contents, (strlen(name) + 4) / 4 * 4 + 4, 1, file), 1);
-		fclose(file);
-		run("cd named && objcopy --add-section .gnu_debuglink=link stripped program");
-		assert_int_equal(lines_of_work("named/program"), 0);
-		/* the same name for what dwz has moved to another file: of such a program only the symbols are used */
-		run("cd named && objcopy --add-section .gnu_debugaltlink=link ../gcc program");
-		assert_int_equal(lines_of_work("named/program"), 0);
-	}
-	/* The part of the debug information that is in another file, and is sought beside it and where it was compiled. */
-	run("mkdir -p split/built && cd split/built && gcc -c -g -O2 -gsplit-dwarf ../../program.c ../../main.c && "
-	    "gcc -o ../program *.o && for part in *.dwo; do mkfifo ../$part; done");
-	lines_of_work("split/program");
-	run("cd split/built && for part in *.dwo; do rm ../$part && mv $part .. && mkfifo $part; done");
-	lines_of_work("split/program");
-	alarm(0);
 }
 
 static void what_dwz_moved_to_a_file_for_several_programs_is_found(void **state)
@@ -603,7 +540,6 @@ int main(void)
 		cmocka_unit_test(given_names_and_first_lines_are_told),
 		cmocka_unit_test(the_build_id_is_the_linkers),
 		cmocka_unit_test(what_is_no_elf_file_is_refused),
-		cmocka_unit_test(other_files_that_a_program_names_are_opened_only_if_they_are_files),
 		cmocka_unit_test(what_dwz_moved_to_a_file_for_several_programs_is_found),
 		cmocka_unit_test(damaged_files_do_no_harm),
 	};

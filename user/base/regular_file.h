@@ -4,8 +4,9 @@
 
 /*
  * Opens files whose names come from outside: what a process maps, or a core file says that one did. Whoever made the name
- * may have put anything in the file's place. A FIFO, which would make us wait for its writer, and a device, which
- * may do something when it is opened, are not opened. May be used by any thread.
+ * may have put anything in the file's place. A FIFO, which would make us wait for its writer, a file with a lease, which
+ * would make us wait for its holder, and a device, which may do something when it is opened, are not opened. May be used by
+ * any thread.
  */
 
 #include <stdbool.h>
@@ -20,12 +21,13 @@
 
 /*
  * Opens a regular file to read it, and stores its status (may be NULL). The caller closes the descriptor. Returns -1 with
- * STATUS_USAGE if there is no such file, it may not be read, is of another kind or larger than REGULAR_FILE_MAX.
+ * STATUS_USAGE if there is no such file, it may not be read, is of another kind or larger than REGULAR_FILE_MAX, or if
+ * another process holds a lease on it that reading would break.
  */
 int regular_file_open(const char *path, struct stat *status, struct error *error);
 
-/* Whether there is a regular file or nothing at this path. For libraries that open files themselves: it may have changed when
- * they do. */
+/* Whether there is a regular file that nobody has a lease on, or nothing, at this path. For libraries that open files
+ * themselves: it may have changed when they do. */
 bool regular_file_or_none(const char *path);
 
 #endif

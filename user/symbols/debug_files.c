@@ -27,13 +27,15 @@ static char *directory_of(const char *file)
 
 static bool has_checksum(int file, GElf_Word wanted)
 {
-	static Bytef block[64 << 10];
+	enum { BLOCK = 64 << 10 };
+	Bytef *block = memory_allocate(BLOCK);
 	uLong sum = crc32(0, NULL, 0);
 	off_t at = 0;
 	ssize_t got;
 
-	while ((got = pread(file, block, sizeof(block), at)) > 0 && (at += got) <= CHECKED_MAX)
+	while ((got = pread(file, block, BLOCK, at)) > 0 && (at += got) <= CHECKED_MAX)
 		sum = crc32(sum, block, (uInt)got);
+	free(block);
 	return got == 0 && sum == wanted;
 }
 
@@ -111,25 +113,41 @@ static const char *text_of(Dwarf_Die *unit, unsigned attribute)
 	return dwarf_attr(unit, attribute, &found) ? dwarf_formstring(&found) : NULL;
 }
 
-bool debug_files_split(Dwarf_Die *unit, const char *program, Dwarf_Die *split)
+/* Whether libdw may look for a unit's other part, which it does from where the skeleton is. As in __libdw_find_split_unit():
+ * in a package of all parts (since elfutils 0.191), by its name beside the file, and where it was compiled; it opens each. */
+static bool may_search(const char *skeleton, const char *name, const char *compiled_in)
+{
+	char *file = skeleton ? realpath(skeleton, NULL) : NULL, *directory = directory_of(file);
+	bool safe = false;
+
+	if (directory) {
+		char *package = memory_format("%s.dwp", file);
+		char *beside = memory_format("%s%s", name[0] == '/' ? "" : directory, name);
+		char *there = memory_format("%s%s/%s", compiled_in && compiled_in[0] == '/' ? "" : directory,
+					    compiled_in ? compiled_in : "", name);
+
+		safe = regular_file_or_none(package) && regular_file_or_none(beside) &&
+		       (name[0] == '/' || regular_file_or_none(there));
+		free(package);
+		free(beside);
+		free(there);
+	}
+	free(directory);
+	free(file);
+	return safe;
+}
+
+bool debug_files_split(Dwarf_Die *unit, Dwfl_Module *module, const char *program, Dwarf_Die *split)
 {
 	const char *name = text_of(unit, DW_AT_dwo_name), *compiled_in = text_of(unit, DW_AT_comp_dir);
-	char *directory, *beside, *there;
-	bool safe;
+	const char *separate = NULL;
 
 	if (!name)
 		name = text_of(unit, DW_AT_GNU_dwo_name);
-	directory = name ? directory_of(program) : NULL;
-	if (!directory)
+	/* The skeleton is in the program or in the file that debug_files_find() has found for it. */
+	dwfl_module_info(module, NULL, NULL, NULL, NULL, NULL, NULL, &separate);
+	if (!name || !may_search(program, name, compiled_in) || (separate && !may_search(separate, name, compiled_in)))
 		return false;
-	/* as __libdw_find_split_unit() does, which opens both */
-	beside = memory_format("%s%s", name[0] == '/' ? "" : directory, name);
-	there = memory_format("%s%s/%s", compiled_in && compiled_in[0] == '/' ? "" : directory,
-			      compiled_in ? compiled_in : "", name);
-	safe = regular_file_or_none(beside) && (name[0] == '/' || regular_file_or_none(there));
-	free(beside);
-	free(there);
-	free(directory);
 	memset(split, 0, sizeof(*split));
-	return safe && dwarf_cu_info(unit->cu, NULL, NULL, NULL, split, NULL, NULL, NULL) == 0 && split->addr;
+	return dwarf_cu_info(unit->cu, NULL, NULL, NULL, split, NULL, NULL, NULL) == 0 && split->addr;
 }

@@ -5,7 +5,8 @@
 /*
  * The other files that a program's debug information is in. The program names them, and may name any file of the machine: a
  * FIFO to wait at, a device that does something when it is opened. libdwfl's and libdw's own searches would open it. Here
- * only regular files are opened, at the places where tools put them.
+ * only regular files are opened, at the places where tools put them. May be used by several threads, each with modules of
+ * its own.
  */
 
 #include <elfutils/libdw.h>
@@ -25,7 +26,8 @@ int debug_files_find(Dwfl_Module *module, void **userdata, const char *name, Dwa
 Dwarf *debug_files_dwarf(Dwfl_Module *module, Dwarf_Addr *bias);
 
 /* Stores the part of a unit that -gsplit-dwarf has put into a file of its own. False if there is none at the places that
- * libdw looks at, or something else than a file is there. `program`: path of the program, NULL if it has none. */
-bool debug_files_split(Dwarf_Die *unit, const char *program, Dwarf_Die *split);
+ * libdw looks at, or something else than a file is at one of them. `program`: path of the module's program, NULL if it has
+ * none. */
+bool debug_files_split(Dwarf_Die *unit, Dwfl_Module *module, const char *program, Dwarf_Die *split);
 
 #endif

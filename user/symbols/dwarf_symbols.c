@@ -156,7 +156,7 @@ static void read_units(struct dwarf_symbols *symbols)
 		cursor = next;
 		if (type != DW_UT_compile && type != DW_UT_skeleton)
 			continue;
-		is_split = type == DW_UT_skeleton && debug_files_split(&die, symbols->path, &split);
+		is_split = type == DW_UT_skeleton && debug_files_split(&die, symbols->module, symbols->path, &split);
 		symbols->units =
 			grow(symbols->units, symbols->unit_count, &symbols->unit_capacity, sizeof(*symbols->units));
 		symbols->units[symbols->unit_count] = (struct unit){.die = die, .entries = is_split ? split : die};

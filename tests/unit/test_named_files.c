@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Files that a target or its debug information names, and what their owner can do to whoever opens them: a FIFO in their
+ * place, which waits for a writer, and a lease, which waits for its holder. No clock tells who waits: a process writes to
+ * each FIFO, so that whoever opens that comes back and is seen; the holder of a lease takes it again each time that it is
+ * asked to give it up, and counts.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/regular_file.h"
+#include "symbols/dwarf_symbols.h"
+#include "symbols/elf_file.h"
+#include "symbols/go_image.h"
+#include "symbols/symbolizer.h"
+#include "target/core.h"
+
+static char directory[] = "/tmp/escapement-named-XXXXXX";
+
+static const char *in_directory(const char *name)
+{
+	static char paths[4][160];
+	static int next;
+	char *path = paths[next++ % 4];
+
+	snprintf(path, sizeof(paths[0]), "%s/%s", directory, name);
+	return path;
+}
+
+static void run(const char *script)
+{
+	char command[1024];
+
+	snprintf(command, sizeof(command), "cd %s && %s", directory, script);
+	if (system(command) != 0)
+		fail_msg("failed: %s", command);
+}
+
+/* --- FIFOs --- */
+
+static pid_t writers[16];
+static size_t writer_count;
+
+static void make_fifo(const char *name)
+{
+	const char *path = in_directory(name);
+	pid_t pid;
+
+	assert_true(writer_count < sizeof(writers) / sizeof(writers[0]));
+	assert_int_equal(mkfifo(path, 0600), 0);
+	pid = fork();
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		open(path, O_WRONLY);
+		_exit(0);
+	}
+	assert_true(pid > 0);
+	writers[writer_count++] = pid;
+}
+
+static void no_fifo_was_opened(void)
+{
+	size_t opened = 0;
+
+	for (; writer_count > 0; writer_count--) {
+		int status;
+
+		kill(writers[writer_count - 1], SIGKILL);
+		waitpid(writers[writer_count - 1], &status, 0);
+		opened += WIFEXITED(status);
+	}
+	assert_int_equal(opened, 0);
+}
+
+/* --- leases --- */
+
+static volatile sig_atomic_t leased, asked;
+
+static void keep_lease(int signal)
+{
+	static const char words[] = "a reader waits for the holder of a lease\n";
+
+	(void)signal;
+	if (++asked > 1000) {
+		if (write(STDERR_FILENO, words, sizeof(words) - 1) < 0)
+			_exit(2);
+		_exit(1);
+	}
+	fcntl(leased, F_SETLEASE, F_UNLCK);
+	fcntl(leased, F_SETLEASE, F_WRLCK);
+}
+
+/* Returns whether the file system knows leases. */
+static bool take_lease(const char *name)
+{
+	struct sigaction keep = {.sa_handler = keep_lease, .sa_flags = SA_RESTART};
+
+	asked = 0;
+	leased = open(in_directory(name), O_RDWR | O_CLOEXEC);
+	assert_true(leased >= 0);
+	sigaction(SIGIO, &keep, NULL);
+	return fcntl(leased, F_SETLEASE, F_WRLCK) == 0;
+}
+
+static void end_lease(void)
+{
+	assert_int_equal(fcntl(leased, F_GETLEASE), F_WRLCK);
+	fcntl(leased, F_SETLEASE, F_UNLCK);
+	close(leased);
+	signal(SIGIO, SIG_DFL);
+}
+
+/* --- tests --- */
+
+static void every_reader_refuses(const char *path, const char *words)
+{
+	struct go_image image;
+	struct error error = {0};
+	int file;
+
+	assert_int_equal(regular_file_open(path, NULL, &error), -1);
+	assert_non_null(strstr(error.text, words));
+	assert_false(regular_file_or_none(path));
+	assert_null(elf_file_open(path, &file));
+	assert_false(elf_imports(path, "malloc"));
+	assert_null(symbolizer_open(path, &error));
+	assert_non_null(strstr(error.text, words));
+	assert_null(dwarf_symbols_open(path, &error));
+	assert_non_null(strstr(error.text, words));
+	assert_int_equal(go_image_open(&image, path, &error), -1);
+	assert_non_null(strstr(error.text, words));
+	assert_null(core_open(path, NULL, &error));
+	assert_non_null(strstr(error.text, words));
+}
+
+static void no_reader_waits_at_a_fifo(void **state)
+{
+	(void)state;
+	make_fifo("fifo");
+	every_reader_refuses(in_directory("fifo"), "is not a regular file");
+	no_fifo_was_opened();
+}
+
+static void no_reader_waits_for_the_holder_of_a_lease(void **state)
+{
+	(void)state;
+	run("cp program leased");
+	if (!take_lease("leased"))
+		skip();
+	every_reader_refuses(in_directory("leased"), "holds a lease");
+	assert_true(asked >= 8);
+	end_lease();
+}
+
+/* Looks up each address of the code. Returns for how many debug information says where their function begins: that is in
+ * the part of it that may be elsewhere, while lines are in the program always. */
+static size_t places_known(const char *program)
+{
+	struct symbolizer *symbolizer = symbolizer_open(in_directory(program), NULL);
+	struct profile_frame frames[SYMBOLIZER_INLINE_MAX];
+	GElf_Shdr header;
+	size_t known = 0;
+	int file;
+	Elf *elf = elf_file_open(in_directory(program), &file);
+
+	assert_non_null(symbolizer);
+	assert_non_null(elf);
+	assert_non_null(elf_section_find(elf, ".text", &header));
+	for (uint64_t address = header.sh_addr; address < header.sh_addr + header.sh_size; address++)
+		known += symbolizer_lookup(symbolizer, address, frames) && frames[0].start_line;
+	symbolizer_close(symbolizer);
+	elf_end(elf);
+	close(file);
+	return known;
+}
+
+static void links_to_other_files_are_followed_to_files_only(void **state)
+{
+	static const char *const links[] = {"trap", "in-debug", "%s/trap", "../../../../..%s/trap", "./trap"};
+
+	(void)state;
+	run("mkdir -p named/.debug && strip -o named/stripped program");
+	make_fifo("trap");
+	make_fifo("named/trap");
+	make_fifo("named/.debug/in-debug");
+	for (size_t i = 0; i < sizeof(links) / sizeof(links[0]); i++) {
+		char name[200], contents[216] = "";
+		FILE *file = fopen(in_directory("named/link"), "w");
+
+		snprintf(name, sizeof(name), links[i], directory);
+		strcpy(contents, name);
+		assert_int_equal(fwrite(contents, (strlen(name) + 4) / 4 * 4 + 4, 1, file), 1);
+		fclose(file);
+		run("cd named && objcopy --add-section .gnu_debuglink=link stripped program");
+		assert_int_equal(places_known("named/program"), 0);
+		/* the same name for what dwz has moved to another file: of such a program only the symbols are used */
+		run("cd named && objcopy --add-section .gnu_debugaltlink=link ../program program");
+		assert_int_equal(places_known("named/program"), 0);
+	}
+	no_fifo_was_opened();
+}
+
+/* The part of the debug information that is in another file is sought beside the program, where it was compiled, and in a
+ * package, which elfutils before 0.191 does not open. */
+static void parts_of_debug_information_are_read_from_files_only(void **state)
+{
+	(void)state;
+	run("mkdir -p split/built && cd split/built && gcc -c -g -O2 -gsplit-dwarf ../../program.c && "
+	    "gcc -o ../program program.o && cp program.dwo kept");
+	assert_true(places_known("split/program") > 0);
+
+	/* beside the program */
+	make_fifo("split/program.dwo");
+	assert_int_equal(places_known("split/program"), 0);
+	run("mv split/program.dwo elsewhere && cp split/built/kept split/program.dwo");
+	assert_true(places_known("split/program") > 0);
+	if (take_lease("split/program.dwo")) {
+		assert_int_equal(places_known("split/program"), 0);
+		end_lease();
+	}
+
+	/* where it was compiled */
+	run("rm split/program.dwo split/built/program.dwo");
+	make_fifo("split/built/program.dwo");
+	assert_int_equal(places_known("split/program"), 0);
+
+	/* the package */
+	run("rm split/built/program.dwo && cp split/built/kept split/built/program.dwo");
+	make_fifo("split/program.dwp");
+	assert_int_equal(places_known("split/program"), 0);
+
+	/* beside a file with debug information that the program names */
+	run("rm split/program.dwp && cd split && mkdir .debug && objcopy --only-keep-debug program .debug/named && "
+	    "strip program && objcopy --add-gnu-debuglink=.debug/named program");
+	assert_true(places_known("split/program") > 0);
+	make_fifo("split/.debug/program.dwo");
+	assert_int_equal(places_known("split/program"), 0);
+	run("rm split/.debug/program.dwo");
+	make_fifo("split/.debug/named.dwp");
+	assert_int_equal(places_known("split/program"), 0);
+	no_fifo_was_opened();
+}
+
+static int make_program(void **state)
+{
+	(void)state;
+	if (!mkdtemp(directory))
+		return -1;
+	run("printf 'int main(int count, char **words)\\n{\\n\\treturn words[count - 1][0];\\n}\\n' > program.c && "
+	    "gcc -g -O2 -o program program.c");
+	return 0;
+}
+
+static int remove_directory(void **state)
+{
+	(void)state;
+	/* of a test that failed */
+	for (; writer_count > 0; writer_count--)
+		kill(writers[writer_count - 1], SIGKILL);
+	run("rm -rf \"$PWD\"");
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(no_reader_waits_at_a_fifo),
+		cmocka_unit_test(no_reader_waits_for_the_holder_of_a_lease),
+		cmocka_unit_test(links_to_other_files_are_followed_to_files_only),
+		cmocka_unit_test(parts_of_debug_information_are_read_from_files_only),
+	};
+
+	return cmocka_run_group_tests_name("named_files", tests, make_program, remove_directory);
+}
