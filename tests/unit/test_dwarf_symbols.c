@@ -459,6 +459,63 @@ static void what_is_no_elf_file_is_refused(void **state)
 	assert_null(symbolizer_open(directory, &error));
 }
 
+/* Moves the symbol table to the end of the file, with so many empty symbols behind its own. */
+static void add_empty_symbols(const char *path, size_t more)
+{
+	int file = open(path, O_RDWR | O_CLOEXEC);
+	off_t end = lseek(file, 0, SEEK_END) / 64 * 64 + 64;
+	Elf64_Ehdr header;
+
+	assert_int_equal(pread(file, &header, sizeof(header), 0), sizeof(header));
+	for (unsigned i = 0; i < header.e_shnum; i++) {
+		off_t at = (off_t)(header.e_shoff + i * sizeof(Elf64_Shdr));
+		Elf64_Shdr section;
+		char *own;
+
+		assert_int_equal(pread(file, &section, sizeof(section), at), sizeof(section));
+		if (section.sh_type != SHT_SYMTAB)
+			continue;
+		own = malloc(section.sh_size);
+		assert_int_equal(pread(file, own, section.sh_size, (off_t)section.sh_offset), section.sh_size);
+		assert_int_equal(pwrite(file, own, section.sh_size, end), section.sh_size);
+		free(own);
+		section.sh_offset = (Elf64_Off)end;
+		section.sh_size += more * sizeof(Elf64_Sym);
+		assert_int_equal(pwrite(file, &section, sizeof(section), at), sizeof(section));
+		assert_int_equal(ftruncate(file, end + (off_t)section.sh_size), 0);
+	}
+	close(file);
+}
+
+/* A symbol without a size extends to the next one, which may be among those that are left out. */
+static void of_a_table_that_is_too_long_no_symbol_takes_what_others_may_have(void **state)
+{
+	static const size_t more[] = {0, 4 << 20};
+
+	(void)state;
+	run("printf '.globl main\\n.type main,@function\\nmain:\\n\\tnop\\n\\tret\\n.section .note.GNU-stack\\n' > sizeless.s && "
+	    "gcc -o sizeless sizeless.s");
+	for (size_t i = 0; i < sizeof(more) / sizeof(more[0]); i++) {
+		struct profile_frame frames[SYMBOLIZER_INLINE_MAX];
+		struct symbolizer *symbolizer;
+		uint64_t low, high;
+		size_t begins = 0, extends = 0;
+
+		add_empty_symbols(in_directory("sizeless"), more[i]);
+		symbolizer = symbolizer_open(in_directory("sizeless"), NULL);
+		assert_non_null(symbolizer);
+		text_section(in_directory("sizeless"), &low, &high);
+		for (uint64_t address = low; address < high; address++) {
+			if (symbolizer_lookup(symbolizer, address, frames) && strcmp(frames[0].function, "main") == 0)
+				extends += begins++ > 0;
+		}
+		symbolizer_close(symbolizer);
+		assert_int_equal(begins > 0, 1);
+		assert_int_equal(extends > 0, more[i] == 0);
+	}
+	run("rm sizeless");
+}
+
 static void what_dwz_moved_to_a_file_for_several_programs_is_found(void **state)
 {
 	size_t inlined;
@@ -540,6 +597,7 @@ int main(void)
 		cmocka_unit_test(given_names_and_first_lines_are_told),
 		cmocka_unit_test(the_build_id_is_the_linkers),
 		cmocka_unit_test(what_is_no_elf_file_is_refused),
+		cmocka_unit_test(of_a_table_that_is_too_long_no_symbol_takes_what_others_may_have),
 		cmocka_unit_test(what_dwz_moved_to_a_file_for_several_programs_is_found),
 		cmocka_unit_test(damaged_files_do_no_harm),
 	};

@@ -22,6 +22,7 @@ struct symbol {
 struct elf_symbols {
 	struct symbol *rows; /* sorted by low; one per address */
 	size_t count;
+	bool incomplete;  /* some were left out, so nobody knows where one without a size ends */
 	char **cut_names; /* copies of names without the compiler's suffix */
 	size_t cut_count;
 };
@@ -96,6 +97,7 @@ struct elf_symbols *elf_symbols_new(Dwfl_Module *module)
 	size_t kept = 0;
 
 	symbols->rows = rows;
+	symbols->incomplete = found > SYMBOLS_MAX;
 	for (int i = 1; rows && i < total; i++) {
 		GElf_Sym symbol;
 		GElf_Addr address;
@@ -140,6 +142,7 @@ static bool begins_at_or_before(const void *rows, size_t index, const void *addr
 
 const char *elf_symbols_find(const struct elf_symbols *symbols, uint64_t address)
 {
+	const struct symbol *last;
 	size_t low = search_place(0, symbols->count, begins_at_or_before, symbols->rows, &address);
 
 	if (low == 0)
@@ -149,7 +152,8 @@ const char *elf_symbols_find(const struct elf_symbols *symbols, uint64_t address
 		if (address < symbols->rows[i].high)
 			return symbols->rows[i].name;
 	}
-	return symbols->rows[low - 1].high == symbols->rows[low - 1].low ? symbols->rows[low - 1].name : NULL;
+	last = &symbols->rows[low - 1];
+	return last->high == last->low && (!symbols->incomplete || address == last->low) ? last->name : NULL;
 }
 
 bool elf_symbol_is_given(const char *name)

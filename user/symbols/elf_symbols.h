@@ -10,7 +10,8 @@
 
 struct elf_symbols;
 
-/* Never returns NULL; a module without symbols gives an empty table. The module must outlive it. */
+/* Never returns NULL; a module without symbols gives an empty table, and of one with more than 4,194,304 the others are left
+ * out. The module must outlive it. */
 struct elf_symbols *elf_symbols_new(Dwfl_Module *module);
 void elf_symbols_free(struct elf_symbols *symbols); /* NULL is allowed */
 
