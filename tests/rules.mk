@@ -74,8 +74,9 @@ TRACERS = strace gdb
 # A shell that reads the completion made for it.
 SHELL_OF_COMPLETION = zsh
 
-# What fetches the tools that tests check pages and formats with, unless another one is here; and another finder of leaks.
-JUDGES = $(shell command -v npm > /dev/null || echo npm) valgrind
+# What fetches the tools that tests check pages and formats with, and answers for the pages of docs, unless others are here; and
+# another finder of leaks.
+JUDGES = $(shell command -v npm > /dev/null || echo npm) $(shell command -v curl > /dev/null || echo curl) valgrind
 
 # Builds for tests and the demo use all processors, unless make was called with a number of jobs.
 SIDE_BY_SIDE = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
