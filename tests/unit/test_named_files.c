@@ -55,18 +55,23 @@ static size_t writer_count;
 
 static void make_fifo(const char *name)
 {
-	const char *path = in_directory(name);
+	char itself[32]; /* whatever has its name when the writer gets there */
 	pid_t pid;
+	int fifo;
 
 	assert_true(writer_count < sizeof(writers) / sizeof(writers[0]));
-	assert_int_equal(mkfifo(path, 0600), 0);
+	assert_int_equal(mkfifo(in_directory(name), 0600), 0);
+	fifo = open(in_directory(name), O_PATH | O_CLOEXEC);
+	assert_true(fifo >= 0);
+	snprintf(itself, sizeof(itself), "/proc/self/fd/%d", fifo);
 	pid = fork();
 	if (pid == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		open(path, O_WRONLY);
+		open(itself, O_WRONLY);
 		_exit(0);
 	}
 	assert_true(pid > 0);
+	close(fifo);
 	writers[writer_count++] = pid;
 }
 
