@@ -242,6 +242,15 @@ test("an opened row fits a telephone, and a printed page its paper", async () =>
 	await close();
 });
 
+test("a page that is printed at once has its plots", async () => {
+	const {tab, close} = await open({viewport: {width: 1280, height: 200}});
+
+	same(await tab.locator("#classes canvas").count(), 0, "plots that nobody came near");
+	await tab.pdf();
+	same(await tab.locator("#classes canvas").count(), await tab.locator("#classes").count(), "plots in print");
+	await close();
+});
+
 test("without scripts the tables are there", async () => {
 	const {tab, close} = await open({javaScriptEnabled: false});
 

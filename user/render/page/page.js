@@ -52,14 +52,18 @@ function makeSvg(name, attributes = {}, ...children) {
 	return element;
 }
 
-// Calls a function once, when the reader comes near a part of the page.
+// Calls a function once, when the reader comes near a part of the page, or prints all of it.
 function whenNear(section, draw) {
-	new IntersectionObserver((entries, observer) => {
-		if (entries.some(entry => entry.isIntersecting)) {
-			observer.disconnect();
-			draw();
-		}
-	}, {rootMargin: "400px"}).observe(section);
+	const observer = new IntersectionObserver(entries => entries.some(entry => entry.isIntersecting) && once(), {rootMargin: "400px"});
+
+	function once() {
+		observer.disconnect();
+		removeEventListener("beforeprint", once);
+		draw();
+	}
+
+	observer.observe(section);
+	addEventListener("beforeprint", once);
 }
 
 // Shortens a path by its leading folders, which say least.
