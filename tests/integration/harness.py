@@ -82,7 +82,8 @@ def go_toolchain(version):
     return pathlib.Path(done.stdout.strip()) / "bin" / "go"
 
 
-PAGE_PACKAGES = {"playwright-core": "1.65.1", "axe-core": "4.14.1"}  # packages that open pages in a browser
+# packages that open pages in a browser, of versions that run on the Node.js of Debian 12
+PAGE_PACKAGES = {"playwright-core": "1.56.1", "axe-core": "4.14.1"}
 
 
 @contextlib.contextmanager
@@ -111,6 +112,7 @@ def npm_packages(group, packages):
     """Directory with these npm packages (by name: version), fetched once and kept beside the Go toolchains; skips if
     they are not available."""
     names = [f"{name}@{version}" for name, version in packages.items()]
+    group += "-" + hashlib.sha256(" ".join(names).encode()).hexdigest()[:12]  # another version is another directory
     return _npm(group, {"package.json": json.dumps({"private": True}).encode()}, "install", *names)
 
 

@@ -312,6 +312,7 @@ def test_a_terminal_without_colours_gets_none_and_one_without_a_cursor_gets_bloc
         return message and "OBJECTS/s" in after
 
     wait_for(message_and_block, "the message and a block", harness.TIMEOUT)
+    terminal.wait(lambda text: text.rstrip().endswith("\n$"), "a prompt at its end")
 
 
 def test_what_fails_is_said_before_the_screen_is_taken(t):
