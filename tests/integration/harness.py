@@ -332,23 +332,28 @@ def _running(pid):
         return ""
 
 
-def _reap():
-    with contextlib.suppress(ChildProcessError):
+def _all_ended():
+    """Reaps children that have ended. Whether there is none: then there are no descendants, whose orphans become children of
+    ours. A walk over descendants could miss one that is just orphaned."""
+    try:
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass
+    except ChildProcessError:
+        return True
+    return False
 
 
 def _check_left_behind():
     """Fails if a process outlives the test that started it, because it would disturb all later tests."""
     with contextlib.suppress(AssertionError):
-        wait_for(lambda: not any(map(_running, descendants(os.getpid()))), "processes to end", 60)
+        wait_for(_all_ended, "processes to end", 60)
+        return
     left = {pid: command for pid in descendants(os.getpid()) if (command := _running(pid))}
     for pid in left:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-    _reap()
-    if left:
-        raise AssertionError(f"processes left behind: {left}")
+    _all_ended()
+    raise AssertionError(f"processes left behind: {left}")
 
 
 def same(actual, expected, what="value"):
