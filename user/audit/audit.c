@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "base/text_compare.h"
+
 #define VERDICT_ROW(verdict, ...) [verdict] = {__VA_ARGS__},
 const struct audit_verdict_row audit_verdicts[AUDIT_VERDICT_COUNT] = {AUDIT_VERDICTS(VERDICT_ROW)};
 
@@ -31,13 +33,15 @@ const char *audit_row_words(const struct audit_row *row)
 	return row->reason ? row->reason : audit_verdict_name(row->verdict);
 }
 
-size_t audit_places(const struct escape_annotation *const *annotations, size_t count)
+size_t audit_places_alike(const struct escape_annotation *const *annotations, size_t count)
 {
 	size_t places = count > 0;
 
 	for (size_t i = 1; i < count; i++) {
 		const struct escape_annotation *before = annotations[i - 1], *annotation = annotations[i];
 
+		if (!text_same(annotation->text, before->text))
+			return 0;
 		places += annotation->file != before->file || annotation->line != before->line ||
 			  annotation->column != before->column;
 	}

@@ -97,8 +97,8 @@ struct audit_row {
 /* Returns what the compiler said about a row, in its own words, or why it said nothing; never "". */
 const char *audit_row_words(const struct audit_row *row);
 
-/* The number of places in the source that annotations, in the order of the source, are about. */
-size_t audit_places(const struct escape_annotation *const *annotations, size_t count);
+/* The number of places in the source that annotations, in the order of the source, are about if all have the same words; else 0. */
+size_t audit_places_alike(const struct escape_annotation *const *annotations, size_t count);
 
 /* Whether it is an allocation for no line of the owner module. Of unplaced ones nobody knows that. */
 static inline bool audit_row_is_outside(const struct audit_row *row)

@@ -119,7 +119,7 @@ static const char *shared_words(struct join *join, const struct audit_match *mat
 	}
 	if (distinct > named)
 		fprintf(stream, " or %zu more", distinct - named);
-	places = named == 1 ? audit_places(match->list, match->count) : 0;
+	places = audit_places_alike(match->list, match->count);
 	if (places > 1)
 		fprintf(stream, " (%zu places)", places);
 	if (fclose(stream))

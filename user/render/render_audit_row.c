@@ -188,14 +188,11 @@ static bool said_before(const struct audit_row *row, uint32_t index)
 /* Says how many there are of those that the row may be about, if all have the same words. */
 static void print_choice(const struct audit_page *page, const struct audit_row *row, uint32_t own)
 {
-	size_t places = audit_places(row->annotations, own);
-	bool alike = places > 1;
+	size_t places = audit_places_alike(row->annotations, own);
 
-	for (uint32_t i = 1; i < own; i++)
-		alike &= strcmp(row->annotations[i]->text, row->annotations[0]->text) == 0;
 	audit_page_wrap(page, (size_t)page->indent,
-			alike ? audit_page_text("one or more of %zu places, it is unknown which:", places)
-			      : audit_page_text("one or more of these, it is unknown which:"));
+			places > 1 ? audit_page_text("one or more of %zu places, it is unknown which:", places)
+				   : audit_page_text("one or more of these, it is unknown which:"));
 }
 
 /* Prints the reason: the distinct messages of the compiler. */
