@@ -95,6 +95,47 @@ char *overlay_check(const char *path, struct error *error)
 	return absolute;
 }
 
+/* Returns the path, relative to the directory if it is below it. The caller frees it. */
+static char *relative_path(const char *path, const char *directory)
+{
+	char *absolute = *path == '/' ? memory_text(path) : memory_format("%s/%s", directory, path), *below;
+	size_t length = strlen(directory);
+
+	if (strncmp(absolute, directory, length) != 0 || absolute[length] != '/')
+		return absolute;
+	below = memory_text(absolute + length + 1);
+	free(absolute);
+	return below;
+}
+
+void overlay_name_originals(const char *overlay, const char *directory, struct escape_output *output)
+{
+	struct error ignored;
+	char *text = read_whole(overlay, OVERLAY_MAX, &ignored), *here = realpath(directory, NULL);
+	cJSON *root = text && here ? cJSON_Parse(text) : NULL;
+	const cJSON *each;
+
+	cJSON_ArrayForEach(each, cJSON_GetObjectItemCaseSensitive(root, "Replace"))
+	{
+		char *original = relative_path(each->string, here), *instead, *below;
+
+		if (!cJSON_IsString(each)) {
+			free(original);
+			continue;
+		}
+		below = relative_path(each->valuestring, here);
+		instead = *below == '/' ? memory_text(below) : memory_format("%s/%s", here, below);
+		escape_rename_file(output, instead, original);
+		escape_rename_file(output, below, original);
+		free(original);
+		free(instead);
+		free(below);
+	}
+	cJSON_Delete(root);
+	free(text);
+	free(here);
+}
+
 /* --- patches --- */
 
 /* Files that a patch reads or writes, relative to where it is applied. */

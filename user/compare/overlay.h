@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "compare/workspace.h"
+#include "escape/escape.h"
 
 /* Checks an overlay by the user and returns its absolute path, which the caller frees. STATUS_USAGE if it is not an
  * overlay. */
@@ -20,5 +21,9 @@ char *overlay_check(const char *path, struct error *error);
  * path, which the caller frees; NULL with STATUS_USAGE if the patch does not apply.
  */
 char *overlay_of_patch(const struct workspace *workspace, const char *patch, struct error *error);
+
+/* Before Go 1.24, the compiler names the files that are read instead. Gives positions the names of the files that an
+ * overlay replaces, relative to `directory`, in which go ran. */
+void overlay_name_originals(const char *overlay, const char *directory, struct escape_output *output);
 
 #endif

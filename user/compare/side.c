@@ -7,6 +7,7 @@
 
 #include "base/memory.h"
 #include "compare/go_line.h"
+#include "compare/overlay.h"
 #include "escape/escape_build.h"
 #include "escape/escape_functions.h"
 #include "gate/go_test.h"
@@ -100,11 +101,14 @@ static int ask_compiler(struct compare_side *side, const struct workspace *works
 			struct error *error)
 {
 	struct subprocess as = command_of(side, workspace, NULL);
+	const char *top = side->directory ? side->directory : ".", *below = line->directory ? line->directory : "";
+	char *directory = *below == '/' ? memory_text(below) : memory_format("%s/%s", top, below);
 	struct escape_build build = {.go = line->go,
 				     .as = &as,
 				     .packages = line->packages,
 				     .package_count = line->package_count,
-				     .compiler_flags = line->compiler_flags};
+				     .compiler_flags = line->compiler_flags,
+				     .module_of = directory};
 	const char **flags = flags_of(side, line, !line->runs, &build.flag_count);
 	char *said = NULL;
 	size_t length;
@@ -115,6 +119,11 @@ static int ask_compiler(struct compare_side *side, const struct workspace *works
 		memory_out();
 	side->escape = escape_build(&build, error);
 	fclose(build.copy);
+	if (side->escape)
+		escape_name_functions(side->escape, top);
+	if (side->escape && side->overlay)
+		overlay_name_originals(side->overlay, directory, side->escape);
+	free(directory);
 	free(flags);
 	if (workspace->stop && *workspace->stop) {
 		workspace_interrupted(error);
@@ -128,8 +137,6 @@ static int ask_compiler(struct compare_side *side, const struct workspace *works
 	if (!side->escape &&
 	    error->status != STATUS_USAGE) /* STATUS_USAGE: the compiler printed nothing, which is not a failure */
 		return -1;
-	if (side->escape)
-		escape_name_functions(side->escape, side->directory ? side->directory : ".");
 	return 0;
 }
 

@@ -104,6 +104,9 @@ void escape_free(struct escape_output *output); /* NULL is allowed */
 /* Shortens the paths of all positions to names of files. Files of one name cannot be told apart afterwards. */
 void escape_redact(struct escape_output *output);
 
+/* Calls the file `from` in all positions `to`. */
+void escape_rename_file(struct escape_output *output, const char *from, const char *to);
+
 /* Whether the annotation is of the main package that go test generates around a package's tests, whose files are called
  * as the build cache calls them: it is nobody's code, and differs between releases. */
 bool escape_of_generated_main(const struct escape_annotation *annotation);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "escape/escape_parser.h"
@@ -15,26 +16,61 @@ struct reader {
 	FILE *copy;
 };
 
-/* go list -export -gcflags=[all=]-m=2 ... FLAGS -- PACKAGES. The caller frees the vector and its gcflags. */
-static const char **command_of(const struct escape_build *build, char **gcflags)
+/*
+ * Returns the go command's pattern for the packages of the module that a directory is in, relative to the directory:
+ * "./../../...". What is in no module (GOPATH) is represented by what is below the directory. The caller frees it.
+ */
+static char *module_pattern(const char *directory)
+{
+	char *here = realpath(directory, NULL), *pattern = memory_text("./"), *end;
+	bool found = false;
+
+	for (size_t length = here ? strlen(here) : 0; !found && length; length = end ? (size_t)(end - here) : 0) {
+		char *file = memory_format("%.*s/go.mod", (int)length, here), *outer;
+
+		found = access(file, F_OK) == 0;
+		free(file);
+		here[length] = 0;
+		end = strrchr(here, '/');
+		if (found)
+			break;
+		outer = memory_format("%s../", pattern);
+		free(pattern);
+		pattern = outer;
+	}
+	free(here);
+	here = memory_format("%s...", found ? pattern : "./");
+	free(pattern);
+	return here;
+}
+
+/* go list -export [-gcflags=./...=-m=2 ...] -gcflags=[all=]-m=2 ... FLAGS -- PACKAGES. The last flag that matches a package
+ * decides. The caller frees the vector and its gcflags. */
+static const char **command_of(const struct escape_build *build, char *gcflags[2])
 {
 	static const char *const plain[] = {"go", NULL};
 	const char *const *go = build->go ? build->go : plain;
+	char *module = build->module_of ? module_pattern(build->module_of) : NULL;
 	int length = 0;
+	int64_t unique = wall_ns();
 	const char **words;
 
 	while (go[length])
 		length++;
-	words = memory_zeroed((size_t)(length + build->flag_count + build->package_count) + 8, sizeof(*words));
+	words = memory_zeroed((size_t)(length + build->flag_count + build->package_count) + 9, sizeof(*words));
 	/* Makes the cache key unique: the rate of a memory profile that is not requested, an option that exists since Go 1.5. */
-	*gcflags = memory_format("-gcflags=%s%s%s-m=2 -memprofilerate=%" PRId64, build->dependencies ? "all=" : "",
-				 build->compiler_flags ? build->compiler_flags : "", build->compiler_flags ? " " : "",
-				 wall_ns());
+	gcflags[0] = memory_format("-gcflags=%s%s%s-m=2 -memprofilerate=%" PRId64, build->dependencies ? "all=" : "",
+				   build->compiler_flags ? build->compiler_flags : "", build->compiler_flags ? " " : "",
+				   unique);
+	gcflags[1] = module ? memory_format("-gcflags=%s=-m=2 -memprofilerate=%" PRId64, module, unique) : NULL;
+	free(module);
 	memcpy(words, go, (size_t)length * sizeof(*words));
 	words[length++] = "list";
 	words[length++] = "-export";
 	words[length++] = "-f={{.ImportPath}}";
-	words[length++] = *gcflags;
+	if (gcflags[1])
+		words[length++] = gcflags[1];
+	words[length++] = gcflags[0];
 	for (int i = 0; i < build->flag_count; i++)
 		words[length++] = build->flags[i];
 	words[length++] = "--";
@@ -76,8 +112,8 @@ struct escape_output *escape_build(const struct escape_build *build, struct erro
 	struct subprocess command = build->as ? *build->as : (struct subprocess){0};
 	struct reader reader = {escape_parser_new(), build->copy};
 	struct escape_output *output;
-	char *gcflags;
-	const char **words = command_of(build, &gcflags);
+	char *gcflags[2];
+	const char **words = command_of(build, gcflags);
 	struct error failure;
 	int status;
 
@@ -93,7 +129,8 @@ struct escape_output *escape_build(const struct escape_build *build, struct erro
 	else if (!output->annotation_count)
 		error_set(error, STATUS_USAGE, "the compiler printed nothing about these packages");
 	free(words);
-	free(gcflags);
+	free(gcflags[0]);
+	free(gcflags[1]);
 	if (status == 0 && output->annotation_count)
 		return output;
 	escape_free(output);

@@ -5,8 +5,8 @@
 /*
  * Runs the Go compiler for its escape analysis. `go list -export` compiles the requested packages, including main
  * packages, but links nothing and leaves no file behind. To prevent the build cache from suppressing output, the
- * compiler gets an option without effect whose value differs each time: then the requested packages are always
- * compiled, and what they import comes from the cache.
+ * compiler gets an option without effect whose value differs each time: then the packages to report are always compiled,
+ * and what else they import comes from the cache.
  */
 
 #include <stdbool.h>
@@ -25,6 +25,8 @@ struct escape_build {
 	int flag_count;
 	const char *compiler_flags; /* more of -gcflags, "-N -l"; NULL: none */
 	bool dependencies;	    /* also compile and report everything that they import */
+	const char *module_of;	    /* also what they import of the module that this directory is in; NULL: not */
+	bool module;		    /* also compile and report what they import of the module that the place is in */
 	FILE *copy;		    /* receives a copy of the compiler's output; NULL: none */
 };
 

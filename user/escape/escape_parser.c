@@ -433,29 +433,56 @@ struct string_table *escape_output_strings(struct escape_output *output)
 	return &output->storage->strings;
 }
 
-static const char *base_name(struct string_table *strings, const char *path)
-{
-	const char *name = text_base_name(path);
+/* Returns the new name of a file, which may be NULL. */
+typedef const char *rename_file(struct string_table *strings, const char *file, void *context);
 
-	return name ? string_table_intern(strings, name, strlen(name)) : NULL;
-}
-
-void escape_redact(struct escape_output *output)
+static void rename_files(struct escape_output *output, rename_file *rename, void *context)
 {
 	struct string_table *strings = &output->storage->strings;
 
 	for (size_t i = 0; i < output->annotation_count; i++) {
 		struct escape_annotation *annotation = &output->annotations[i];
 
-		annotation->file = base_name(strings, annotation->file);
+		annotation->file = rename(strings, annotation->file, context);
 		for (uint32_t flow = 0; flow < annotation->flow_count; flow++) {
 			/* its own, in the arena of the output */
 			struct escape_step *steps = (struct escape_step *)annotation->flows[flow].steps;
 
 			for (uint32_t step = 0; step < annotation->flows[flow].step_count; step++)
-				steps[step].file = base_name(strings, steps[step].file);
+				steps[step].file = rename(strings, steps[step].file, context);
 		}
 	}
+}
+
+static const char *base_name(struct string_table *strings, const char *file, void *context)
+{
+	const char *name = text_base_name(file);
+
+	(void)context;
+	return name ? string_table_intern(strings, name, strlen(name)) : NULL;
+}
+
+void escape_redact(struct escape_output *output)
+{
+	rename_files(output, base_name, NULL);
+}
+
+struct renaming {
+	const char *from, *to;
+};
+
+static const char *other_name(struct string_table *strings, const char *file, void *context)
+{
+	const struct renaming *renaming = context;
+
+	if (!file || strcmp(file, renaming->from) != 0)
+		return file;
+	return string_table_intern(strings, renaming->to, strlen(renaming->to));
+}
+
+void escape_rename_file(struct escape_output *output, const char *from, const char *to)
+{
+	rename_files(output, other_name, &(struct renaming){from, to});
 }
 
 void escape_free(struct escape_output *output)
