@@ -158,6 +158,9 @@ static int obtain(struct arguments *arguments, const struct request *request, in
 		*error = refusal;
 		return -1;
 	}
+	/* A recording prints its warnings, also those of stores are printed by their reader. */
+	for (size_t i = 0; inputs->profile && !store_is_url(argv[first]) && i < inputs->profile->warning_count; i++)
+		cli_warn("%s", inputs->profile->warnings[i]);
 	if (inputs->recorded)
 		inputs->profile = recording_run(&arguments->recording, argc, argv, first, separator, error);
 	return inputs->profile ? 0 : -1;

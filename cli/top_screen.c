@@ -30,6 +30,7 @@ struct top_screen {
 	char filter[FILTER_MAX * PRINTABLE_GROWTH + 1], typed[FILTER_MAX];
 	char prompt[FILTER_MAX + 1100];
 	struct top_text page;
+	bool helps;		      /* the page is the help */
 	struct report_row_key chosen; /* the row that the cursor follows */
 };
 
@@ -218,6 +219,12 @@ static void show_page(struct top_screen *screen, struct top_text page)
 	screen->display->scroll = 0;
 }
 
+static void show_help(struct top_screen *screen)
+{
+	screen->helps = true;
+	show_page(screen, render_top_help());
+}
+
 static void next_grouping(struct top_question *question)
 {
 	static const enum report_by groupings[] = {BY_SITE, BY_FUNCTION, BY_TYPE, BY_SIZE_CLASS};
@@ -312,7 +319,9 @@ static void read_page(struct top_screen *screen, int key)
 {
 	struct top_display *display = screen->display;
 
-	if (key == 'q' || key == '\r' || key == '\n' || key == KEY_ENTER || key == KEY_ESCAPE || key == '?')
+	if (key == '?' && !screen->helps)
+		show_help(screen);
+	else if (key == 'q' || key == '\r' || key == '\n' || key == KEY_ENTER || key == KEY_ESCAPE || key == '?')
 		display->page = NULL;
 	else
 		display->scroll = moved(display->scroll, key, (size_t)LINES, screen->page.count);
@@ -356,11 +365,12 @@ static bool choose(struct top_screen *screen, int key)
 		save(screen);
 		break;
 	case '?':
-		show_page(screen, render_top_help());
+		show_help(screen);
 		break;
 	case '\r':
 	case '\n':
 	case KEY_ENTER:
+		screen->helps = false;
 		if (display->cursor < display->count)
 			show_page(screen, render_top_detail(display, &display->rows[display->cursor], COLS));
 		break;

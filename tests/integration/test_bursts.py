@@ -130,6 +130,7 @@ def test_too_few_bursts_give_lower_bounds_and_one_sentence_with_the_switch(t):
     done = t.escapement("record", "--max-overhead", "0.01", "--duration", "2", "-o", t.path("p"), "-p", program.process.pid)
     contains(done.stderr, "for which this recording was too short")
     contains(done.stderr, "--max-overhead 0")
+    assert re.search(r"; record for (\d+[05]s or )?longer, or ", done.stderr), done.stderr
     report = t.json("report", t.path("p"))
     counted = [row for row in report["rows"] if row["objects"]]
     assert counted, "no rows"
@@ -141,6 +142,15 @@ def test_too_few_bursts_give_lower_bounds_and_one_sentence_with_the_switch(t):
     same((classes["exact"]["rows"], sum(row["objects"] for row in classes["rows"])), (True, report["totals"]["objects"]))
     same({row["objects_high"] for row in counted}, {None}, "upper ends")
     assert sum(row["objects"] for row in counted) <= report["totals"]["objects"], report["totals"]
+    # An audit says how many objects there were, of how many lines are known, and, once more, what its reader should do.
+    t.path("m2.txt").write_text("# example.com/x\n./x.go:1:2: moved to heap: x\n")
+    audit = t.escapement("audit", "--escape", t.path("m2.txt"), t.path("p"))
+    said = " ".join(audit.stdout.split())
+    contains(said, f"{report['totals']['objects']} objects, ")
+    known = sum(row["objects"] for row in t.json("report", "--by", "frame", t.path("p"))["rows"] if row["objects"])
+    contains(said, f"; lines are known of {known} of them: lower bounds, see the warnings: ")
+    contains(audit.stderr, "for which this recording was too short")
+    contains(t.json("audit", "--escape", t.path("m2.txt"), t.path("p"))["warnings"][0], "for which this recording was too short")
     for command in (("gate", "compare"), ("compare",)):  # an uncounted site must not be reported as gone
         contains(t.escapement(*command, t.path("p"), t.path("p"), status=2).stderr, "are lower bounds")
 

@@ -218,6 +218,7 @@ void live_add(struct live *live, struct observed *observed, const struct event_s
 		observed->live = memory_zeroed(1, sizeof(*observed->live));
 	rows = observed->live;
 	observed_settle_bursts(observed);
+	view->rows_least |= !observed_bursts_suffice(observed);
 	reserve(live, 0, 1);
 	profile_process_init(&process, observed->target->pid);
 	observed_describe(observed, &process,

@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -451,17 +453,36 @@ static struct profile_process beside_process(const struct observed *observed, co
 	return process;
 }
 
+/* How long a recording takes in which there are likely enough bursts, if they come as often as in this one: "for 20s or
+ * longer". They are at random instants. */
+static const char *enough_time(const struct profile_bursts *bursts, char text[32])
+{
+	enum { STEP = 5 };
+	double seconds = bursts->count > 0 ? 1.5e-9 * BURSTS_LEAST * (double)bursts->recorded_ns / (double)bursts->count
+					   : INFINITY;
+
+	if (seconds < 3600)
+		snprintf(text, 32, "for %.0fs or longer", ceil(seconds / STEP) * STEP);
+	else
+		snprintf(text, 32, "for longer");
+	return text;
+}
+
 /* Warns if there were too few bursts to estimate what happened between them. */
 static void tell_few_bursts(const struct observed *observed)
 {
+	struct profile_bursts bursts;
+	char time[32];
+
 	if (observed_bursts_suffice(observed))
 		return;
+	bursts = bursts_summary(observed->bursts);
 	observed->profile->rows_least = true;
 	profile_warn(
 		observed->profile,
 		"%s, so its objects are counted in bursts, for which this recording was too short: rows of lines have "
-		"what was counted, and are lower bounds; record for longer, or %s",
-		observed->runtime->in_bursts, runtime_unsampled_advice);
+		"what was counted, and are lower bounds; record %s, or %s",
+		observed->runtime->in_bursts, enough_time(&bursts, time), runtime_unsampled_advice);
 }
 
 /* Warns of what its totals and rows lack. */

@@ -177,6 +177,8 @@ static void write_tail(struct json_writer *writer, const struct audit *audit)
 	json_write_value(writer, "forked_processes", profile_forked(audit->profile));
 	json_write_newline(writer);
 	json_write_array(writer, "warnings");
+	for (size_t i = 0; i < audit->profile->warning_count; i++)
+		json_write_text(writer, NULL, audit->profile->warnings[i]);
 	for (size_t i = 0; i < audit->warning_count; i++)
 		json_write_text(writer, NULL, audit->warnings[i]);
 	json_write_array_end(writer);

@@ -7,6 +7,7 @@
 #include "base/printable.h"
 #include "audit/audit_place.h"
 #include "render/render_audit.h"
+#include "render/render_audit_page.h"
 
 /* A step summary may have 1 MiB; the text after the rows needs some of it. */
 enum { MARKDOWN_MAX = 900 << 10 };
@@ -117,8 +118,10 @@ static size_t put_markdown_rows(const struct audit *audit, int verdict, size_t *
 void render_audit_markdown(const struct audit *audit, const struct render_audit_options *options, FILE *stream)
 {
 	size_t written = 0, left_out = 0;
+	char *head = audit_head_text(audit);
 
-	fprintf(stream, "## Heap allocations and escape analysis\n\n");
+	fprintf(stream, "## Heap allocations and escape analysis\n\n%s\n\n", head);
+	free(head);
 	for (int i = 0; i < AUDIT_VERDICT_COUNT; i++)
 		fprintf(stream, "%s%" PRIu64 " %s", i ? ", " : "", audit->sums[i].rows, audit_verdict_name(i));
 	fputs("\n", stream);

@@ -2,8 +2,8 @@
 #ifndef ESCAPEMENT_RENDER_AUDIT_PAGE_H
 #define ESCAPEMENT_RENDER_AUDIT_PAGE_H
 
-/* An audit as text while it is printed: what the whole (render_audit_text.c) and a row (render_audit_row.c) share. Private
- * to both. */
+/* An audit as text while it is printed: what the whole (render_audit_text.c) and a row (render_audit_row.c) share; of it lists
+ * (render_audit_list.c) have the head. Private to these. */
 
 #include "audit/audit_lines.h"
 #include "render/render_audit.h"
@@ -23,6 +23,10 @@ struct audit_page {
 	int indent;	  /* of what stands below a line of numbers */
 	bool *unnamed;	  /* set if the compiler's names of results that have none were printed */
 };
+
+/* "100 objects, 800B, every allocation counted". What all allocated is often known exactly where the lines are estimates; it is
+ * the number that the recording and its report print. The caller frees it. */
+char *audit_head_text(const struct audit *audit);
 
 /* Formats a text and makes it printable. The caller frees it. */
 char *audit_page_text(const char *format, ...) __attribute__((format(printf, 1, 2)));

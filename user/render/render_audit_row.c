@@ -258,7 +258,7 @@ static void print_bounds(const struct audit_page *page, const struct audit_row *
 						terminal_number(low, row->objects_low),
 						terminal_number(high, row->objects_high),
 						row->tiny_unknown ? " + an unknown number of tiny ones" : ""));
-	else if (page->audit->profile->rows_least)
+	else if (page->audit->profile->rows_least && row->objects_low != row->values[VALUE_OBJECTS])
 		audit_page_wrap(page, (size_t)page->indent,
 				audit_page_text("at least %s objects", terminal_number(low, row->objects_low)));
 }

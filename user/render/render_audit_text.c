@@ -411,46 +411,53 @@ static char *estimate_text(const struct profile *profile)
 	return memory_text("lines estimated");
 }
 
-/* Prints "100 objects, 800B, every allocation counted" and the target. What all allocated is often known exactly where the
- * lines are estimates; it is the number that the recording and its report print. */
-static void print_head(const struct audit_page *page)
+char *audit_head_text(const struct audit *audit)
 {
-	const struct audit *audit = page->audit;
 	const struct profile *profile = audit->profile;
 	const int64_t *totals = audit->totals;
 	int64_t whole[VALUE_COUNT];
 	bool measured, exact;
-	char number[TERMINAL_NUMBER_SIZE], bytes[TERMINAL_NUMBER_SIZE], *estimate = NULL, *sums;
-	char command[SHORTEN_COMMAND_SIZE];
-	const char *how;
+	char number[TERMINAL_NUMBER_SIZE], bytes[TERMINAL_NUMBER_SIZE], known[TERMINAL_NUMBER_SIZE], *estimate = NULL,
+												     *text;
 
 	profile_totals(profile, whole);
 	exact = profile->totals_exact && whole[VALUE_OBJECTS] != VALUE_UNMEASURED &&
 		whole[VALUE_BYTES] != VALUE_UNMEASURED;
 	measured = totals[VALUE_OBJECTS] != VALUE_UNMEASURED;
-	if (!measured && totals[VALUE_REFILLS] == VALUE_UNMEASURED) {
-		sums = memory_format("about %s", terminal_bytes(bytes, totals[VALUE_BYTES]));
-		how = ", objects not measured";
-	} else if (!measured) {
-		sums = memory_format("%s refills", terminal_number(number, totals[VALUE_REFILLS]));
-		how = ", objects by line not measured";
-	} else if (profile->rows_exact || profile->rows_least) {
-		sums = memory_format("%s%s objects, %s", profile->rows_least ? "at least " : "",
-				     terminal_number(number, totals[VALUE_OBJECTS]),
-				     terminal_bytes(bytes, totals[VALUE_BYTES]));
-		how = profile->rows_least ? ": the warnings say what is in no row" : ", every allocation counted";
-	} else {
-		totals = exact ? whole : totals;
-		sums = memory_format("%s%s objects, %s; ", exact ? "" : "about ",
-				     terminal_number(number, totals[VALUE_OBJECTS]),
-				     terminal_bytes(bytes, totals[VALUE_BYTES]));
-		how = estimate = estimate_text(profile);
-	}
-	audit_page_wrap(page, 0,
-			audit_page_text("%s%s%s%s", sums, how, profile->target ? ": " : "",
-					profile->target ? shorten_command(command, profile->target) : ""));
-	free(sums);
+	if (!measured && totals[VALUE_REFILLS] == VALUE_UNMEASURED)
+		return memory_format("about %s, objects not measured", terminal_bytes(bytes, totals[VALUE_BYTES]));
+	if (!measured)
+		return memory_format("%s refills, objects by line not measured",
+				     terminal_number(number, totals[VALUE_REFILLS]));
+	if (profile->rows_least && exact && whole[VALUE_OBJECTS] > totals[VALUE_OBJECTS])
+		return memory_format("%s objects, %s; lines are known of %s of them: lower bounds, see the warnings",
+				     terminal_number(number, whole[VALUE_OBJECTS]),
+				     terminal_bytes(bytes, whole[VALUE_BYTES]),
+				     terminal_number(known, totals[VALUE_OBJECTS]));
+	if (profile->rows_exact || profile->rows_least)
+		return memory_format(
+			"%s%s objects, %s%s", profile->rows_least ? "at least " : "",
+			terminal_number(number, totals[VALUE_OBJECTS]), terminal_bytes(bytes, totals[VALUE_BYTES]),
+			profile->rows_least ? ": the warnings say what is in no row" : ", every allocation counted");
+	totals = exact ? whole : totals;
+	estimate = estimate_text(profile);
+	text = memory_format("%s%s objects, %s; %s", exact ? "" : "about ",
+			     terminal_number(number, totals[VALUE_OBJECTS]), terminal_bytes(bytes, totals[VALUE_BYTES]),
+			     estimate);
 	free(estimate);
+	return text;
+}
+
+/* Prints "100 objects, 800B, every allocation counted" and the target. */
+static void print_head(const struct audit_page *page)
+{
+	const struct profile *profile = page->audit->profile;
+	char *text = audit_head_text(page->audit), command[SHORTEN_COMMAND_SIZE];
+
+	audit_page_wrap(page, 0,
+			audit_page_text("%s%s%s", text, profile->target ? ": " : "",
+					profile->target ? shorten_command(command, profile->target) : ""));
+	free(text);
 }
 
 /* Says what to do if the intervals are so wide that they tell nothing. */

@@ -312,7 +312,9 @@ struct top_text render_top_help(void)
 	fprintf(stream,
 		"\n  arrows, page up and down, home and end move\n\n"
 		"Rates are over the last %d views. Totals are since the recording began. Rows are\n"
-		"estimates from samples unless --rate is 1; the sums above the table are exact.\n",
+		"estimates from samples unless --rate is 1; the sums above the table are exact.\n"
+		"What has no sampler is counted in bursts; before there were eight of them, rows\n"
+		"have what was counted, and are lower bounds.\n",
 		TOP_WINDOW);
 	fclose(stream);
 	return lines_of(written);

@@ -10,15 +10,15 @@
 #include "record/top_model.h"
 
 /* The keys; a row: key, what --help and the screen's help call it, what it does. */
-#define TOP_KEYS(ROW)                                                                                  \
-	ROW('b', "b", "group by the next of site, function, type and size class")                      \
-	ROW('o', "o", "sort by the next of the values")                                                \
-	ROW('t', "t", "sort by totals, or by rates again")                                             \
-	ROW('/', "/", "filter: rows with the text that is typed; empty shows all again")               \
-	ROW(' ', "space", "freeze the screen, or let it go on")                                        \
-	ROW('\n', "enter", "the row's stacks, and what the compiler said of it; enter or q goes back") \
-	ROW('s', "s", "save what was recorded until now as a profile (-o)")                            \
-	ROW('?', "?", "these keys")                                                                    \
+#define TOP_KEYS(ROW)                                                                            \
+	ROW('b', "b", "group by the next of site, function, type and size class")                \
+	ROW('o', "o", "sort by the next of the values")                                          \
+	ROW('t', "t", "sort by totals, or by rates again")                                       \
+	ROW('/', "/", "filter: rows with the text that is typed; empty shows all again")         \
+	ROW(' ', "space", "freeze the screen, or let it go on")                                  \
+	ROW('\n', "enter", "the row's stacks, and what the compiler said; enter or q goes back") \
+	ROW('s', "s", "save what was recorded until now as a profile (-o)")                      \
+	ROW('?', "?", "these keys")                                                              \
 	ROW('q', "q", "end; a program that was started here is asked to end")
 
 /* The lines of a page of text: the stacks of a row, or the help. */

@@ -93,7 +93,8 @@ static void draw_head(const struct top_display *display)
 		 report_by_names[display->question.by], display->question.by_total ? "total" : "rate",
 		 profile_values[display->question.sort].plural, display->question.filter ? ", only '" : "",
 		 display->question.filter ? display->question.filter : "", display->question.filter ? "'" : "",
-		 profile->rows_exact			       ? "exact"
+		 profile->rows_least			       ? "lower bounds, ? says why"
+		 : profile->rows_exact			       ? "exact"
 		 : profile->row_measured & 1u << VALUE_OBJECTS ? "estimates"
 							       : "costs: no sampler; --rate 1, --enable-sampler",
 		 display->frozen ? "; FROZEN" : "");
