@@ -133,6 +133,15 @@ def test_what_prometheus_scrapes_is_what_the_windows_have(t):
     agent.end()
 
 
+def goes_on(client):
+    """Sends one more byte of a request's header; whether the server still listens to it."""
+    try:
+        client.sendall(b"a")
+        return True
+    except OSError:
+        return False
+
+
 def test_the_endpoint_has_no_rights_and_answers_nothing_else(t):
     harness.require_root()
     port, other = clickhouse.ports(2)
@@ -151,12 +160,19 @@ def test_the_endpoint_has_no_rights_and_answers_nothing_else(t):
     # the text is the agent's: this process can only read it
     shared = [line.split()[1] for line in pathlib.Path(f"/proc/{server}/maps").read_text().splitlines() if "/dev/zero" in line]
     assert "r--s" in shared, shared
-    # more idle clients than are let in keep Prometheus out, but not for ever
-    idle = [socket.create_connection(("127.0.0.1", port)) for _ in range(9)]
+    # more clients than are let in keep Prometheus out, but not for ever, also if they never stop sending their request
+    busy = [socket.create_connection(("127.0.0.1", port)) for _ in range(9)]
+    for each in busy:
+        each.sendall(b"GET /metrics HTTP/1.1\r\nX: ")
     wait_for(lambda: not answers(port), "a scrape that is refused")
-    wait_for(lambda: answers(port), "a scrape that is not, although they are still there")
-    for each in idle:
+    wait_for(lambda: not any([goes_on(each) for each in busy]), "all of them to be sent away")
+    contains(fetch(port), "escapement_agent_info")
+    for each in busy:
         each.close()
+    # nor does it wait for a second request
+    with socket.create_connection(("127.0.0.1", port), timeout=harness.TIMEOUT) as client:
+        client.sendall(b"GET /metrics HTTP/1.1\r\nHost: here\r\n\r\n")
+        contains(client.makefile("rb").read().decode(), "\r\nConnection: close\r\n")
     # it starts again when it is killed; a port that is taken changes nothing
     os.kill(server, signal.SIGKILL)
     agent.wait_for("the process that serves metrics was killed by SIGKILL; it starts again")

@@ -3,15 +3,25 @@
 
 #include <microhttpd.h>
 #include <netdb.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "fleet/metrics_address.h"
 #include "target/privilege.h"
 
-enum { CONNECTIONS = 16, PER_ADDRESS = 8, IDLE_S = 10, BACKLOG = 16 };
+enum { CONNECTIONS = 16, PER_ADDRESS = 8, LONGEST_MS = 10000, BACKLOG = 16 };
+
+/* The connections. Each has one request, and a time by which that is answered, however busy the client seems. */
+static struct visit {
+	int socket; /* valid until libmicrohttpd says that the connection is closed */
+	int64_t until_ns;
+	bool open;
+} visits[CONNECTIONS];
 
 static const char type_text[] = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -42,6 +52,7 @@ static enum MHD_Result respond(struct MHD_Connection *connection, unsigned statu
 	if (!response)
 		return MHD_NO;
 	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type_text);
+	MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
 	result = MHD_queue_response(connection, status, response);
 	MHD_destroy_response(response);
 	return result;
@@ -76,6 +87,45 @@ static enum MHD_Result answer(void *context, struct MHD_Connection *connection, 
 	return result;
 }
 
+static void begin_visit(struct MHD_Connection *connection, void **context)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+
+	for (int i = 0; i < CONNECTIONS; i++) {
+		if (visits[i].open)
+			continue;
+		visits[i] = (struct visit){info->connect_fd, monotonic_ns() + LONGEST_MS * 1000000LL, true};
+		*context = &visits[i];
+		return;
+	}
+}
+
+static void note_visit(void *context, struct MHD_Connection *connection, void **visit,
+		       enum MHD_ConnectionNotificationCode what)
+{
+	(void)context;
+	if (what == MHD_CONNECTION_NOTIFY_STARTED)
+		begin_visit(connection, visit);
+	else if (*visit)
+		((struct visit *)*visit)->open = false;
+}
+
+/* Sends away whoever's time is up; returns in how many milliseconds the next one's is, -1: nobody is there. */
+static int32_t end_late_visits(void)
+{
+	int64_t now = monotonic_ns(), next = INT64_MAX;
+
+	for (int i = 0; i < CONNECTIONS; i++) {
+		if (visits[i].open && visits[i].until_ns <= now) {
+			shutdown(visits[i].socket, SHUT_RDWR); /* libmicrohttpd sees that, and closes it */
+			visits[i].until_ns = INT64_MAX;
+		}
+		if (visits[i].open && visits[i].until_ns < next)
+			next = visits[i].until_ns;
+	}
+	return next == INT64_MAX ? -1 : (int32_t)((next - now + 999999) / 1000000);
+}
+
 _Noreturn void metrics_serve(int socket, const struct metrics *metrics, agent_say_function *say)
 {
 	struct MHD_Daemon *daemon;
@@ -84,14 +134,16 @@ _Noreturn void metrics_serve(int socket, const struct metrics *metrics, agent_sa
 		say("the process that serves metrics could not give up its privileges: %m");
 		_exit(1);
 	}
-	daemon = MHD_start_daemon(MHD_USE_AUTO_INTERNAL_THREAD, 0, NULL, NULL, answer, (void *)metrics,
-				  MHD_OPTION_LISTEN_SOCKET, socket, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS,
-				  MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)PER_ADDRESS,
-				  MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_S, MHD_OPTION_END);
+	daemon =
+		MHD_start_daemon(0, 0, NULL, NULL, answer, (void *)metrics, MHD_OPTION_LISTEN_SOCKET, socket,
+				 MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+				 (unsigned)PER_ADDRESS, MHD_OPTION_NOTIFY_CONNECTION, note_visit, NULL, MHD_OPTION_END);
 	if (!daemon) {
 		say("cannot serve metrics: libmicrohttpd does not start");
 		_exit(1);
 	}
-	for (;;)
-		pause();
+	while (MHD_run_wait(daemon, end_late_visits()) == MHD_YES)
+		;
+	say("cannot serve metrics any more: libmicrohttpd does not go on");
+	_exit(1);
 }
