@@ -85,6 +85,8 @@ PREFIXES = {
     "line numbers": lambda n: f"{n + 1}:",
     "grep": lambda n: f"build.log:{n + 1}:",
     "TeamCity": lambda n: f"[03:04:{n % 60:02}] :\t [Step 1/3] ",
+    "cat -n": lambda n: f"{n + 1:6}\t",
+    "Azure": lambda n: f"2026-01-02T03:04:05.12{n}Z " + ("##[debug]" if n % 3 else ""),
 }
 
 
@@ -118,11 +120,24 @@ def test_colours_and_objects_of_logs_are_taken_off(t):
         "coloured container": lambda line: f"\x1b[36mweb-1  |\x1b[0m {line}",
         "Docker's json-file": lambda line: json.dumps({"log": line + "\n", "stream": "stderr", "time": "2026-01-02T03:04:05Z"}),
         "journalctl -o json": lambda line: json.dumps({"PRIORITY": "6", "MESSAGE": line, "_PID": "12"}),
+        "a collector": lambda line: json.dumps({"timestamp": "2026-01-02T03:04:05Z", "message": line}),
+        "logfmt": lambda line: f'time="2026-01-02T03:04:05Z" level=info msg={json.dumps(line)} caller="x.go:1"',
+        "links": lambda line: "\x1b]8;;file://h/a.go\x1b\\" + line.replace(": ", "\x1b]8;;\x07: ", 1),
     }
     for what, form in forms.items():
         (source / "ci.txt").write_text("".join(form(line) + "\n" for line in plain.splitlines()))
         same(moves(t, source, "ci.txt"), wanted, what)
         contains(t.escapement("escapes", "--diff", "m.txt", "ci.txt", cwd=source).stdout, "0 new, 0 gone")
+
+
+def test_a_log_that_two_outputs_went_to_has_the_explanations_once(t):
+    source = module(t)
+    plain = said(t, source)
+    (source / "m.txt").write_text(plain)
+    (source / "ci.txt").write_text("".join(2 * line for line in plain.splitlines(keepends=True)))
+    documents = [t.json("escapes", name, cwd=source)["annotations"] for name in ("m.txt", "ci.txt")]
+    same(documents[1], documents[0])
+    assert any(len(flow["steps"]) > 1 for a in documents[0] for flow in a["flow"]), documents[0]
 
 
 def test_a_path_with_blanks_is_no_prefix(t):

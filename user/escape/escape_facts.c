@@ -71,6 +71,7 @@ struct facts {
 	size_t explained_number;
 	uint32_t line, column;
 	bool truncated;
+	bool doubled; /* its heading came twice, as each line of a log does that two outputs go to */
 	struct escape_flow *flows;
 	size_t flow_count, flow_capacity;
 	struct escape_step *steps;
@@ -243,7 +244,7 @@ static void end_explanation(struct facts *facts)
 	}
 	facts->explained = NOTHING;
 	facts->flow_count = facts->step_count = 0;
-	facts->truncated = false;
+	facts->truncated = facts->doubled = false;
 }
 
 static void begin_explanation(struct facts *facts, enum explained explained, size_t number,
@@ -294,6 +295,19 @@ static void add_step(struct facts *facts, const struct message *message)
 	};
 }
 
+/* Whether this line of the explanation is the one before it. */
+static bool is_last(struct facts *facts, const struct message *message)
+{
+	const struct escape_flow *flow = facts->flow_count ? &facts->flows[facts->flow_count - 1] : NULL;
+	const struct escape_step *step = flow && flow->step_count ? &facts->steps[facts->step_count - 1] : NULL;
+	const char *subject = intern(facts, message->subject), *detail = intern(facts, message->detail);
+
+	if (message->role == MESSAGE_FLOW)
+		return flow && !step && flow->to == subject && flow->from == detail && flow->derefs == message->derefs;
+	return step && message->role == MESSAGE_STEP && step->expression == subject && step->reason == detail &&
+	       step->line == message->at.line && step->column == message->at.column;
+}
+
 static bool add_explanation(struct facts *facts, const struct position *position, const struct message *message)
 {
 	if (facts->explained == NOTHING)
@@ -301,7 +315,7 @@ static bool add_explanation(struct facts *facts, const struct position *position
 	/* Before Go 1.7 steps have no position of their own. */
 	if (position->path.length && (position->line != facts->line || position->column != facts->column))
 		return false;
-	if (facts->explained == REPETITION)
+	if (facts->explained == REPETITION || (facts->doubled && is_last(facts, message)))
 		return true;
 	if (message->role == MESSAGE_TRUNCATED)
 		facts->truncated = true;
@@ -344,7 +358,9 @@ static void add_heading(struct facts *facts, const struct escape_annotation *fac
 	for (struct pending *p = NULL; (p = next_pending(facts, fact, p));) {
 		if (p->fact.subject == fact->subject && p->fact.kind == fact->kind && p->fact.detail == fact->detail &&
 		    p->derefs == derefs) {
-			begin_explanation(facts, REPETITION, 0, fact);
+			facts->doubled = !p->fact.flow_count && p == &facts->pending[facts->pending_count - 1];
+			begin_explanation(facts, facts->doubled ? PENDING : REPETITION, (size_t)(p - facts->pending),
+					  fact);
 			return;
 		}
 	}

@@ -19,8 +19,8 @@ enum {
 };
 
 /*
- * What lines begin with. A '0' stands for any digits, with the points between them, HEX for the digits of an identifier
- * such as a container's.
+ * What lines begin with. A '0' stands for any digits, with the points between them, and any blanks before these, which align
+ * numbers; HEX for the digits of an identifier such as a container's.
  */
 struct prefix {
 	char pattern[PREFIX_MAX];
@@ -36,7 +36,7 @@ struct escape_input {
 	size_t pending_length, pending_capacity;
 	bool sniffed;
 	struct prefix prefixes[PREFIXES_MAX];
-	size_t prefix_count, latest; /* the one that the line before had */
+	size_t prefix_count, latest; /* the one that prefix_of() found last */
 };
 
 struct escape_input *escape_input_new(struct escape_parser *parser)
@@ -111,6 +111,18 @@ static size_t skip_identifier(const char *text, size_t length)
 	return at;
 }
 
+/* Skips a number and the blanks before it. Returns 0 if there is none, or an identifier that begins with one. */
+static size_t skip_aligned_number(const char *text, size_t length)
+{
+	size_t at = 0;
+
+	while (at < length && text[at] == ' ')
+		at++;
+	if (at == length || !isdigit((unsigned char)text[at]) || (at && skip_identifier(text + at, length - at)))
+		return 0;
+	return at + skip_number(text + at, length - at);
+}
+
 /* Writes the pattern of a prefix. False if it is too long. */
 static bool make_pattern(struct prefix *prefix, const char *text, size_t length)
 {
@@ -118,15 +130,16 @@ static bool make_pattern(struct prefix *prefix, const char *text, size_t length)
 	for (size_t i = 0; i < length;) {
 		bool word = i == 0 || !isalnum((unsigned char)text[i - 1]);
 		size_t identifier = word ? skip_identifier(text + i, length - i) : 0;
+		size_t number = identifier ? 0 : skip_aligned_number(text + i, length - i);
 
 		if (prefix->length == PREFIX_MAX)
 			return false;
 		if (identifier) {
 			prefix->pattern[prefix->length++] = HEX;
 			i += identifier;
-		} else if (isdigit((unsigned char)text[i])) {
+		} else if (number) {
 			prefix->pattern[prefix->length++] = '0';
-			i += skip_number(text + i, length - i);
+			i += number;
 		} else {
 			prefix->pattern[prefix->length++] = text[i++];
 		}
@@ -147,7 +160,7 @@ static size_t match_prefix(const struct prefix *prefix, const char *line, size_t
 		if (prefix->pattern[i] == HEX)
 			skipped = skip_identifier(line + at, length - at);
 		else if (prefix->pattern[i] == '0')
-			skipped = isdigit((unsigned char)line[at]) ? skip_number(line + at, length - at) : 0;
+			skipped = skip_aligned_number(line + at, length - at);
 		else if (line[at] != prefix->pattern[i])
 			return 0;
 		if (!skipped)
@@ -157,19 +170,20 @@ static size_t match_prefix(const struct prefix *prefix, const char *line, size_t
 	return at;
 }
 
-/* The length of the prefix that a line has; 0 if it has none of them. */
+/* The length of the longest prefix that a line has; 0 if it has none of them. */
 static size_t prefix_of(struct escape_input *input, const char *line, size_t length)
 {
-	for (size_t i = 0; i < input->prefix_count; i++) {
-		size_t number = (input->latest + i) % input->prefix_count;
-		size_t prefix = match_prefix(&input->prefixes[number], line, length);
+	size_t longest = 0;
 
-		if (prefix) {
-			input->latest = number;
-			return prefix;
+	for (size_t i = 0; i < input->prefix_count; i++) {
+		size_t prefix = match_prefix(&input->prefixes[i], line, length);
+
+		if (prefix > longest) {
+			input->latest = i;
+			longest = prefix;
 		}
 	}
-	return 0;
+	return longest;
 }
 
 /* Whether the text begins like an event of the go command, or a line that Docker logged. */
@@ -205,14 +219,50 @@ static bool follows_control(const char *text, size_t at)
 	return at >= 1 && text[at] == '[' && text[at - 1] == '\x1b';
 }
 
+/* The length of a quoted text, up to its closing quote or the end of the line. */
+static size_t quoted_length(const char *text, size_t length)
+{
+	size_t at = 0;
+
+	while (at < length && text[at] != '"' && text[at] != '\n')
+		at += text[at] == '\\' && at + 1 < length ? 2 : 1;
+	return at;
+}
+
+/* Whether a prefix ends in the quote before a text: msg=" */
+static bool ends_in_quote(const char *text, size_t length)
+{
+	return length > 2 && text[length - 1] == '"' && text[length - 2] == '=';
+}
+
+/* Returns where a message or a header begins that is the value of a key (logfmt): msg="./a.go:1:2: ..." level=info. 0: nowhere. */
+static size_t quoted_start(const char *line, size_t length)
+{
+	struct position position;
+	struct span rest;
+
+	for (size_t i = 3; i < length; i++) {
+		struct span text = {line + i, 0};
+
+		if (!ends_in_quote(line, i))
+			continue;
+		text.length = quoted_length(line + i, length - i);
+		if (is_header(text.text, text.length) || position_split(text, (struct span){NULL, 0}, &position, &rest))
+			return i;
+	}
+	return 0;
+}
+
 /* Returns where the compiler's text begins in a line that has a prefix; 0 if it has none, or that is unknown. */
 static size_t words_start(const char *line, size_t length)
 {
 	static const char *const beginnings[] = {"./", "../", "/", "<autogenerated>"};
 	struct position position;
 	struct span rest;
-	size_t best = 0;
+	size_t best = quoted_start(line, length);
 
+	if (best)
+		return best;
 	for (size_t i = 1; i + 2 < length; i++) {
 		if (line[i] == '#' && (!isalnum((unsigned char)line[i - 1]) || follows_control(line, i)) &&
 		    is_header(line + i, length - i))
@@ -305,14 +355,29 @@ static void find_prefixes(struct escape_input *input)
 
 /* ---- lines ---- */
 
-/* The length of the control sequence at an ESC byte that colours text on a terminal ("m"), or erases the rest of a line ("K"); 0 if it is
- * another, which programs do not put around lines: it is shown. */
+/* The length of the control sequence at an ESC byte that makes text a link ("ESC ] 8 ; ; URL"). It ends in BEL or ESC \. */
+static size_t link_length(const char *text, const char *end)
+{
+	static const char start[] = "\x1b]8;";
+	const char *at = text + strlen(start);
+
+	if ((size_t)(end - text) <= strlen(start) || memcmp(text, start, strlen(start)) != 0)
+		return 0;
+	while (at < end && *at != '\x07' && *at != '\x1b' && *at != '\n')
+		at++;
+	if (at < end && *at == '\x07')
+		return (size_t)(at + 1 - text);
+	return end - at > 1 && at[0] == '\x1b' && at[1] == '\\' ? (size_t)(at + 2 - text) : 0;
+}
+
+/* The length of the control sequence at an ESC byte that colours text on a terminal ("m"), erases the rest of a line ("K"), or
+ * makes it a link; 0 if it is another, which programs do not put around lines: it is shown. */
 static size_t colour_length(const char *text, const char *end)
 {
 	const char *at = text + 1;
 
 	if (at == end || *at != '[')
-		return 0;
+		return link_length(text, end);
 	for (at++; at < end && (isdigit((unsigned char)*at) || *at == ';'); at++)
 		continue;
 	return at < end && (*at == 'm' || *at == 'K') ? (size_t)(at + 1 - text) : 0;
@@ -335,22 +400,23 @@ static void feed_text(struct escape_input *input, const char *text, size_t lengt
 	escape_parser_feed(input->parser, text, (size_t)(end - text));
 }
 
-/* Feeds what a container wrote, of a line of Docker's log (json-file), or of journald's (-o json). Returns false if the object is
- * neither. */
+/* Feeds the text of a log's object: of Docker's (json-file), of journald's (-o json), or of what collectors make of a line. Only
+ * Docker's have the newline. Returns false if the object has no text. */
 static bool feed_logged(struct escape_input *input, const cJSON *object)
 {
-	const cJSON *docker = cJSON_GetObjectItemCaseSensitive(object, "log");
-	const cJSON *journal = cJSON_GetObjectItemCaseSensitive(object, "MESSAGE");
+	static const char *const keys[] = {"log", "MESSAGE", "message", "msg"};
 
-	if (cJSON_IsString(docker)) {
-		feed_text(input, docker->valuestring, strlen(docker->valuestring));
-	} else if (cJSON_IsString(journal)) {
-		feed_text(input, journal->valuestring, strlen(journal->valuestring));
-		escape_parser_feed(input->parser, "\n", 1);
-	} else {
-		return false;
+	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
+		const cJSON *text = cJSON_GetObjectItemCaseSensitive(object, keys[i]);
+
+		if (!cJSON_IsString(text))
+			continue;
+		feed_text(input, text->valuestring, strlen(text->valuestring));
+		if (i > 0)
+			escape_parser_feed(input->parser, "\n", 1);
+		return true;
 	}
-	return true;
+	return false;
 }
 
 /* Feeds the compiler's part of a line of `go build -json` or `go test -json`, or of a log of objects. Returns false if the line is
@@ -379,13 +445,36 @@ static bool feed_event(struct escape_input *input, const char *line, size_t leng
 	return is_event;
 }
 
+/* Feeds a quoted text (logfmt: msg="..."), of which the first quote is part of the prefix. The characters that logs escape in
+ * compiler output are quotes, backslashes and tabs. */
+static void feed_quoted(struct escape_input *input, const char *line, size_t length)
+{
+	char *text = memory_allocate(length + 1), *to = text;
+	const char *end = line + quoted_length(line, length);
+
+	for (const char *at = line; at < end; at++) {
+		bool escaped = *at == '\\' && at + 1 < end;
+
+		at += escaped;
+		*to++ = escaped && *at == 't' ? '\t' : *at;
+	}
+	*to++ = '\n';
+	feed_text(input, text, (size_t)(to - text));
+	free(text);
+}
+
 /* Feeds one line, with its newline if it has one. */
 static void feed_line(struct escape_input *input, const char *line, size_t length)
 {
 	size_t prefix = prefix_of(input, line, length);
+	bool quoted = ends_in_quote(line, prefix);
 
 	line += prefix;
 	length -= prefix;
+	if (quoted) {
+		feed_quoted(input, line, length);
+		return;
+	}
 	if (length > 2 && line[0] == '{' && line[1] == '"' && feed_event(input, line, length))
 		return;
 	feed_text(input, line, length);

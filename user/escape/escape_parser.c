@@ -164,7 +164,7 @@ static bool is_cut(struct span line)
 		SPAN("Job's log exceeded"), SPAN("exceeded the maximum log length"),
 		SPAN("log limit"),	    SPAN("[truncated"),
 		SPAN("(truncated"),	    SPAN("truncated ..."),
-		SPAN("lines omitted"),
+		SPAN("lines omitted"),	    SPAN("output is too large"),
 	};
 
 	for (size_t i = 0; i < sizeof(signs) / sizeof(*signs); i++) {
