@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "audit_fixture.h"
+#include "audit/audit_calls.h"
 #include "audit/audit_join.h"
 #include "audit/audit_lines.h"
 #include "audit/audit_place.h"
@@ -276,6 +277,60 @@ static void the_type_tells_annotations_apart_where_it_is_known(void **state)
 		assert_false(audit->rows[i].shared);
 	assert_string_equal(row_at(audit, AUDIT_ESCAPES_UNSEEN, 2)->annotations[0]->subject,
 			    "&sub.S[go.shape.int]{...}");
+	audit_free(audit);
+	profile_free(profile);
+	output_free(output);
+}
+
+static void a_box_has_no_value_that_cannot_be_of_its_type(void **state)
+{
+	static const char string[] = "runtime.stringInterfacePtr", number[] = "runtime.uint64InterfacePtr";
+	static const struct {
+		const char *subject, *type;
+		bool excluded;
+	} cases[] = {
+		{"i + 1000", string, true},
+		{"i + 1000", number, false},
+		{"c + 'a'", string, true},
+		{"T{}", string, true},
+		{"T{...}", string, true},
+		{"T{...}", number, false},
+		{"T{}", number, true},
+		{"x + \"a\"", number, true},
+		{"x + \"a\"", string, false},
+		{"x == \"a\"", number, true},
+		{"x + \"a + 1\"", string, false},
+		{"x + \"}\"", string, false},
+		{"f(x + 1)", string, false},
+		{"m[x + 1]", string, false},
+		{"m[x + \"a\"]", number, false},
+		{"x", string, false},
+		{"x", number, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		const struct call call = {CALL_BOX, cases[i].type};
+		const struct escape_annotation annotation = {.kind = ESCAPE_ESCAPES, .subject = cases[i].subject};
+
+		if (call_excludes(&call, &annotation) != cases[i].excluded)
+			fail_msg("%s of %s", cases[i].subject, cases[i].type);
+	}
+}
+
+static void the_state_of_a_loop_over_a_function_is_an_int(void **state)
+{
+	static const struct said said[] = {MOVED(P, "p.go", 1, 2, "slices.#state1"),
+					   MOVED(P, "p.go", 1, 2, "slices.s")};
+	struct escape_output *output = output_of(said, COUNT(said));
+	struct profile *profile = exact_profile();
+	struct audit *audit;
+
+	(void)state;
+	measure_typed(profile, "runtime.newobject < example.com/p.F /w/p/p.go:1", "[]int", 1, 24);
+	audit = audit_of(profile, output);
+	assert_string_equal(row_at(audit, AUDIT_ESCAPES, 1)->annotations[0]->subject, "slices.s");
+	assert_false(row_at(audit, AUDIT_ESCAPES, 1)->shared);
 	audit_free(audit);
 	profile_free(profile);
 	output_free(output);
@@ -627,6 +682,8 @@ int main(void)
 		cmocka_unit_test(the_runtime_call_tells_which_annotation_of_a_line_is_meant),
 		cmocka_unit_test(what_cannot_be_told_apart_is_shared),
 		cmocka_unit_test(the_type_tells_annotations_apart_where_it_is_known),
+		cmocka_unit_test(a_box_has_no_value_that_cannot_be_of_its_type),
+		cmocka_unit_test(the_state_of_a_loop_over_a_function_is_an_int),
 		cmocka_unit_test(an_inlined_allocation_belongs_to_the_call_site_and_is_linked_to_the_callee),
 		cmocka_unit_test(one_of_two_callers_of_an_inlined_callee_escapes),
 		cmocka_unit_test(output_of_a_build_without_inlining_still_explains_inlined_allocations),

@@ -123,7 +123,8 @@ static const struct expression *expression_of(const char *subject)
 	for (i = 0; i < COUNT(expressions) - 1; i++) {
 		const struct expression *expression = &expressions[i];
 
-		if (strncmp(subject, expression->prefix, strlen(expression->prefix)) == 0 &&
+		if ((!*expression->prefix || *expression->prefix == *subject) && /* most differ there already */
+		    strncmp(subject, expression->prefix, strlen(expression->prefix)) == 0 &&
 		    (!expression->infix || strstr(subject, expression->infix)) &&
 		    (!expression->suffix || ends_with(subject, expression->suffix)))
 			break;
@@ -427,20 +428,59 @@ static bool is_slice(const char *type)
 	return strcmp(type, "runtime.sliceInterfacePtr") == 0 || strncmp(type, "[]", 2) == 0;
 }
 
+/* The last operand of "x + 1" or "x == \"a\"", if it is one word behind an operator; else NULL. All operands have one type, and the
+ * result has that or is a bool. */
+static const char *last_operand(const char *subject)
+{
+	const char *space = strrchr(subject, ' ');
+
+	return space && space > subject && strchr("+-*/%&|^<>=", space[-1]) ? space + 1 : NULL;
+}
+
+static bool is_number(const char *operand)
+{
+	return operand && (isdigit((unsigned char)*operand) || *operand == '\'') && !strpbrk(operand, "\")]}");
+}
+
+static bool is_text(const char *operand)
+{
+	return operand && *operand == '"' && operand[1] && ends_with(operand + 1, "\"");
+}
+
+/* Whether what is boxed, of this type, cannot be the expression's value: a string is no literal of a composite type and no
+ * sum with a number, a number no sum with a string. */
+static bool box_excludes(const struct expression *expression, const char *subject, const char *type)
+{
+	if (expression->object == ARRAY_OF) /* "[]any{...}" */
+		return !is_slice(type);
+	if (strcmp(type, "runtime.stringInterfacePtr") == 0 || strcmp(type, "string") == 0)
+		return ends_with(subject, "}") || is_number(last_operand(subject));
+	/* "T{}" is 0, which the runtime has in read-only data, as other small numbers */
+	if (strncmp(type, "runtime.uint", strlen("runtime.uint")) == 0 && ends_with(subject, "{}"))
+		return true;
+	return is_text(last_operand(subject));
+}
+
+/* Whether the compiler made up the variable, an int, for the state of a loop over a function. */
+static bool is_loop_state(const char *name)
+{
+	const char *hash = strrchr(name, '#');
+
+	return hash && strncmp(hash, "#state", strlen("#state")) == 0;
+}
+
 bool call_excludes(const struct call *call, const struct escape_annotation *annotation)
 {
 	const struct expression *expression = expression_of(annotation->subject);
 	const char *type = call->type, *element;
 	bool slice = call->family & CALL_SLICE;
 
-	if (call->family == CALL_BOX && is_literal(annotation->subject))
-		return true;
-	if (call->family == CALL_BOX && type && expression->object == ARRAY_OF) /* "[]any{...}" */
-		return !is_slice(type);
+	if (call->family == CALL_BOX)
+		return is_literal(annotation->subject) || (type && box_excludes(expression, annotation->subject, type));
 	if (!type || !(call->family & (CALL_OBJECT | CALL_SLICE)))
 		return false;
 	if (annotation->kind == ESCAPE_MOVED_TO_HEAP)
-		return call_is_closure(type);
+		return call_is_closure(type) || (is_loop_state(annotation->subject) && strcmp(type, "int") != 0);
 	if (!slice && call_is_closure(type))
 		return expression->object != CLOSURE;
 	switch (slice ? expression->slice : expression->object) {
