@@ -535,7 +535,7 @@ static void only_types_of_one_layout_without_pointers_or_of_few_bytes_may_be_tin
 		const struct profile_location *locations[2];
 		struct estimates estimates = {.profile = profile};
 		struct profile_sample sample = {.key = {.span_class = cases[i].span_class, .type = cases[i].type}};
-		struct interval sum = {0}, moved = {0};
+		struct interval sum = {0}, joined = {0};
 		size_t depth = 0;
 
 		if (cases[i].call)
@@ -547,11 +547,10 @@ static void only_types_of_one_layout_without_pointers_or_of_few_bytes_may_be_tin
 		sample.values[VALUE_OBJECTS] = cases[i].objects;
 		sample.values[VALUE_BYTES] = (int64_t)cases[i].objects * cases[i].size;
 		interval_add_sample(&sum, &estimates, &sample);
-		interval_move(&moved, &sum);
-		interval_join(&sum, &moved);
-		assert_int_equal(sum.maybe_tiny, cases[i].maybe);
+		interval_join(&joined, &sum);
+		assert_int_equal(joined.maybe_tiny, cases[i].maybe);
 		interval_clear(&sum);
-		interval_clear(&moved);
+		interval_clear(&joined);
 		profile_free(profile);
 	}
 }

@@ -216,7 +216,7 @@ static bool is_instantiated(const struct audit_index *index, uint32_t file, cons
 /* Adds every file of the profile once, with the package of one of its functions. */
 static void add_measured_files(struct audit_index *index, const struct profile *profile, char ***packages)
 {
-	struct pointer_map seen = {0};
+	bool *seen = must(memory_zeroed(profile->locations->count + 1, sizeof(*seen))); /* by the location's id */
 	size_t count = 0;
 	char package[PACKAGE_MAX];
 
@@ -224,12 +224,12 @@ static void add_measured_files(struct audit_index *index, const struct profile *
 		const struct profile_stack *stack = profile->samples[i]->key.stack;
 
 		for (uint32_t j = 0; stack && j < stack->depth; j++) {
-			const struct profile_location *location = profile_stack_at(stack, j);
-			uint32_t *visited = pointer_map_at(&seen, location);
+			const struct profile_location *location;
 
-			if (*visited != POINTER_MAP_NONE)
+			if (seen[stack->ids[j]])
 				continue;
-			*visited = 0;
+			seen[stack->ids[j]] = true;
+			location = profile_stack_at(stack, j);
 			for (uint32_t k = 0; k < location->frame_count; k++) {
 				const struct profile_frame *frame = &location->frames[k];
 				uint32_t *number =
@@ -246,7 +246,7 @@ static void add_measured_files(struct audit_index *index, const struct profile *
 			}
 		}
 	}
-	pointer_map_free(&seen);
+	free(seen);
 }
 
 static size_t directory_length(const char *file)

@@ -237,7 +237,8 @@ static void set_bounds(const struct join *join, const struct interval *interval,
 /* Adds the rows of measured groups. Groups that differ only by type and have the same annotations become one row. */
 static void add_rows(struct join *join)
 {
-	struct interval *intervals = memory_zeroed(join->groups.count + 1, sizeof(*intervals));
+	/* by row: its first group, whose interval has that of the others added */
+	struct group **firsts = memory_resize(NULL, join->groups.count + 1, sizeof(*firsts));
 
 	/* a row is large: growing would copy them all again and again */
 	join->audit->rows = memory_resize(NULL, join->groups.count + 1, sizeof(*join->audit->rows));
@@ -252,19 +253,19 @@ static void add_rows(struct join *join)
 		if (at == join->audit->row_count) {
 			*row_append(join) = row;
 			claim(join, &row);
+			firsts[at] = group;
 		} else if (join->audit->rows[at].type != row.type) {
 			join->audit->rows[at].type = NULL;
 		}
 		for (int j = 0; j < VALUE_COUNT; j++)
 			join->audit->rows[at].values[j] =
 				add_saturated(join->audit->rows[at].values[j], group->values[j]);
-		interval_move(&intervals[at], &group->interval);
+		if (group != firsts[at])
+			interval_join(&firsts[at]->interval, &group->interval);
 	}
 	for (size_t i = 0; i < join->audit->row_count; i++)
-		set_bounds(join, &intervals[i], &join->audit->rows[i]);
-	for (size_t i = 0; i < join->audit->row_count; i++)
-		interval_clear(&intervals[i]);
-	free(intervals);
+		set_bounds(join, &firsts[i]->interval, &join->audit->rows[i]);
+	free(firsts);
 }
 
 static enum audit_verdict unseen_verdict(const struct escape_annotation *annotation)
@@ -428,6 +429,8 @@ struct audit *audit_new(const struct profile *profile, const struct escape_outpu
 	join.claimed = memory_zeroed(output->annotation_count + 1, 1);
 	join.estimates = estimates_new(profile);
 	groups_collect(&join.groups, join.index, join.estimates);
+	if (options->spent)
+		profile_forget_samples(options->spent);
 	add_rows(&join);
 	if (options->like)
 		audit->stale = options->like->stale;
@@ -438,8 +441,6 @@ struct audit *audit_new(const struct profile *profile, const struct escape_outpu
 	hash_index_free(&join.by_row);
 	audit_matcher_free(join.matcher);
 	estimates_free(join.estimates);
-	if (options->spent)
-		profile_forget_samples(options->spent);
 	malloc_trim(0); /* the groups were many small pieces, the rows will be one large one */
 	if (!options->uncounted) {
 		audit_copies_claim(output, join.claimed);

@@ -91,6 +91,8 @@ static void narrow(struct candidates *candidates, int (*rank)(const struct escap
 	int best = 0;
 	size_t count = 0;
 
+	if (candidates->count < 2)
+		return;
 	for (size_t i = 0; i < candidates->count; i++) {
 		int fit = rank(candidates->list[i], argument);
 
@@ -177,7 +179,7 @@ static void narrow_by_call(struct audit_matcher *matcher, const struct group *gr
 	const struct profile_frame *callee = &group->chain[group->length - 2];
 	struct inlined_call call = {.output = matcher->output, .callee = callee->function};
 
-	if (candidates->count < 2 || !callee->function)
+	if (!callee->function)
 		return;
 	call.calls = audit_index_calls(matcher->index, &group->chain[group->length - 1]);
 	narrow(candidates, is_at_call, &call);

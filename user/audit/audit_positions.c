@@ -33,6 +33,16 @@ static bool repeats(const struct escape_output *output, const struct audit_posit
 	return false;
 }
 
+/* The compiler prints the messages of a file in the order of their lines. */
+static bool is_sorted(const struct audit_position *positions, size_t count)
+{
+	for (size_t i = 1; i < count; i++) {
+		if (by_position(&positions[i - 1], &positions[i]) > 0)
+			return false;
+	}
+	return true;
+}
+
 static void sort(struct position_table *table, const struct escape_output *output, uint32_t file_count)
 {
 	size_t kept = 0;
@@ -40,7 +50,7 @@ static void sort(struct position_table *table, const struct escape_output *outpu
 	for (uint32_t file = 0; file < file_count; file++) {
 		size_t start = table->starts[file], end = table->starts[file + 1], first = kept;
 
-		if (start < end)
+		if (!is_sorted(table->positions + start, end - start))
 			qsort(table->positions + start, end - start, sizeof(*table->positions), by_position);
 		table->starts[file] = kept;
 		for (size_t i = start; i < end; i++) {
@@ -51,6 +61,20 @@ static void sort(struct position_table *table, const struct escape_output *outpu
 	table->starts[file_count] = table->count = kept;
 }
 
+/* Returns the numbers of the annotations that the table shall have; the caller frees them. */
+static uint32_t *choose(const struct escape_output *output, bool (*accepts)(const struct escape_annotation *annotation),
+			size_t *count)
+{
+	uint32_t *chosen = memory_resize(NULL, output->annotation_count + 1, sizeof(*chosen));
+
+	*count = 0;
+	for (size_t i = 0; i < output->annotation_count; i++) {
+		if (output->annotations[i].file && accepts(&output->annotations[i]))
+			chosen[(*count)++] = (uint32_t)i;
+	}
+	return chosen;
+}
+
 /* A counting sort: starts[] first has the number of positions of the file before, then the index for the next position
  * of each file. */
 void position_table_fill(struct position_table *table, const struct escape_output *output,
@@ -59,29 +83,27 @@ void position_table_fill(struct position_table *table, const struct escape_outpu
 {
 	const char *last = NULL;
 	uint32_t file = 0;
+	size_t count;
+	uint32_t *chosen = choose(output, accepts, &count);
 
-	*table = (struct position_table){.starts = memory_zeroed((size_t)file_count + 2, sizeof(*table->starts))};
+	*table = (struct position_table){.starts = memory_zeroed((size_t)file_count + 2, sizeof(*table->starts)),
+					 .positions = memory_resize(NULL, count + 1, sizeof(*table->positions))};
 	for (int pass = 0; pass < 2; pass++) {
-		for (size_t i = 0; i < output->annotation_count; i++) {
-			const struct escape_annotation *annotation = &output->annotations[i];
+		for (size_t i = 0; i < count; i++) {
+			const struct escape_annotation *annotation = &output->annotations[chosen[i]];
 
-			if (!annotation->file || !accepts(annotation))
-				continue;
 			if (annotation->file != last)
 				file = pointer_map_get(numbers, last = annotation->file);
 			if (pass == 0)
 				table->starts[file + 2]++;
 			else
 				table->positions[table->starts[file + 1]++] =
-					(struct audit_position){annotation->line, annotation->column, (uint32_t)i};
+					(struct audit_position){annotation->line, annotation->column, chosen[i]};
 		}
-		if (pass == 0) {
-			for (uint32_t i = 0; i < file_count; i++)
-				table->starts[i + 2] += table->starts[i + 1];
-			table->positions =
-				memory_resize(NULL, table->starts[file_count + 1] + 1, sizeof(*table->positions));
-		}
+		for (uint32_t i = 0; pass == 0 && i < file_count; i++)
+			table->starts[i + 2] += table->starts[i + 1];
 	}
+	free(chosen);
 	sort(table, output, file_count);
 }
 

@@ -55,13 +55,11 @@ bool printable_is(const char *text, size_t length)
 	while (at < end) {
 		size_t bytes;
 
-		/* Checks eight bytes at once. The last group may overlap the one before. */
-		if (length >= 8 && is_plain(end - at >= 8 ? at : end - 8)) {
-			if (end - at <= 8)
-				return true;
+		while (end - at >= 8 && is_plain(at))
 			at += 8;
-			continue;
-		}
+		/* The last group of eight may overlap the one before. */
+		if (at == end || (end - at < 8 && length >= 8 && is_plain(end - 8)))
+			return true;
 		bytes = character(at, (size_t)(end - at));
 		if (!bytes)
 			return false;

@@ -22,6 +22,7 @@ struct declaration {
 	const char *file;
 	uint32_t line, column;
 	const char *name;
+	bool inner; /* a function literal, or made up by the compiler: it is not declared in the source */
 };
 
 /* A function in the source, and the function that contains it. */
@@ -109,6 +110,18 @@ static int by_position(const void *a, const void *b)
 	return left->column < right->column ? -1 : left->column > right->column;
 }
 
+/* Whether the compiler generated the function: it has a place in the source, but no `func` there. */
+static bool is_made_up(const char *name)
+{
+	return strstr(name, "-range") ||
+	       (strstr(name, "wrap") && (strstr(name, "gowrap") || strstr(name, "deferwrap") || strstr(name, "dwrap")));
+}
+
+static bool is_literal(const char *name)
+{
+	return name[escape_declared_function(name)] || strncmp(name, "glob..", 6) == 0;
+}
+
 static void collect_declarations(struct naming *naming)
 {
 	const struct escape_output *output = naming->output;
@@ -118,25 +131,16 @@ static void collect_declarations(struct naming *naming)
 	naming->declarations = memory_resize(NULL, count + 1, sizeof(*naming->declarations));
 	for (size_t i = 0; i < output->annotation_count; i++) {
 		const struct escape_annotation *a = &output->annotations[i];
+		const char *name;
 
 		if ((a->kind != ESCAPE_CAN_INLINE && a->kind != ESCAPE_CANNOT_INLINE) || a->function != a->subject)
 			continue;
 		naming->complete |= a->kind == ESCAPE_CAN_INLINE && a->detail;
+		name = canonical(naming, a->subject);
 		naming->declarations[naming->declaration_count++] =
-			(struct declaration){a->file, a->line, a->column, canonical(naming, a->subject)};
+			(struct declaration){a->file, a->line, a->column, name, is_literal(name) || is_made_up(name)};
 	}
 	qsort(naming->declarations, naming->declaration_count, sizeof(*naming->declarations), by_position);
-}
-
-/* Whether the compiler generated the function: it has a place in the source, but no `func` there. */
-static bool is_made_up(const char *name)
-{
-	return strstr(name, "-range") || strstr(name, "gowrap") || strstr(name, "deferwrap") || strstr(name, "dwrap");
-}
-
-static bool is_literal(const char *name)
-{
-	return name[escape_declared_function(name)] || strncmp(name, "glob..", 6) == 0;
 }
 
 /* ---- the source ---- */
@@ -193,7 +197,7 @@ static bool is_current(const struct file *file, const struct source_functions *f
 		const struct declaration *d = &file->declarations[i];
 		const struct source_function *f;
 
-		if (is_literal(d->name) || is_made_up(d->name))
+		if (d->inner)
 			continue;
 		f = function_at(functions, d);
 		/* An instance from another package is called "pkg.F[...]", an initialiser "init.0". */
@@ -326,7 +330,7 @@ static const char *declared_function(const struct file *file, uint32_t line)
 {
 	size_t low = search_place(0, file->declaration_count, is_declared_by, file->declarations, &line);
 
-	while (low && (is_literal(file->declarations[low - 1].name) || is_made_up(file->declarations[low - 1].name)))
+	while (low && file->declarations[low - 1].inner)
 		low--;
 	return low ? file->declarations[low - 1].name : NULL;
 }

@@ -56,19 +56,22 @@ struct span span_to(struct span span, size_t offset)
 
 static bool is_digit(char c)
 {
-	return c >= '0' && c <= '9';
+	return (unsigned char)(c - '0') < 10;
 }
 
 /* Reads a number at `*at` and moves `*at` past it. Fails if the number is too large for a line or column. */
 static bool read_number(const char **at, const char *end, uint32_t *number)
 {
-	const char *start = *at;
+	const char *next = *at;
 	uint64_t value = 0;
 
-	while (*at < end && is_digit(**at) && value <= UINT32_MAX)
-		value = value * 10 + (uint64_t)(*(*at)++ - '0');
+	for (; next < end && is_digit(*next) && value <= UINT32_MAX; next++)
+		value = value * 10 + (uint64_t)(*next - '0');
 	*number = (uint32_t)value;
-	return *at > start && value <= UINT32_MAX && (*at == end || !is_digit(**at));
+	if (next == *at || value > UINT32_MAX)
+		return false;
+	*at = next;
+	return true;
 }
 
 /* Reads "LINE[:COLUMN]: " at `colon + 1`. */

@@ -28,7 +28,9 @@ const char frames_pprof_keep[] =
 
 bool frames_is_runtime(const char *function)
 {
-	if (!function || strncmp(function, instantiated, sizeof(instantiated) - 1) == 0)
+	/* most functions are the program's, and none of these begin as the prefixes do */
+	if (!function || (function[0] != 'r' && function[0] != 'i') ||
+	    strncmp(function, instantiated, sizeof(instantiated) - 1) == 0)
 		return false;
 	for (size_t i = 0; i < sizeof(runtime_prefixes) / sizeof(runtime_prefixes[0]); i++) {
 		if (strncmp(function, runtime_prefixes[i], strlen(runtime_prefixes[i])) == 0)

@@ -120,18 +120,6 @@ void interval_join(struct interval *sum, const struct interval *other)
 	sum->maybe_tiny |= other->maybe_tiny;
 }
 
-void interval_move(struct interval *sum, struct interval *part)
-{
-	if (sum->part_count || sum->exact != 0 || sum->exact_bytes != 0 || sum->told_events != 0 || sum->varies ||
-	    sum->maybe_tiny) {
-		interval_join(sum, part);
-		interval_clear(part);
-		return;
-	}
-	*sum = *part;
-	*part = (struct interval){0};
-}
-
 void interval_clear(struct interval *interval)
 {
 	for (size_t i = 0; i < interval->part_count; i++)
@@ -220,7 +208,7 @@ void interval_add_sample(struct interval *sum, const struct estimates *estimates
 	struct interval_part *part;
 	double variance;
 
-	sum->maybe_tiny |= type_maybe_tiny(sample, objects, bytes);
+	sum->maybe_tiny = sum->maybe_tiny || type_maybe_tiny(sample, objects, bytes);
 	if (sample->key.rate == 1 || profile->rows_exact) {
 		sum->exact += objects;
 		sum->exact_bytes += bytes;
@@ -262,7 +250,7 @@ void interval_add_sample(struct interval *sum, const struct estimates *estimates
 	if (rate > 1 && events >= 2 && objects > events && sample->key.span_class >= 0 && size_class == 0)
 		variance = fmax(variance, mixed_variance(events, objects, bytes, (double)rate));
 	part->variance += variance;
-	sum->varies |= !call_is_of_one_size(sample->key.stack);
+	sum->varies = sum->varies || !call_is_of_one_size(sample->key.stack);
 }
 
 /* P(K > k) + P(K = k) / 2 for K ~ Binomial(n, p), given K >= 1. Rises with n. `n` need not be whole. */

@@ -49,8 +49,6 @@ void interval_add(struct interval *sum, int64_t events, int64_t objects);
 /* Adds a sample of the profile of `estimates`. */
 void interval_add_sample(struct interval *sum, const struct estimates *estimates, const struct profile_sample *sample);
 void interval_join(struct interval *sum, const struct interval *part);
-/* The same, but `part` is empty afterwards. */
-void interval_move(struct interval *sum, struct interval *part);
 /* Frees the memory; the interval is empty afterwards. */
 void interval_clear(struct interval *interval);
 
