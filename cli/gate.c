@@ -42,6 +42,11 @@ static const char *normalize_of(const struct measured *measured)
 	return measured->normalize ? measured->normalize : measured->settings.policy.normalize;
 }
 
+static bool judges_contracts(const struct measured *measured)
+{
+	return gate_contracts_count(measured->contracts) && !measured->update && !measured->self_test;
+}
+
 /* Whether a first run has shown that all is as before. */
 static bool is_enough(const struct measured *measured, const struct profile *profile, const struct audit *audit,
 		      const struct gate_counts *printed)
@@ -79,7 +84,8 @@ static int measure_run(struct measured *measured, char **command, struct gate_me
 	gate_measurement_add(measurement, profile, audit);
 	for (size_t i = 0; first && gate_measurement_warning(measurement, i); i++)
 		cli_warn("%s", gate_measurement_warning(measurement, i));
-	enough = first && is_enough(measured, profile, audit, counts);
+	enough = first && ((judges_contracts(measured) && gate_contracts_idle(measured->contracts)) ||
+			   is_enough(measured, profile, audit, counts));
 	audit_free(audit);
 	profile_free(profile);
 	if (enough && measured->recording.stays_privileged && privilege_keep(PRIVILEGE_WRITE))
@@ -286,7 +292,9 @@ static int run_measured(struct measured *measured, int argc, char **argv, int fi
 		return cli_fail(&error);
 	}
 	measured->before = before;
-	after = measure(measured, argv, first, &error);
+	if (!judges_contracts(measured) ||
+	    gate_contracts_check_program(measured->contracts, argv[first], &error) == STATUS_OK)
+		after = measure(measured, argv, first, &error);
 	if (!after)
 		status = cli_fail(&error);
 	else if (measured->update)

@@ -246,10 +246,22 @@ def test_a_contract_counts_what_one_function_allocates_whatever_others_do(t):
     assert re.search(r"^SITE +ALLOWED COUNTED OVER$", done.stdout, re.M), done.stdout
     assert re.search(r"broken: main\.\S+ +objects +at most 6 +7 +\+1$", done.stdout, re.M), done.stdout
     contains(done.stdout, "gate failed: 1 broken contract\n")
-    for form, said in (("markdown", "| at most 6 \u2192 7 (+1) |"), ("github", "(broken): 7 objects, at most 6 allowed")):
+    for form, said in (("markdown", "| 7 (at most 6 allowed) | 784 (no limit) |"), ("github", "(broken): 7 objects, at most 6 allowed")):
         done = t.escapement("gate", "--runs", 1, "--under", "main.(*server).build", "objects=6", "--format", form, "--", program,
                             status=1)
         contains(done.stdout, said)
+    # Beside a baseline, it has a table of its own.
+    update(t, program)
+    baseline = json.loads(t.path("b.json").read_text())
+    for value, few in (("objects", 1), ("bytes", 8)):
+        baseline["totals"][value] -= baseline["sites"][0][value] - few
+        baseline["sites"][0][value] = few
+    t.path("b.json").write_text(json.dumps(baseline))
+    done = t.escapement("gate", "--runs", 1, "--baseline", t.path("b.json"), "--under", "main.(*server).build", "objects=6", "--",
+                        program, status=1)
+    tables = re.split(r"^SITE .*$", done.stdout, flags=re.M)
+    same([re.findall("at most 6 .*|^ *worse: |^ *broken: ", table, re.M) for table in tables], [[], ["worse: "], ["  broken: ", "at most 6       7   +1"]])
+    same(re.findall("^SITE.*", done.stdout, re.M)[0].split()[1:], ["BEFORE", "AFTER", "CHANGE"])
     # A contract is a limit, not a baseline: no tolerance makes a broken one hold.
     t.path("policy").write_text("tolerance 50%\nunder main.(*server).build objects=6\n")
     done = t.escapement("gate", "--runs", 1, "--policy", t.path("policy"), "--", program, status=1)
@@ -455,6 +467,16 @@ def test_calls_are_counted_and_a_contract_that_tests_nothing_is_exit_3(t):
     # The message names the caller that the function is inlined into, which works instead.
     contains(done.stderr, "use its caller main.outer")
     contains(contract(t, program, "main.outer", "objects/call=1").stdout, "13 objects, 832 bytes in 13 calls")
+    # One run is enough to know it; none, if the program lacks the function: this one could not even be started.
+    runs = t.path("runs")
+    for function, count, status in (("main.none", 1, 3), ("main.never", 1, 3), ("main.small", 1, 3), ("main.outer", 2, 0)):
+        runs.write_text("")
+        t.escapement("gate", "--runs", 2, "--under", function, "objects=99", "--", "sh", "-c",
+                     f"echo >> {runs}; exec {program}", status=status)
+        same(len(runs.read_text()), count, f"runs for {function}")
+    t.path("file").write_bytes(program.read_bytes())
+    contains(contract(t, t.path("file"), "main.none", "objects=0", status=3).stderr, "the program has no function 'main.none'")
+    contains(contract(t, t.path("file"), "main.small", "objects=0", status=3).stderr, "ermission denied")
     for limits, message in (((), "under needs a function and a limit"), (("objects=x",), "invalid amount"),
                             (("bytes/run=1",), "unknown limit")):
         contains(contract(t, program, "main.none", *limits, status=2).stderr, message)

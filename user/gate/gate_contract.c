@@ -7,9 +7,14 @@
 
 #include "base/memory.h"
 #include "base/text_compare.h"
+#include "gate/baseline_program.h"
 #include "gate/gate_measure.h"
 #include "gate/gate_noise.h"
 #include "profile/frames.h"
+#include "symbols/go_binary.h"
+
+/* What is linked into each Go program that starts another one, or loads a plugin. */
+static const char *const others[] = {"syscall.forkExec", "syscall.Exec", "plugin.Open"};
 
 /* The result of the runs for one contract. The numbers are those of the run with the fewest objects. */
 struct result {
@@ -296,6 +301,49 @@ struct gate_contract_result gate_contracts_result(const struct gate_contracts *c
 	return view;
 }
 
+/* A search for the functions of contracts in a program. */
+struct search {
+	const struct gate_contracts *contracts;
+	bool *found;
+};
+
+static bool note_function(const char *name, void *context)
+{
+	const struct search *search = context;
+
+	for (size_t i = 0; i < search->contracts->count; i++)
+		search->found[i] |= frames_is_named(name, search->contracts->functions[i]);
+	return true;
+}
+
+/* Looks for the functions, inlined ones too. Returns false if the program may start or load others, which may have them. */
+static bool search_program(const struct gopclntab *symbols, struct search *search)
+{
+	uint32_t count = gopclntab_function_count(symbols);
+	struct go_function function;
+
+	for (uint32_t i = 0; i < count; i++) {
+		if (!gopclntab_function(symbols, i, &function))
+			continue;
+		for (size_t other = 0; other < sizeof(others) / sizeof(*others); other++) {
+			if (strcmp(function.name, others[other]) == 0)
+				return false;
+		}
+		note_function(function.name, search);
+		gopclntab_inlined(symbols, i, note_function, search);
+	}
+	return true;
+}
+
+static enum exit_status refuse_unknown(const char *function, struct error *error)
+{
+	error_set(error, STATUS_CANNOT_MEASURE,
+		  "nothing was tested: the program has no function '%s'; write it as in a stack trace: main.handle, "
+		  "server.(*Server).handle",
+		  function);
+	return STATUS_CANNOT_MEASURE;
+}
+
 enum exit_status gate_contracts_check(const struct gate_contracts *contracts, struct error *error)
 {
 	for (size_t i = 0; i < contracts->count; i++) {
@@ -303,11 +351,8 @@ enum exit_status gate_contracts_check(const struct gate_contracts *contracts, st
 		const char *function = result->contract->function;
 
 		if (!result->found)
-			error_set(error, STATUS_CANNOT_MEASURE,
-				  "nothing was tested: the program has no function '%s'; write it as in a stack trace: "
-				  "main.handle, server.(*Server).handle",
-				  function);
-		else if (result->calls == 0 && result->inlined_in)
+			return refuse_unknown(function, error);
+		if (result->calls == 0 && result->inlined_in)
 			error_set(error, STATUS_CANNOT_MEASURE,
 				  "nothing was tested: '%s' is inlined everywhere, so its calls cannot be counted; use "
 				  "its caller %s, or mark it //go:noinline",
@@ -325,6 +370,31 @@ enum exit_status gate_contracts_check(const struct gate_contracts *contracts, st
 		return error->status;
 	}
 	return STATUS_OK;
+}
+
+enum exit_status gate_contracts_check_program(const struct gate_contracts *contracts, const char *word,
+					      struct error *error)
+{
+	char *file = contracts->count ? baseline_program_file(word) : NULL;
+	struct go_binary *binary = file ? go_binary_open(file, NULL) : NULL;
+	struct search search = {contracts, memory_zeroed(contracts->count + 1, sizeof(*search.found))};
+	enum exit_status status = STATUS_OK;
+
+	if (binary && search_program(binary->symbols, &search)) {
+		for (size_t i = 0; i < contracts->count && !status; i++)
+			status = search.found[i] ? STATUS_OK : refuse_unknown(contracts->functions[i], error);
+	}
+	go_binary_close(binary);
+	free(search.found);
+	free(file);
+	return status;
+}
+
+bool gate_contracts_idle(const struct gate_contracts *contracts)
+{
+	struct error error;
+
+	return gate_contracts_check(contracts, &error) == STATUS_CANNOT_MEASURE;
 }
 
 bool gate_contracts_hold(const struct gate_contracts *contracts)

@@ -21,6 +21,14 @@ struct gate_contracts *gate_contracts_new(const struct policy *policy); /* never
 void gate_contracts_free(struct gate_contracts *contracts);		/* NULL is allowed */
 const char *const *gate_contracts_functions(const struct gate_contracts *contracts);
 
+/*
+ * Call before the first run with the program's first word. Returns STATUS_CANNOT_MEASURE if it is a Go program that has
+ * not each contract's function, and that cannot start or load another one that has; else, or if it cannot be read,
+ * STATUS_OK.
+ */
+enum exit_status gate_contracts_check_program(const struct gate_contracts *contracts, const char *word,
+					      struct error *error);
+
 /* Adds a run. */
 void gate_contracts_add(struct gate_contracts *contracts, const struct profile *profile);
 
@@ -30,6 +38,9 @@ void gate_contracts_add(struct gate_contracts *contracts, const struct profile *
  * names the callers); STATUS_LOST if stacks that were cut may contain it.
  */
 enum exit_status gate_contracts_check(const struct gate_contracts *contracts, struct error *error);
+
+/* Whether the runs so far have not called what is to be tested, so that more of them are of no use. */
+bool gate_contracts_idle(const struct gate_contracts *contracts);
 
 /* Whether the runs so far show that all contracts hold; then so do more runs. */
 bool gate_contracts_hold(const struct gate_contracts *contracts);

@@ -26,6 +26,8 @@ static void put_values(FILE *stream, const struct gate *gate, const struct gate_
 	gate_growth_text(growth, gate, row, value);
 	if (strcmp(before, after) == 0 || !*before)
 		fprintf(stream, " %s |", after);
+	else if (gate_row_is_contract(row))
+		fprintf(stream, " %s (%s%s) |", after, before, row->before->counts[value].unlimited ? "" : " allowed");
 	else
 		fprintf(stream, " %s → %s%s%s%s |", before, after, *growth ? " (" : "", growth, *growth ? ")" : "");
 }

@@ -103,11 +103,9 @@ static int table_lines(const struct gate *gate, const struct gate_row *row)
 	return count > numbers ? count : numbers;
 }
 
-/* Chooses the rows to show: those that fail, and of others as many as there is room for. Returns how many are left out. */
-static size_t choose(const struct gate *gate, const struct gate_style *style, int room, bool *shown)
+/* Chooses the rows to show: those that fail, and of others as many as there is room for. */
+static void choose(const struct gate *gate, const struct gate_style *style, int room, bool *shown)
 {
-	size_t left_out = 0;
-
 	for (int failing = 1; failing >= 0; failing--) {
 		for (size_t i = 0; i < gate->row_count; i++) {
 			const struct gate_row *row = &gate->rows[i];
@@ -116,10 +114,8 @@ static size_t choose(const struct gate *gate, const struct gate_style *style, in
 				continue;
 			room -= failing ? 0 : table_lines(gate, row);
 			shown[i] = failing || room >= 0 || style->all;
-			left_out += !shown[i];
 		}
 	}
-	return left_out;
 }
 
 /* Adds the rows of a group that are to be shown, those that fail first, below a heading if there is one. */
@@ -141,15 +137,69 @@ static void add_group(struct table *table, const struct gate *gate, const struct
 	}
 }
 
-static bool has_contracts_only(const struct gate *gate, const bool *shown)
+static bool is_of_contract(const struct gate_row *row)
+{
+	return gate_row_is_contract(row) || gate_row_site(row)->below_contract;
+}
+
+static bool group_is_of_contract(const struct gate *gate, const struct gate_group *group)
 {
 	for (size_t i = 0; i < gate->row_count; i++) {
-		const struct gate_row *row = &gate->rows[i];
-
-		if (shown[i] && !gate_row_is_contract(row) && !gate_row_site(row)->below_contract)
-			return false;
+		if (gate_group_has(group, gate_row_site(&gate->rows[i])))
+			return is_of_contract(&gate->rows[i]);
 	}
-	return true;
+	return false;
+}
+
+/* Prints the rows of contracts, or the others, in a table of their own: what is allowed must not be read as what was. */
+static void print_table(FILE *stream, const struct gate *gate, const struct gate_style *style,
+			const struct gate_sums *sums, bool contracts, bool *shown)
+{
+	struct table *table = table_new(stream, contracts ? allowed : compared, COLUMNS);
+	char heading[GATE_NAME_SIZE];
+	bool any = false;
+
+	for (size_t i = 0; i < gate->row_count; i++)
+		any |= shown[i] && is_of_contract(&gate->rows[i]) == contracts;
+	for (size_t i = 0; i < sums->count && gate_has_benchmarks(gate) && !contracts; i++) {
+		const struct gate_group *group = gate_sums_group(sums, i, gate);
+
+		table_line(table, sums->sums[i].text);
+		if (group)
+			add_group(table, gate, group, style, shown, NULL);
+	}
+	for (size_t i = 0; i < gate->group_count && any; i++) {
+		const struct gate_group *group = &gate->groups[i];
+		bool needs_heading = gate_has_benchmarks(gate) || group->benchmark;
+
+		if (group_is_of_contract(gate, group) == contracts)
+			add_group(table, gate, group, style, shown,
+				  needs_heading ? gate_group_text(heading, gate, group) : NULL);
+	}
+	table_print(table);
+}
+
+/* "3 more sites changed (1 better, 2 gone); --all shows them" */
+static void print_left_out(FILE *stream, const struct gate *gate, const struct gate_style *style, const bool *was_shown)
+{
+	size_t counts[GATE_CHANGE_COUNT] = {0}, all = 0;
+	const char *separator = " (";
+
+	for (size_t i = 0; i < gate->row_count; i++) {
+		if (is_shown(&gate->rows[i], style) && !was_shown[i]) {
+			counts[gate->rows[i].change]++;
+			all++;
+		}
+	}
+	if (!all)
+		return;
+	fprintf(stream, "%zu more site%s changed", all, all == 1 ? "" : "s");
+	for (int change = 0; change < GATE_CHANGE_COUNT; change++) {
+		if (counts[change])
+			fprintf(stream, "%s%zu %s", separator, counts[change], gate_change_names[change]);
+		separator = counts[change] ? ", " : separator;
+	}
+	fputs("); --all shows them\n", stream);
 }
 
 void render_gate_rows(FILE *stream, const struct gate *gate, const struct gate_style *style)
@@ -157,30 +207,17 @@ void render_gate_rows(FILE *stream, const struct gate *gate, const struct gate_s
 	enum { ROOM = 13 }; /* a gate that passes takes less than 20 lines: six others, and those of the sums */
 	int room = style->room ? style->room : ROOM;
 	struct gate_sums *sums = gate_sums_new(gate, style);
-	struct table *table;
-	bool *shown = memory_zeroed(gate->row_count + 1, sizeof(*shown));
-	size_t left_out = choose(gate, style, room - sums->lines, shown);
-	char heading[GATE_NAME_SIZE];
+	bool *shown = memory_zeroed(gate->row_count + 1, sizeof(*shown)), *left;
 
-	table = table_new(stream, has_contracts_only(gate, shown) ? allowed : compared, COLUMNS);
-	for (size_t i = 0; i < sums->count && gate_has_benchmarks(gate); i++) {
-		const struct gate_group *group = gate_sums_group(sums, i, gate);
-
-		table_line(table, sums->sums[i].text);
-		if (group)
-			add_group(table, gate, group, style, shown, NULL);
-	}
-	for (size_t i = 0; i < gate->group_count; i++) {
-		bool needs_heading = gate_has_benchmarks(gate) || gate->groups[i].benchmark;
-
-		add_group(table, gate, &gate->groups[i], style, shown,
-			  needs_heading ? gate_group_text(heading, gate, &gate->groups[i]) : NULL);
-	}
-	table_print(table);
+	choose(gate, style, room - sums->lines, shown);
+	left = memory_zeroed(gate->row_count + 1, sizeof(*left));
+	memcpy(left, shown, gate->row_count * sizeof(*left));
+	print_table(stream, gate, style, sums, false, left);
+	print_table(stream, gate, style, sums, true, left);
 	if (gate_has_benchmarks(gate))
 		gate_sums_print_folded(stream, sums);
-	if (left_out)
-		fprintf(stream, "%zu more site%s changed; --all shows them\n", left_out, left_out == 1 ? "" : "s");
+	print_left_out(stream, gate, style, shown);
+	free(left);
 	free(shown);
 	gate_sums_free(sums);
 }
