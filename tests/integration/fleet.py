@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What the tests of the agent share: a Go program that allocates when it is told to, and agents."""
 import contextlib
+import ctypes
 import functools
 import os
 import pathlib
+import select
 import signal
+import struct
 import subprocess
 import tempfile
 
@@ -83,6 +86,30 @@ class Target:
         self.process.stdin.flush()
         allocated, self.heap_in_use = map(int, self.process.stdout.readline().split())
         return allocated
+
+
+class Held:
+    """A file that nobody can open as long as this is there: a program that looks at files first, such as one against viruses,
+    does not answer (fanotify)."""
+
+    def __init__(self, path):
+        content, add, open_permission, here = 4 | 1, 1, 0x10000, -100
+        libc = ctypes.CDLL(None, use_errno=True)
+        self.group = libc.fanotify_init(content, os.O_RDONLY)
+        if self.group < 0:
+            raise harness.Skip(f"this kernel has no fanotify: {os.strerror(ctypes.get_errno())}")
+        if libc.fanotify_mark(self.group, add, ctypes.c_uint64(open_permission), here, os.fsencode(path)):
+            raise harness.Skip(f"fanotify holds no files here: {os.strerror(ctypes.get_errno())}")
+
+    def wait_for_opener(self):
+        """Waits until somebody tries to open it; returns the process. Once."""
+        wait_for(lambda: select.select([self.group], [], [], 0)[0], "an attempt to open the file")
+        event = os.read(self.group, 24)
+        os.close(struct.unpack_from("=i", event, 16)[0])
+        return struct.unpack_from("=i", event, 20)[0]
+
+    def close(self):
+        os.close(self.group)
 
 
 class Agent:

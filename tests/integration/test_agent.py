@@ -3,6 +3,7 @@
 """`escapement agent` without a store: its configuration, which processes it records, and the windows in its spool, whose
 sums are compared with what Go's runtime counts in the program itself (runtime.MemStats)."""
 import os
+import pathlib
 import re
 import shutil
 import signal
@@ -207,6 +208,25 @@ def test_what_is_watched_follows_from_name_cgroup_and_language(t):
             same(fleet.spooled(t, spool)["windows"], [], watch)
     if other:
         other.kill()
+
+
+def test_an_executable_that_cannot_be_read_holds_up_no_signal(t):
+    """It is opened by a process of the agent's, which is ended when the agent is, and when it is late."""
+    harness.require_root()
+    program = t.path("held")
+    shutil.copy("/bin/sleep", program)
+    sleeper = t.start(program, "600")
+    held = fleet.Held(program)
+    agent = fleet.Agent(t, config(t, watch="name = held\ngo = yes"))
+    opener = held.wait_for_opener()
+    assert opener != agent.process.pid
+    contains(pathlib.Path(f"/proc/{opener}/status").read_text(), f"PPid:\t{agent.process.pid}\n")
+    agent.end()
+    agent = fleet.Agent(t, config(t, watch="name = held\ngo = yes"))
+    agent.wait_for(f"the search for processes ended at the executable of process {sleeper.pid} (held)")
+    agent.end()
+    held.close()
+    sleeper.kill()
 
 
 def test_a_program_that_was_replaced_is_watched_under_its_name(t):

@@ -88,18 +88,19 @@ static void test_what_is_not_watched_has_no_series(void **state)
 {
 	struct metrics *metrics = metrics_new();
 	struct metrics_part part = part_of(getpid(), "api", "b", 3);
-	struct agent_watch api = {.service = "api"}, other = {.service = "other"};
-	struct watched watched[] = {{1, 1, &api}, {getpid(), part.started, &api}};
+	struct agent_watch watches[] = {{.service = "api"}, {.service = "other"}};
+	const struct agent_config config = {.watches = watches, .watch_count = 2};
+	struct watched watched[] = {{1, 1, 0}, {getpid(), part.started, 0}};
 
 	(void)state;
 	metrics_add(metrics, &part);
-	metrics_keep(metrics, watched, 2);
+	metrics_keep(metrics, &config, watched, 2);
 	assert_has(metrics, "escapement_objects_total{service=\"api\"", 1);
-	watched[1].watch = &other;
-	metrics_keep(metrics, watched, 2);
+	watched[1].watch = 1;
+	metrics_keep(metrics, &config, watched, 2);
 	assert_has(metrics, "service=\"api\"", 0);
 	metrics_add(metrics, &part);
-	metrics_keep(metrics, watched, 0);
+	metrics_keep(metrics, &config, watched, 0);
 	assert_has(metrics, "service=\"api\"", 0);
 	metrics_free(metrics);
 }

@@ -19,12 +19,16 @@
 #include "fleet/credentials.h"
 #include "fleet/delivery.h"
 #include "fleet/http.h"
+#include "fleet/watch.h"
+#include "target/privilege.h"
+#include "target/procfs.h"
 
 enum {
 	LONGEST_WAIT_MS = 3600 * 1000,
 	EMPTY_POLL_MS = 100,
-	LATE_S = 120, /* a window may take so much longer than twice its length, */
-	STOP_S = 40,  /* and so long after it was told to end */
+	SEARCH_S = 10, /* so long a search for processes may take, */
+	LATE_S = 120,  /* a window so much longer than twice its length, */
+	STOP_S = 40,   /* and so long after it was told to end */
 };
 
 struct agent {
@@ -37,12 +41,15 @@ struct agent {
 	sigset_t signals, signals_before;
 	struct metrics *metrics;
 	struct agent_helpers helpers;
-	pid_t window;		       /* 0: does not run */
+	struct watch_found *found;     /* shared with the search */
+	pid_t search, window;	       /* one of them runs at a time; 0: does not */
 	int64_t next_ns, heap_ns;      /* when the next window begins, and the next one with heap snapshots */
-	int64_t late_ns;	       /* when the window that runs is ended */
+	int64_t late_ns;	       /* when what runs is ended */
+	int64_t planned_ns;	       /* when the window that is prepared was to begin */
 	int64_t windows;	       /* that have ended */
 	uint64_t dropped;	       /* when the last window had ended */
 	bool stopping, none, crowded;  /* asked to end; "no process" and "too many" have been said */
+	bool outdated;		       /* the search that runs is for a configuration from before */
 	bool dropping;		       /* the same of windows that are dropped */
 	enum agent_window_result last; /* of the last window */
 };
@@ -68,25 +75,9 @@ static int64_t nanoseconds(double seconds)
 	return llround(seconds * 1e9);
 }
 
-/* Finds the processes of the next window; returns their number. */
-static int find(struct agent *agent, struct watched *watched)
+static bool is_busy(const struct agent *agent)
 {
-	struct error error;
-	int count = watch_find(agent->config, agent->cache, watched, AGENT_PROCESSES, &error);
-
-	if (count < 0) {
-		agent->options->say("%s", error.text);
-		return 0;
-	}
-	if (count == 0 && !agent->none)
-		agent->options->say("no process is what the configuration watches; waiting for one");
-	if (count > AGENT_PROCESSES && !agent->crowded)
-		agent->options->say(
-			"%d processes are to be watched, but only %d can be at one time; the others are not", count,
-			AGENT_PROCESSES);
-	agent->none = count == 0;
-	agent->crowded = count > AGENT_PROCESSES;
-	return count < AGENT_PROCESSES ? count : AGENT_PROCESSES;
+	return agent->search || agent->window;
 }
 
 /*
@@ -101,53 +92,123 @@ static bool takes_heap(struct agent *agent, int64_t planned_ns)
 	return true;
 }
 
-static void start_window(struct agent *agent)
+/* In a child that reads what processes of anybody offer. */
+static void become_reader(struct agent *agent)
 {
-	struct watched watched[AGENT_PROCESSES];
-	int64_t now = monotonic_ns(), planned_ns = agent->next_ns, every = nanoseconds(agent->config->every);
-	int count = find(agent, watched);
-	bool heap;
+	credentials_forget(); /* it delivers nothing */
+	agent_helpers_close(&agent->helpers);
+	sigprocmask(SIG_SETMASK, &agent->signals_before, NULL);
+}
 
-	metrics_keep(agent->metrics, watched, count);
+_Noreturn static void search(struct agent *agent, int parent)
+{
+	struct error error;
+
+	become_reader(agent);
+	spool_close(agent->spool);
+	if (privilege_keep(PRIVILEGE_READ))
+		error_set(&error, STATUS_CANNOT_MEASURE,
+			  "the search for processes could not give up its privileges: %m");
+	else if (watch_find(agent->config, agent->cache, parent, agent->found, &error) == 0)
+		_exit(0);
+	agent->options->say("%s", error.text);
+	_exit(1);
+}
+
+static void start_search(struct agent *agent)
+{
+	int64_t now = monotonic_ns(), planned_ns = agent->next_ns, every = nanoseconds(agent->config->every);
+	int parent = getpid();
 
 	/* a window that took longer than `every` puts off the next one, which then begins at once */
-	agent->next_ns = agent->next_ns + every > now ? agent->next_ns + every : now + 1;
-	if (!count) {
-		publish(agent);
-		return;
-	}
+	agent->next_ns = planned_ns + every > now ? planned_ns + every : now + 1;
+	agent->planned_ns = planned_ns;
+	agent->found->looks_at = 0;
+	agent->outdated = false;
+	agent->search = agent_fork(agent->options->say);
+	if (agent->search == 0)
+		search(agent, parent);
+	if (agent->search < 0)
+		agent->search = 0;
+	agent->late_ns = now + SEARCH_S * 1000000000LL;
+}
+
+static void start_window(struct agent *agent, int count)
+{
+	bool heap = takes_heap(agent, agent->planned_ns);
+
 	agent->shared->count = 0;
 	agent->shared->why[0] = 0;
-	heap = takes_heap(agent, planned_ns);
 	agent->window = agent_fork(agent->options->say);
 	if (agent->window == 0) {
-		credentials_forget(); /* it reads the memory of processes, and delivers nothing */
-		agent_helpers_close(&agent->helpers);
 		signal(SIGTERM, stop_window);
 		signal(SIGINT, SIG_IGN); /* the agent tells us */
-		sigprocmask(SIG_SETMASK, &agent->signals_before, NULL);
-		_exit(agent_window_record(agent->options, agent->config, agent->spool, watched, count, heap,
-					  &window_stops, agent->shared));
+		become_reader(agent);
+		_exit(agent_window_record(agent->options, agent->config, agent->spool, agent->found->processes, count,
+					  heap, &window_stops, agent->shared));
 	}
 	if (agent->window < 0)
 		agent->window = 0;
 	agent->late_ns = monotonic_ns() + nanoseconds(2 * agent->config->window + LATE_S);
 }
 
-/* Whatever it waits for, such as a file of a server that does not answer, the next windows do not wait with it. */
-static void end_late_window(struct agent *agent)
+/* Says what there is to say of what a search has found; returns how many processes the next window has. */
+static int take_found(struct agent *agent)
 {
-	if (!agent->window || monotonic_ns() < agent->late_ns)
+	int count = agent->found->count;
+
+	if (count == 0 && !agent->none)
+		agent->options->say("no process is what the configuration watches; waiting for one");
+	if (count > WATCHED_MAX && !agent->crowded)
+		agent->options->say(
+			"%d processes are to be watched, but only %d can be at one time; the others are not", count,
+			WATCHED_MAX);
+	agent->none = count == 0;
+	agent->crowded = count > WATCHED_MAX;
+	return count < WATCHED_MAX ? count : WATCHED_MAX;
+}
+
+static void search_ended(struct agent *agent, int status)
+{
+	int count;
+
+	agent->search = 0;
+	if (agent->stopping || agent->outdated)
 		return;
-	agent->options->say("a window does not end; it is given up");
-	kill(agent->window, SIGKILL);
+	if (WIFSIGNALED(status) && agent->found->looks_at) {
+		char name[32];
+
+		procfs_name(agent->found->looks_at, name, sizeof(name));
+		agent->options->say("no window: the search for processes ended at the executable of process %d (%s)",
+				    agent->found->looks_at, name);
+	}
+	if (status)
+		return;
+	count = take_found(agent);
+	metrics_keep(agent->metrics, agent->config, agent->found->processes, count);
+	if (count)
+		start_window(agent, count);
+	else
+		publish(agent);
+}
+
+/* Whatever it waits for, such as a file of a server that does not answer, the next windows do not wait with it. */
+static void end_what_is_late(struct agent *agent)
+{
+	if (!is_busy(agent) || monotonic_ns() < agent->late_ns)
+		return;
+	agent->options->say("a %s does not end; it is given up", agent->window ? "window" : "search for processes");
+	kill(agent->window ? agent->window : agent->search, SIGKILL);
 	agent->late_ns = INT64_MAX;
 }
 
-static void stop_window_process(struct agent *agent)
+static void stop(struct agent *agent)
 {
 	int64_t late_ns = monotonic_ns() + STOP_S * 1000000000LL;
 
+	agent->stopping = true;
+	if (agent->search)
+		kill(agent->search, SIGKILL);
 	if (!agent->window)
 		return;
 	kill(agent->window, SIGTERM); /* what it has measured until now is a window, too */
@@ -188,7 +249,7 @@ static void window_ended(struct agent *agent, int status)
 				    agent->shared->why[0] ? agent->shared->why : "its process ended with an error");
 	agent_notes_say(agent->notes, agent->shared, agent->options->say);
 	say_dropped(agent);
-	for (int i = 0; i < agent->shared->count && i < AGENT_PROCESSES; i++) {
+	for (int i = 0; i < agent->shared->count && i < WATCHED_MAX; i++) {
 		if (agent->shared->notes[i].observed)
 			metrics_add(agent->metrics, &agent->shared->notes[i].part);
 	}
@@ -204,6 +265,8 @@ static void reap(struct agent *agent)
 	while ((child = waitpid(-1, &status, WNOHANG)) > 0) {
 		if (child == agent->window)
 			window_ended(agent, status);
+		if (child == agent->search)
+			search_ended(agent, status);
 		agent_helpers_ended(&agent->helpers, child, status, agent->stopping);
 	}
 }
@@ -237,6 +300,7 @@ static void reload(struct agent *agent)
 	publish(agent);
 	spool_set_limit(agent->spool, config->spool_limit);
 	agent->none = agent->crowded = false;
+	agent->outdated = true;
 	agent_notes_forget(agent->notes);
 	agent->next_ns = agent->heap_ns = monotonic_ns();
 	delivery_set_stores(agent->spool, agent->config);
@@ -251,9 +315,9 @@ static int64_t wait_ms(const struct agent *agent, bool delivering)
 
 	if (delivering)
 		return EMPTY_POLL_MS;
-	if (agent->window && agent->late_ns < until)
+	if (is_busy(agent) && agent->late_ns < until)
 		until = agent->late_ns;
-	if (!agent->window && !agent->stopping && agent->next_ns < until)
+	if (!is_busy(agent) && !agent->stopping && agent->next_ns < until)
 		until = agent->next_ns;
 	if (!agent->stopping && agent_helpers_due(&agent->helpers, agent->config) < until)
 		until = agent_helpers_due(&agent->helpers, agent->config);
@@ -267,8 +331,7 @@ static void wait_for_signal(struct agent *agent, int64_t milliseconds)
 	switch (sigtimedwait(&agent->signals, NULL, &timeout)) {
 	case SIGTERM:
 	case SIGINT:
-		agent->stopping = true;
-		stop_window_process(agent);
+		stop(agent);
 		break;
 	case SIGHUP:
 		reload(agent);
@@ -287,19 +350,19 @@ static bool has_enough(const struct agent *agent)
 
 static int run(struct agent *agent, struct error *error)
 {
-	while (!agent->stopping || agent->window) {
+	while (!agent->stopping || is_busy(agent)) {
 		bool enough = has_enough(agent);
 		bool delivering = enough && delivery_any(agent->config) && spool_state(agent->spool).windows;
 
-		if (enough && !agent->window && !delivering)
+		if (enough && !is_busy(agent) && !delivering)
 			break;
 		if (agent->windows == 1 && agent->last == AGENT_WINDOW_UNMEASURED)
 			return error_set(error, STATUS_CANNOT_MEASURE, "%s", agent->shared->why);
 		if (!agent->stopping)
 			agent_helpers_start(&agent->helpers, agent->config);
-		if (!agent->window && !agent->stopping && !enough && monotonic_ns() >= agent->next_ns)
-			start_window(agent);
-		end_late_window(agent);
+		if (!is_busy(agent) && !agent->stopping && !enough && monotonic_ns() >= agent->next_ns)
+			start_search(agent);
+		end_what_is_late(agent);
 		wait_for_signal(agent, wait_ms(agent, delivering));
 	}
 	return 0;
@@ -312,6 +375,7 @@ static void end(struct agent *agent)
 	metrics_free(agent->metrics);
 	agent_notes_free(agent->notes);
 	munmap(agent->shared, sizeof(*agent->shared));
+	munmap(agent->found, sizeof(*agent->found));
 	watch_cache_free(agent->cache);
 	spool_close(agent->spool);
 	agent_config_free(agent->config);
@@ -326,6 +390,16 @@ static void block_signals(struct agent *agent)
 	for (size_t i = 0; i < sizeof(taken) / sizeof(taken[0]); i++)
 		sigaddset(&agent->signals, taken[i]);
 	sigprocmask(SIG_BLOCK, &agent->signals, &agent->signals_before);
+}
+
+/* That children write and the agent reads. */
+static void *shared_memory(size_t size)
+{
+	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (memory == MAP_FAILED)
+		memory_out();
+	return memory;
 }
 
 int agent_run(const struct agent_options *options, struct error *error)
@@ -349,9 +423,8 @@ int agent_run(const struct agent_options *options, struct error *error)
 	agent.helpers.metrics = agent.metrics;
 	agent.helpers.signals = &agent.signals_before;
 	agent.notes = agent_notes_new();
-	agent.shared = mmap(NULL, sizeof(*agent.shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (agent.shared == MAP_FAILED)
-		memory_out();
+	agent.shared = shared_memory(sizeof(*agent.shared));
+	agent.found = shared_memory(sizeof(*agent.found));
 	agent.cache = watch_cache_new();
 	agent.dropped = spool_state(agent.spool).dropped;
 	agent.next_ns = monotonic_ns();

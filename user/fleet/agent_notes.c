@@ -102,7 +102,7 @@ void agent_notes_say(struct agent_notes *notes, const struct agent_shared *share
 
 	HASH_ITER (hh, notes->said, said, next)
 		said->watched = false;
-	for (int i = 0; i < shared->count && i < AGENT_PROCESSES; i++)
+	for (int i = 0; i < shared->count && i < WATCHED_MAX; i++)
 		say_note(notes, &shared->notes[i], say);
 	HASH_ITER (hh, notes->said, said, next) {
 		if (!said->watched)

@@ -119,7 +119,7 @@ enum agent_window_result agent_window_record(const struct agent_options *options
 	say_function = options->say;
 	for (int i = 0; i < count; i++) {
 		targets[i] = (struct window_target){.pid = watched[i].pid, .started = watched[i].started};
-		watches[i] = watched[i].watch;
+		watches[i] = &config->watches[watched[i].watch];
 	}
 	window.id = spool_next(spool);
 	window.time = (uint64_t)wall_ns() / 1000000000;

@@ -14,7 +14,7 @@
 #include "fleet/spool.h"
 #include "fleet/watch.h"
 
-enum { AGENT_PROCESSES = METRICS_PROCESSES, AGENT_WHY = 1024 }; /* EVENT_SLOTS of them at most */
+enum { AGENT_WHY = 1024 };
 
 /* Exit statuses of the process. Those between are other ends of it, such as for want of memory. */
 enum agent_window_result {
@@ -42,7 +42,7 @@ struct agent_shared {
 		char why[AGENT_TROUBLES][AGENT_WHY]; /* why it is so; "" if it is not */
 		bool observed;
 		struct metrics_part part; /* if it was */
-	} notes[AGENT_PROCESSES];
+	} notes[WATCHED_MAX];
 };
 
 /* Records the processes; `stop` ends the window early. `heap`: with heap snapshots of them. */

@@ -102,21 +102,23 @@ void metrics_add(struct metrics *metrics, const struct metrics_part *part)
 	sum->heap_in_use = part->heap_in_use;
 }
 
-static bool is_watched(const struct metrics_part *sum, const struct watched *watched, int count)
+static bool is_watched(const struct metrics_part *sum, const struct agent_config *config, const struct watched *watched,
+		       int count)
 {
 	for (int i = 0; i < count; i++) {
 		if (watched[i].pid == sum->pid && watched[i].started == sum->started)
-			return strncmp(watched[i].watch->service, sum->service, sizeof(sum->service) - 1) == 0;
+			return strncmp(config->watches[watched[i].watch].service, sum->service,
+				       sizeof(sum->service) - 1) == 0;
 	}
 	return false;
 }
 
-void metrics_keep(struct metrics *metrics, const struct watched *watched, int count)
+void metrics_keep(struct metrics *metrics, const struct agent_config *config, const struct watched *watched, int count)
 {
 	size_t kept = 0;
 
 	for (size_t i = 0; i < metrics->count; i++) {
-		if (is_watched(&metrics->sums[i], watched, count))
+		if (is_watched(&metrics->sums[i], config, watched, count))
 			metrics->sums[kept++] = metrics->sums[i];
 	}
 	metrics->count = kept;

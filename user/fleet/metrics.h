@@ -20,7 +20,7 @@ enum {
 	METRICS_NAME = 256,
 	METRICS_BUILD = 128,
 	METRICS_COMM = 32,
-	METRICS_PROCESSES = 256,	   /* of a window, so of all that are watched */
+	METRICS_PROCESSES = WATCHED_MAX,
 	METRICS_SERIES = VALUE_COUNT + 16, /* of a process, at most */
 	METRICS_LINE =
 		2 * (METRICS_NAME + METRICS_BUILD + METRICS_COMM) + 256, /* each byte of a label may have an escape */
@@ -47,8 +47,8 @@ void metrics_free(struct metrics *metrics);
  * begins anew. */
 void metrics_add(struct metrics *metrics, const struct metrics_part *part);
 
-/* Forgets what is not watched any more, or by another service. At most METRICS_PROCESSES of them are. */
-void metrics_keep(struct metrics *metrics, const struct watched *watched, int count);
+/* Forgets what is not watched any more, or by another service. */
+void metrics_keep(struct metrics *metrics, const struct agent_config *config, const struct watched *watched, int count);
 
 /* Writes the text anew, without processes that have ended. */
 void metrics_publish(struct metrics *metrics, const char *host, const struct spool_state *spool);

@@ -7,17 +7,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/hash_table.h"
 #include "base/memory.h"
 #include "base/text_compare.h"
 #include "symbols/elf_file.h"
 #include "target/procfs.h"
 #include "target/target.h"
-
-enum { FILES_MAX = 4096 };
 
 /* A file as it was when it was looked at. */
 struct file_key {
@@ -25,37 +23,34 @@ struct file_key {
 	int64_t changed_s, changed_ns;
 };
 
-struct file_note {
-	UT_hash_handle hh;
-	struct file_key key;
-	bool go;
-};
-
+/* A table with one place for each file, which the next one that has the same place takes. */
+enum { PLACES = 4096 };
 struct watch_cache {
-	struct file_note *files;
+	struct file_note {
+		struct file_key key;
+		bool go;
+	} places[PLACES];
 };
 
 struct watch_cache *watch_cache_new(void)
 {
-	return memory_zeroed(1, sizeof(struct watch_cache));
-}
+	void *cache = mmap(NULL, sizeof(struct watch_cache), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
-static void forget_files(struct watch_cache *cache)
-{
-	struct file_note *note, *next;
-
-	HASH_ITER (hh, cache->files, note, next) {
-		HASH_DEL(cache->files, note);
-		free(note);
-	}
+	if (cache == MAP_FAILED)
+		memory_out();
+	return cache;
 }
 
 void watch_cache_free(struct watch_cache *cache)
 {
-	if (!cache)
-		return;
-	forget_files(cache);
-	free(cache);
+	munmap(cache, sizeof(*cache));
+}
+
+static struct file_note *place_of(struct watch_cache *cache, const struct file_key *key)
+{
+	uint64_t mixed = (key->device ^ key->inode ^ (uint64_t)key->changed_ns) * UINT64_C(0x9e3779b97f4a7c15);
+
+	return &cache->places[mixed >> 52 & (PLACES - 1)];
 }
 
 /* Whether the Go linker made the file: it leaves its build id in a note, and build information in a section. */
@@ -79,29 +74,25 @@ static bool is_go_file(const char *path)
 	return found;
 }
 
-static bool runs_go(struct watch_cache *cache, int pid)
+static bool runs_go(struct watch_cache *cache, int pid, struct watch_found *found)
 {
 	struct file_note *note;
-	struct file_key key = {0};
+	struct file_key key;
 	struct stat file;
 	char path[64];
 
+	found->looks_at = pid;
 	snprintf(path, sizeof(path), "/proc/%d/exe", pid);
 	if (stat(path, &file))
 		return false;
-	key.device = file.st_dev;
-	key.inode = file.st_ino;
-	key.changed_s = file.st_ctim.tv_sec;
-	key.changed_ns = file.st_ctim.tv_nsec;
-	HASH_FIND(hh, cache->files, &key, sizeof(key), note);
-	if (note)
-		return note->go;
-	if (HASH_COUNT(cache->files) >= FILES_MAX)
-		forget_files(cache);
-	note = memory_zeroed(1, sizeof(*note));
-	note->key = key;
-	note->go = is_go_file(path);
-	HASH_ADD(hh, cache->files, key, sizeof(note->key), note);
+	key = (struct file_key){file.st_dev, file.st_ino, file.st_ctim.tv_sec, file.st_ctim.tv_nsec};
+	note = place_of(cache, &key);
+	if (memcmp(&note->key, &key, sizeof(key)) != 0) {
+		bool go = is_go_file(path);
+
+		*note = (struct file_note){key, go};
+	}
+	found->looks_at = 0;
 	return note->go;
 }
 
@@ -140,44 +131,41 @@ static bool is_in_cgroup(int pid, const char *glob)
 	return !wanted;
 }
 
-static bool holds(const struct agent_watch *watch, struct watch_cache *cache, int pid)
+static bool holds(const struct agent_watch *watch, struct watch_cache *cache, int pid, struct watch_found *found)
 {
 	return (!watch->name || has_name(pid, watch->name)) && (!watch->cgroup || is_in_cgroup(pid, watch->cgroup)) &&
-	       (!watch->go || runs_go(cache, pid));
+	       (!watch->go || runs_go(cache, pid, found));
 }
 
-static const struct agent_watch *watch_of(const struct agent_config *config, struct watch_cache *cache, int pid)
+static void look_at(const struct agent_config *config, struct watch_cache *cache, int pid, struct watch_found *found)
 {
-	for (size_t i = 0; i < config->watch_count; i++) {
-		if (holds(&config->watches[i], cache, pid))
-			return &config->watches[i];
-	}
-	return NULL;
+	struct watched process = {.pid = pid, .started = procfs_start_time(pid)};
+
+	while (process.watch < config->watch_count && !holds(&config->watches[process.watch], cache, pid, found))
+		process.watch++;
+	if (process.watch == config->watch_count || !process.started)
+		return;
+	if (found->count < WATCHED_MAX)
+		found->processes[found->count] = process;
+	found->count++;
 }
 
-int watch_find(const struct agent_config *config, struct watch_cache *cache, struct watched *found, int most,
+int watch_find(const struct agent_config *config, struct watch_cache *cache, int agent, struct watch_found *found,
 	       struct error *error)
 {
 	DIR *directory = opendir("/proc");
 	struct dirent *entry;
-	int count = 0;
 
 	if (!directory)
 		return error_set(error, STATUS_CANNOT_MEASURE, "cannot list processes: %m");
+	*found = (struct watch_found){0};
 	while ((entry = readdir(directory))) {
-		struct watched process = {.pid = atoi(entry->d_name)};
+		int pid = atoi(entry->d_name);
 
-		if (!isdigit((unsigned char)entry->d_name[0]) || process.pid == getpid() ||
-		    procfs_status_number(process.pid, "PPid") == getpid())
-			continue;
-		process.started = procfs_start_time(process.pid);
-		process.watch = watch_of(config, cache, process.pid);
-		if (!process.watch || !process.started)
-			continue;
-		if (count < most)
-			found[count] = process;
-		count++;
+		if (isdigit((unsigned char)entry->d_name[0]) && pid != agent &&
+		    procfs_status_number(pid, "PPid") != agent)
+			look_at(config, cache, pid, found);
 	}
 	closedir(directory);
-	return count;
+	return 0;
 }
