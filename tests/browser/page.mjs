@@ -103,6 +103,19 @@ test("a line of several sites has their sum, and opens to them", async () => {
 	await close();
 });
 
+test("what no line of the program allocates is one line, and the last", async () => {
+	const {tab, close} = await open();
+	const row = (id, verdict, size) => ({id, verdict, file: `${id}.go`, line: 1, values: data.measures.map(() => size)});
+
+	same(await tab.evaluate(`(() => {
+		const row = ${row.toString()};
+		const lines = linesOf([row("a", "outside", 9), row("b", "escapes", 1), row("c", "outside", 8)]);
+
+		return workList.sorted(lines, {get: line => line.values[0]}, -1).map(line => [line.verdict, line.rows.length, line.values[0]]);
+	})()`), [["escapes", 1, 1], ["outside", 2, 17]], "lines");
+	await close();
+});
+
 test("every number of the work list is the report's", async () => {
 	const {tab, trouble, close} = await open();
 	const rows = await tab.evaluate(() => data.rows.map(row => [row.function, row.file, row.line, row.values]));
@@ -230,10 +243,16 @@ for (const [name, options] of [["light", {colorScheme: "light"}], ["dark", {colo
 	});
 }
 
-test("an opened row fits a telephone, and a printed page its paper", async () => {
+test("an opened row and the list's numbers fit a telephone, and a printed page its paper", async () => {
 	const {tab, close} = await open({viewport: {width: 360, height: 740}}, "#row-1");
 	const details = await tab.locator(".details").first().boundingBox();
 
+	same(await tab.locator("#work .scroll").evaluate(list => list.scrollWidth - list.clientWidth), 0, "sideways scroll of the list");
+	for (const {name} of [objects, bytes]) {
+		const cell = await tab.locator(`#work-table tbody td:nth-child(${await column(tab, name)})`).first().boundingBox();
+
+		same(cell?.width > 0 && cell.x + cell.width <= 360, true, `${name} are in sight`);
+	}
 	same(details.x >= 0 && details.x + details.width <= 360, true, `from ${details.x}, ${details.width} wide`);
 	await tab.setViewportSize({width: 718, height: 1000}); // A4, less Chromium's margins
 	await tab.emulateMedia({media: "print"});

@@ -122,6 +122,10 @@ def test_a_go_programs_page_holds_its_numbers_and_works_in_a_browser(t):
     same(sorted(row["values"][0] for row in grown), [3000, 3000])
     contains([line for line in audit["sources"]["main.go"] if line[0] == 12][0][1], "return &node")
     assert any(annotation["flow"] for row in grown for annotation in row["annotations"])
+    json_rows = t.json("audit", "--escape", "m2.txt", "a.pb.gz")["rows"]
+    same(sum(row["verdict"] == "outside" for row in audit["rows"]), sum(row["owner"] is None for row in json_rows if row["objects"]))
+    same({verdict["name"]: verdict["rows"] for verdict in audit["verdicts"]},
+         {name: sum(row["verdict"] == name for row in audit["rows"]) for name in [each["name"] for each in audit["verdicts"]]})
     repeated = [row for row in audit["rows"] if row["function"] == "main.main" and row["via"]]
     same([(row["file"], row["verdict"]) for row in repeated], [("main.go", "not-covered")], "a file's name in every row")
     contains(t.path("audit.html").read_text(), f">main.go:{repeated[0]['line']} main.main via strings.")

@@ -50,22 +50,35 @@ static void fact(FILE *stream, const char *name, const char *text)
 
 static const char *exactness(const struct render_html_page *page)
 {
+	char bursts[PROFILE_BURSTS_TEXT];
+
 	return page->sites->rows_exact	    ? "exact: every allocation was counted"
 	       : page->profile->unreachable ? "exact, but for the objects whose site is not known"
+	       : page->profile->rows_least  ? "lower bounds: the warnings say what is in no row"
 	       : render_html_measures(page, profile_objects(page->profile))
-		       ? "rows are estimates from samples, with 95 % intervals; see the totals for what is exact"
+		       ? profile_bursts_text(page->profile, bursts) ? "estimates from bursts, with 95 % intervals"
+								    : "estimates from samples, with 95 % intervals"
 		       : "only the allocator's costs were measured, not the objects of each row";
+}
+
+/* "2026-11-29 16:44:23 UTC"; "" if it is unknown. */
+static const char *start_text(char text[64], const struct profile *profile)
+{
+	time_t seconds = (time_t)(profile->start_ns / 1000000000);
+	struct tm utc;
+
+	*text = 0;
+	if (profile->start_ns > 0 && gmtime_r(&seconds, &utc))
+		strftime(text, 64, "%Y-%m-%d %H:%M:%S UTC", &utc);
+	return text;
 }
 
 static void write_recording(FILE *stream, const struct profile *profile)
 {
-	time_t seconds = (time_t)(profile->start_ns / 1000000000);
-	char text[256], start[64] = "", bytes[TERMINAL_NUMBER_SIZE], bursts[PROFILE_BURSTS_TEXT];
-	struct tm utc;
+	char text[256], start[64], bytes[TERMINAL_NUMBER_SIZE], bursts[PROFILE_BURSTS_TEXT];
 
-	if (profile->start_ns > 0 && gmtime_r(&seconds, &utc))
-		strftime(start, sizeof(start), "%Y-%m-%d %H:%M:%S UTC, ", &utc);
-	snprintf(text, sizeof(text), "%s%.3g s, %s%s", start, (double)profile->duration_ns / 1e9,
+	start_text(start, profile);
+	snprintf(text, sizeof(text), "%s%s%.3g s, %s%s", start, *start ? ", " : "", (double)profile->duration_ns / 1e9,
 		 profile_bursts_text(profile, bursts) ? bursts
 		 : profile->rate < 0		      ? "at a rate that the file does not say"
 		 : profile->rate == 0		      ? "rate 0 (slow paths only, no sampling)"
@@ -79,17 +92,15 @@ static void write_recording(FILE *stream, const struct profile *profile)
 /* A snapshot is of an instant: when, at which rate, and what the runtime had published by then. */
 static void write_instant(FILE *stream, const struct profile *profile)
 {
-	time_t seconds = (time_t)(profile->start_ns / 1000000000);
-	char text[256], start[64] = "", collection[64] = "", bytes[TERMINAL_NUMBER_SIZE];
-	struct tm utc;
+	char text[256], start[64], collection[64] = "", bytes[TERMINAL_NUMBER_SIZE];
 
-	if (profile->start_ns > 0 && gmtime_r(&seconds, &utc))
-		strftime(start, sizeof(start), "%Y-%m-%d %H:%M:%S UTC, ", &utc);
+	start_text(start, profile);
 	if (profile->collections > 0)
 		snprintf(collection, sizeof(collection), "; as of collection %" PRId64, profile->collections);
 	else if (profile->collections == 0)
 		snprintf(collection, sizeof(collection), "; there was no collection yet");
-	snprintf(text, sizeof(text), "%s%s%s%s", start, profile->rate == 1 ? "every allocation" : "one sample per ",
+	snprintf(text, sizeof(text), "%s%s%s%s%s", start, *start ? ", " : "",
+		 profile->rate == 1 ? "every allocation" : "one sample per ",
 		 profile->rate == 1 ? "" : terminal_bytes(bytes, profile->rate), collection);
 	fact(stream, profile->unreachable ? "searched" : "alive", text);
 }
@@ -123,6 +134,20 @@ static void write_totals(FILE *stream, const struct render_html_page *page)
 	fact(stream, "totals", text);
 }
 
+/* Warns if the counts of two recordings are of unequal times. */
+static void write_unequal(FILE *stream, const struct profile *before, const struct profile *after)
+{
+	double older = (double)before->duration_ns / 1e9, newer = (double)after->duration_ns / 1e9;
+
+	if (after->snapshot || older <= 0 || newer <= 0 || (older < 1.2 * newer && newer < 1.2 * older))
+		return;
+	html_format(
+		stream,
+		"<p class=\"warning\">The older recording took %.3g s, this one %.3g s: of a process that runs on, compare "
+		"what is allocated per second.</p>\n",
+		older, newer);
+}
+
 static void write_warnings(FILE *stream, const struct render_html_page *page)
 {
 	struct profile_loss loss = profile_loss(page->profile);
@@ -137,10 +162,24 @@ static void write_warnings(FILE *stream, const struct render_html_page *page)
 	if (advice)
 		html_format(stream, "<p class=\"warning\">%s</p>\n", advice);
 	free(advice);
+	if (page->before)
+		write_unequal(stream, page->before, page->profile);
 	for (size_t i = 0; i < page->profile->warning_count; i++)
 		html_format(stream, "<p class=\"warning\">%s</p>\n", page->profile->warnings[i]);
 	for (size_t i = 0; page->audit && i < page->audit->warning_count; i++)
 		html_format(stream, "<p class=\"warning\">%s</p>\n", page->audit->warnings[i]);
+}
+
+/* The older profile: counts of recordings of unequal length are not to be compared as they are. */
+static void write_before(FILE *stream, const struct profile *before)
+{
+	char command[SHORTEN_COMMAND_SIZE], start[64], seconds[48] = "";
+
+	if (!before->snapshot && before->duration_ns > 0)
+		snprintf(seconds, sizeof(seconds), ", %.3g s", (double)before->duration_ns / 1e9);
+	html_format(stream, "<dt>compared with</dt><dd>%s%s%s%s</dd>\n",
+		    before->target ? shorten_command(command, before->target) : "another profile",
+		    before->start_ns > 0 ? ", " : "", start_text(start, before), seconds);
 }
 
 /* What a page is about, before the name of the program. */
@@ -176,8 +215,7 @@ static void write_head(FILE *stream, const struct render_html_page *page)
 	if (!profile->snapshot)
 		write_check(stream, profile);
 	if (page->before)
-		html_format(stream, "<dt>compared with</dt><dd>%s</dd>\n",
-			    page->before->target ? page->before->target : "another profile");
+		write_before(stream, page->before);
 	fputs("</dl>\n</header>\n", stream);
 }
 
@@ -213,7 +251,7 @@ static void static_row(FILE *stream, const struct render_html_page *page, size_t
 	if (audit) {
 		const struct profile_frame *owner = audit->via ? audit->owner : NULL;
 
-		html_format(stream, "<td>%s</td>", audit_verdict_name(audit->verdict));
+		html_format(stream, "<td>%s</td>", render_html_verdict(audit));
 		site_cell(stream, owner ? audit->owner_file : audit->file, owner ? owner->line : audit->site.line,
 			  owner ? owner->function : audit->site.function, audit->via);
 	} else {

@@ -63,6 +63,9 @@ char *render_html_tree(const struct render_html_page *page, const struct call_tr
  * VALUE_COUNT if there is none. */
 int render_html_next_measure(const struct render_html_page *page, int value, bool of_classes);
 /* Whether a page has a column for that value. */
+/* The verdict of a row; "outside" if no line of the program allocates it, as in the text. */
+const char *render_html_verdict(const struct audit_row *row);
+
 bool render_html_measures(const struct render_html_page *page, enum profile_value value);
 
 #endif

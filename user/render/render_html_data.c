@@ -202,10 +202,15 @@ static void write_annotations(struct json_writer *writer, const struct audit_row
 	json_write_array_end(writer);
 }
 
+const char *render_html_verdict(const struct audit_row *row)
+{
+	return audit_row_is_outside(row) ? "outside" : audit_verdict_name(row->verdict);
+}
+
 static void write_audit_members(struct json_writer *writer, const struct audit_row *row,
 				const struct escape_graph *graph)
 {
-	json_write_text(writer, "verdict", audit_verdict_name(row->verdict));
+	json_write_text(writer, "verdict", render_html_verdict(row));
 	json_write_text(writer, "call", row->runtime_call);
 	json_write_text(writer, "type", row->type);
 	json_write_text(writer, "words", audit_row_words(row));
@@ -343,10 +348,10 @@ static void write_rows(struct json_writer *writer, const struct render_html_page
 static void write_verdicts(struct json_writer *writer, const struct audit *audit)
 {
 	json_write_array(writer, "verdicts");
-	for (int verdict = 0; verdict < AUDIT_VERDICT_COUNT; verdict++) {
+	for (int verdict = 0; verdict <= AUDIT_OUTSIDE; verdict++) {
 		json_write_object(writer, NULL);
-		json_write_text(writer, "name", audit_verdict_name(verdict));
-		json_write_integer(writer, "rows", (int64_t)audit->verdicts[verdict]);
+		json_write_text(writer, "name", verdict == AUDIT_OUTSIDE ? "outside" : audit_verdict_name(verdict));
+		json_write_integer(writer, "rows", (int64_t)audit->sums[verdict].rows);
 		json_write_object_end(writer);
 	}
 	json_write_array_end(writer);

@@ -30,7 +30,8 @@ function plotClasses(section) {
 			width: Math.max(300, section.clientWidth), height: 260, legend: {show: false}, cursor: {drag: {x: false, y: false}},
 			scales: {x: {time: false, range: [-1, data.classes.length]}, y: {range: (plot, low, high) => [0, high || 1]}},
 			axes: [{...axis, splits: () => data.classes.map((each, index) => index), rotate: -60, size: 90, space: 10,
-				values: (plot, splits) => splits.map(index => data.classes[index]?.name ?? "")},
+				values: (plot, splits) => splits.map(index => index % Math.ceil(data.classes.length * 16 / plot.width) ? ""
+					: data.classes[index]?.name ?? "")},
 				{...axis, size: 80, values: (plot, splits) => splits.map(value => measureText(measure, value))}],
 			series: [{}, {label: measure.name, stroke: bar, fill: bar, paths: vendor.uPlot.paths.bars({size: [0.7, 60]}), points: {show: false}}],
 		}, [data.classes.map((each, index) => index), data.classes.map(each => each.values[Number(choose.value)])], place);

@@ -82,7 +82,7 @@ function sourceDetails(row) {
 		return make("p", {class: "soft"}, data.sources_left_out ? "Source was left out of this page (--no-source)."
 			: `The source of ${row.file ?? "this row"} was not found when this page was made.`);
 	const margins = lineMargins(row.file);
-	const [objects, bytes] = ["objects", "bytes"].map(key => data.measures.findIndex(measure => measure.key === key));
+	const [objects, bytes] = [false, true].map(size => data.measures.findIndex(measure => isChief(measure) && measure.bytes === size));
 	const lines = source.filter(([number]) => Math.abs(number - row.line) <= 8).map(([number, text]) => {
 		const margin = margins.get(number), code = make("span", {class: "code"});
 
@@ -114,10 +114,10 @@ function stacksBehind(row) {
 	if (!callTree)
 		return make("p", {class: "soft"}, "Reading the stacks\u2026");
 	const {node, values} = callTree.leaves, leaves = [];
-	const weigh = values[Math.max(0, data.measures.findIndex(measure => measure.key === "bytes"))];
+	const weigh = values[Math.max(0, data.measures.findIndex(measure => measure.key === data.main))];
 
 	for (let leaf = 0; leaf < node.length; leaf++)
-		if (isBehind(leaf, row))
+		if (isBehind(leaf, row) && values.some(each => each[leaf] > 0))
 			leaves.push(leaf);
 	if (leaves.length === 0)
 		return null;
@@ -125,15 +125,23 @@ function stacksBehind(row) {
 	return make("div", {}, make("h3", {}, `Stacks behind it: ${countText(leaves.length)}`),
 		...leaves.slice(0, stacksShown).map(leaf => make("details", {},
 			make("summary", {}, data.measures.map((measure, index) => values[index][leaf] > 0 &&
-				`${measureText(measure, values[index][leaf])}${measure.key === "bytes" ? "" : ` ${measure.name}`}`).filter(Boolean).join(", ")),
+				`${measureText(measure, values[index][leaf])}${measure.key === "bytes" ? "" : ` ${measure.bytes ? measure.name.replace(/^bytes /, "") : measure.name}`}`).filter(Boolean).join(", ")),
 			make("p", {}, make("a", {href: `#frame-${node[leaf]}`}, "in the flame graph")),
 			make("ol", {class: "stack code"}, ...callTree.path(node[leaf]).map(each =>
 				make("li", {}, frameText(callTree.frame[each])))))),
 		leaves.length > stacksShown ? make("p", {class: "soft"}, `${countText(leaves.length - stacksShown)} more are in the flame graph.`) : null);
 }
 
+// What the columns say that a narrow screen has no room for.
+function hiddenColumns(row) {
+	const parts = [callText(row), ...data.measures.map((measure, index) => !isChief(measure) &&
+		row.values?.[index] > 0 && `${measureText(measure, row.values[index])} ${measure.bytes ? measure.name.replace(/^bytes /, "") : measure.name}`)];
+
+	return parts.some(Boolean) ? make("p", {class: "narrow"}, parts.filter(Boolean).join(", ")) : null;
+}
+
 function rowDetails(row) {
-	return make("div", {class: "details"},
+	return make("div", {class: "details"}, hiddenColumns(row),
 		...(row.annotations?.length ? [make("h3", {}, "The compiler said"), ...row.annotations.flatMap(annotationDetails)] : []),
 		row.reason ? make("p", {}, row.reason) : null,
 		inlineChain(row), sourceDetails(row), stacksBehind(row));

@@ -1,6 +1,7 @@
 // The work list: a table of source lines that can be sorted, filtered and opened. A line that allocates in several ways is
 // several rows of the data; it has their sum, and opens to them.
 const rowsAtATime = 50;
+const membersShown = 200;
 
 // The sum of what was measured. It has no interval of its own: that does not follow from those of its rows.
 function sumOf(rows, member) {
@@ -11,13 +12,14 @@ function sumOf(rows, member) {
 	});
 }
 
-// Rows of one verdict and source line. A row without a place, or that allocates nothing, is a line of its own.
+// Rows of one verdict and source line. A row without a place, or that allocates nothing, is a line of its own; what no line
+// of the program allocates is one.
 function linesOf(rows) {
 	const lines = new Map();
 
 	for (const row of rows) {
 		const folds = row.file && row.line && row.values?.some(value => value > 0);
-		const key = folds ? `${row.verdict}\n${row.file}\n${row.line}` : row.id;
+		const key = row.verdict === "outside" ? row.verdict : folds ? `${row.verdict}\n${row.file}\n${row.line}` : row.id;
 
 		lines.get(key)?.push(row) ?? lines.set(key, [row]);
 	}
@@ -25,6 +27,23 @@ function linesOf(rows) {
 		id: `line-${members[0].id}`, rows: members, verdict: members[0].verdict, file: members[0].file, line: members[0].line,
 		values: sumOf(members, "values"), before: members.some(row => row.before) ? sumOf(members, "before") : undefined,
 	});
+}
+
+function tableCaption() {
+	return data.has_verdicts ? "What allocates, and what the compiler said of it"
+		: data.measures.some(measure => measure.key === "objects" || measure.key === "refills") ? "What allocates, by site"
+		: "What is alive, by site";
+}
+
+// "newobject of json.Decoder"
+function callText(row) {
+	return [row.call?.replace(/^runtime\./, ""), row.type].filter(Boolean).join(" of ");
+}
+
+// On a narrow screen a row has its site, with the verdict and the compiler's words below, and these two numbers; the other
+// columns are in its details.
+function isChief(measure) {
+	return /(^|_)(objects|bytes)$/.test(measure.key) && !/heap_grow|indirect/.test(measure.key);
 }
 
 class WorkList {
@@ -41,7 +60,7 @@ class WorkList {
 		this.status = make("p", {class: "soft", role: "status"});
 		this.body = make("tbody");
 		this.more = make("button", {type: "button", onclick: () => { this.shown += rowsAtATime; this.draw(); }});
-		this.table = make("table", {id: "work-table"}, make("caption", {}, data.has_verdicts ? "What allocates, and what the compiler said of it" : "What allocates, by site"), this.head(), this.body);
+		this.table = make("table", {id: "work-table"}, make("caption", {}, tableCaption()), this.head(), this.body);
 		section.querySelector(".static").replaceWith(this.tools(), this.status,
 			make("div", {class: "scroll", tabindex: "0", role: "group", "aria-label": "work list"}, this.table), this.more);
 		this.draw();
@@ -57,17 +76,18 @@ class WorkList {
 		const text = (name, get) => ({name, get, number: false});
 
 		return [
-			...(data.has_verdicts ? [text("Verdict", row => row.verdict ?? "")] : []),
+			...(data.has_verdicts ? [{...text("Verdict", row => row.verdict ?? ""), kind: "wide"}] : []),
 			text("Site", row => `${row.file ?? ""}:${String(row.line ?? 0).padStart(7)}`),
-			text("Call, type", row => [row.call, row.type].filter(Boolean).join(" ")),
-			...data.measures.map((measure, index) => ({name: measure.name, get: row => row.values?.[index] ?? -1, number: true, index, measure})),
-			...(data.has_verdicts ? [text("Compiler", row => row.words ?? "")] : []),
+			{...text("Call, type", callText), kind: "wide"},
+			...data.measures.map((measure, index) => ({name: measure.name, get: row => row.values?.[index] ?? -1, number: true, index, measure,
+				kind: isChief(measure) ? "number" : "number wide"})),
+			...(data.has_verdicts ? [{...text("Compiler", row => row.words ?? ""), kind: "wide"}] : []),
 		];
 	}
 
 	head() {
 		this.headings = this.columns().map(column => {
-			const heading = make("th", {scope: "col", class: column.number ? "number" : null},
+			const heading = make("th", {scope: "col", class: column.kind ?? null},
 				make("button", {type: "button", onclick: () => this.sortBy(column)}, column.name));
 
 			return {column, heading};
@@ -108,12 +128,16 @@ class WorkList {
 		return this.sorted(list, column, direction);
 	}
 
+	// What no line of the program allocates is below the lines, however much it is: there is nothing to do about it.
 	sorted(list, column, direction) {
 		const keys = new Map(list.map(row => [row, column.get(row)]));
+		const outside = new Set(list.filter(row => row.verdict === "outside"));
 
 		return list.sort((a, b) => {
 			const left = keys.get(a), right = keys.get(b);
 
+			if (outside.has(a) !== outside.has(b))
+				return outside.has(a) ? 1 : -1;
 			return left < right ? -direction : left > right ? direction : 0;
 		});
 	}
@@ -137,36 +161,46 @@ class WorkList {
 		if (line.rows.length === 1)
 			return this.rowElements(line.rows[0]);
 		const open = this.open.has(line.id);
-		const place = `${line.file}:${line.line}`;
+		const outside = line.verdict === "outside";
+		const place = outside ? "no line of the program" : `${line.file}:${line.line}`;
 		const heading = make("tr", {id: line.id},
-			...(data.has_verdicts ? [make("td", {}, line.verdict)] : []),
+			...(data.has_verdicts ? [make("td", {class: "wide"}, line.verdict)] : []),
 			make("td", {class: "place"}, make("button", {class: "open code", type: "button", "aria-expanded": String(open), title: place,
-				onclick: () => this.toggle(line)}, `${shortFile(line.file)}:${line.line}`),
-				make("span", {class: "range"}, `${countText(line.rows.length)} sites`)),
-			make("td"),
+				onclick: () => this.toggle(line)}, outside ? place : `${shortFile(line.file)}:${line.line}`),
+				make("span", {class: "range"}, `${countText(line.rows.length)} sites`), this.narrow(line)),
+			make("td", {class: "wide"}),
 			...data.measures.map((measure, index) => this.numberCell(line, measure, index)),
-			...(data.has_verdicts ? [make("td")] : []));
+			...(data.has_verdicts ? [make("td", {class: "wide"})] : []));
 		const main = Math.max(0, data.measures.findIndex(measure => measure.key === data.main));
 
 		if (!open)
 			return [heading];
-		return [heading, ...this.sorted([...line.rows], {get: row => row.values?.[main] ?? -1}, -1).flatMap(row =>
-			this.rowElements(row, "member"))];
+		const members = this.sorted([...line.rows], {get: row => row.values?.[main] ?? -1}, -1);
+		const shown = members.filter((row, index) => index < membersShown || this.open.has(row.id));
+
+		return [heading, ...shown.flatMap(row => this.rowElements(row, "member")),
+			...(shown.length < members.length ? [make("tr", {}, make("td", {colspan: String(this.columns().length), class: "soft"},
+				`${countText(members.length - shown.length)} smaller sites are not listed here.`))] : [])];
+	}
+
+	// What a narrow screen shows below a site.
+	narrow(row) {
+		return data.has_verdicts ? make("span", {class: "range narrow"}, [row.verdict, row.words].filter(Boolean).join(": ")) : null;
 	}
 
 	rowElements(row, kind = null) {
 		const open = this.open.has(row.id);
 		const place = row.file ? `${row.file}:${row.line}` : row.function ?? "unknown";
 		const elements = [make("tr", {id: row.id, class: kind},
-			...(data.has_verdicts ? [make("td", {}, row.verdict)] : []),
+			...(data.has_verdicts ? [make("td", {class: "wide"}, row.verdict)] : []),
 			make("td", {class: "place"}, make("button", {class: "open code", type: "button", "aria-expanded": String(open), title: place,
 				onclick: () => this.toggle(row)}, row.file ? `${shortFile(row.file)}:${row.line}` : place),
 				" ", make("a", {href: `#${row.id}`, "aria-label": `link to ${place}`}, "#"),
 				make("span", {class: "range"}, row.file ? row.function ?? "" : ""),
-				row.via ? make("span", {class: "range"}, `via ${row.via}`) : null),
-			make("td", {class: "code call"}, [row.call, row.type].filter(Boolean).join(" ")),
+				row.via ? make("span", {class: "range"}, `via ${row.via}`) : null, this.narrow(row)),
+			make("td", {class: "code call wide"}, callText(row)),
 			...data.measures.map((measure, index) => this.numberCell(row, measure, index)),
-			...(data.has_verdicts ? [make("td", {class: "words"}, row.words ?? "")] : []))];
+			...(data.has_verdicts ? [make("td", {class: "words wide"}, row.words ?? "")] : []))];
 
 		if (open)
 			elements.push(make("tr", {}, make("td", {colspan: String(this.columns().length)}, rowDetails(row))));
@@ -177,10 +211,10 @@ class WorkList {
 		const value = row.values?.[index] ?? null, before = row.before?.[index];
 		const bounds = row.bounds?.[measure.key];
 
-		return make("td", {class: "number", "data-value": value === null ? "" : String(value)},
+		return make("td", {class: isChief(measure) ? "number" : "number wide", "data-value": value === null ? "" : String(value)},
 			measureText(measure, value),
 			row.rows?.some(each => each.bounds?.[measure.key]) && row.rows.length > 1
-				? make("span", {class: "range"}, "sum of estimates, interval unknown") : null,
+				? make("span", {class: "range"}, "interval unknown") : null,
 			bounds ? make("span", {class: "range"}, `${measureText(measure, bounds[0])} to ${bounds[1] === null ? "?" : measureText(measure, bounds[1])}`) : null,
 			before === undefined ? null : make("span", {class: `range ${value > before ? "worse" : value < before ? "better" : ""}`},
 				`before ${measureText(measure, before)}`),
