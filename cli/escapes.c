@@ -14,6 +14,7 @@
 #include "options.h"
 #include "base/output.h"
 #include "render/render_escapes.h"
+#include "target/privilege.h"
 
 enum { UNSET = -1, TERMINAL_ROWS = 100 };
 
@@ -21,7 +22,7 @@ static const char *const grouping_names[] = {"position", "package", NULL};
 
 static struct {
 	const char *kinds, *directory, *diff, *old_directory;
-	const char *go, *save;
+	const char *go, *save, *user;
 	bool build, dependencies;
 	struct option_list packages, functions, paths, flags;
 	struct escapes_style style;
@@ -63,6 +64,8 @@ static const struct option_row rows[] = {
 	{0, "build-flag", "FLAG", OPTION_STRINGS, &options.flags,
 	 "one more flag for the build, such as -tags=x or -test", NULL},
 	{0, "all", NULL, OPTION_FLAG, &options.dependencies, "also compile all imported packages", NULL},
+	{0, "user", "NAME", OPTION_STRING, &options.user,
+	 "run it as this user (default: the user who called sudo; name root to stay root)", NULL},
 	{0, "save", "FILE", OPTION_STRING, &options.save, "save the compiler's output, for a later --diff", NULL},
 	{0, NULL, NULL, 0, NULL, "input and output", NULL},
 	{'C', "directory", "DIR", OPTION_STRING, &options.directory,
@@ -126,7 +129,9 @@ static struct escape_output *read_output(const char *name, const char *directory
 static struct escape_output *build_output(char **packages, int package_count, struct error *error)
 {
 	const char *const go[] = {options.go ? options.go : "go", NULL};
-	const struct subprocess as = {.place.directory = options.directory};
+	struct identity user;
+	const struct subprocess as = {
+		.place.directory = options.directory, .become = identity_become, .identity = &user};
 	struct escape_build build = {
 		.go = go,
 		.as = &as,
@@ -139,6 +144,8 @@ static struct escape_output *build_output(char **packages, int package_count, st
 	struct output copy = {0};
 	struct escape_output *output;
 
+	if (identity_find(options.user, &user, error))
+		return NULL;
 	if (options.save && output_open(&copy, options.save, error))
 		return NULL;
 	build.copy = copy.stream;
@@ -157,8 +164,9 @@ static struct escape_output *build_output(char **packages, int package_count, st
 /* Checks the operands. Returns 0, or -1 with an error. */
 static int check_operands(int count, struct error *error)
 {
-	if (!options.build && (options.go || options.save || options.flags.count || options.dependencies))
-		return error_set(error, STATUS_USAGE, "--go, --build-flag, --all and --save need --build");
+	if (!options.build &&
+	    (options.go || options.user || options.save || options.flags.count || options.dependencies))
+		return error_set(error, STATUS_USAGE, "--go, --build-flag, --all, --user and --save need --build");
 	if (!options.diff && (options.gate.advisory || options.gate.tolerances.count || options.gate.policy_path))
 		return error_set(error, STATUS_USAGE, "--advisory, --tolerance and --policy need --diff");
 	if (options.diff && (options.by || options.top != UNSET))

@@ -179,6 +179,20 @@ def test_build_hears_all_the_compiler_says_every_time(t):
     harness.same(sorted(os.listdir(seeds)), sorted(os.listdir(SEEDS)), "files left behind")
 
 
+def test_root_builds_as_the_user_who_called_sudo(t):
+    harness.require_root()
+    t.directory.chmod(0o755)
+    go = t.path("go")
+    go.write_text("#!/bin/sh\n{ id -u; grep CapEff /proc/self/status; } >&2\nexit 1\n")
+    go.chmod(0o755)
+    sudo = {**os.environ, "SUDO_UID": "65534", "SUDO_GID": "65534"}
+    done = t.escapement("escapes", "--build", "--go", go, status=3, env=sudo)
+    harness.contains(done.stderr, "65534; CapEff:\t0000000000000000")
+    done = t.escapement("escapes", "--build", "--user", "root", "--go", go, status=3, env=sudo)
+    harness.contains(done.stderr, "status 1: 0; CapEff:")
+    harness.contains(t.escapement("escapes", "--user", "root", M2, status=2).stderr, "need --build")
+
+
 def test_build_can_be_saved_and_compared(t):
     seeds, environment = seeds_with_go(t)
     t.escapement("escapes", "-b", "--save", t.path("old.txt"), "./...", cwd=seeds, env=environment)

@@ -245,6 +245,37 @@ def test_a_page_shows_source_files_and_nothing_else(t):
     same(page_data(t.path("bare.html").read_text())["sources"], {})
 
 
+def sources_of(t, names, **options):
+    profile = profile_of(t, [(((f"main.f{n}", name, 1), ("main.main", "main.go", 1)), 1, 16) for n, name in enumerate(names)])
+    t.escapement("html", "-o", "page.html", profile, **options)
+    return sorted(page_data(t.path("page.html").read_text())["sources"])
+
+
+def test_a_link_to_what_is_no_source_is_not_followed(t):
+    t.path("secret").write_text("root:hash\n")
+    t.path("code.go").write_text("package main\n")
+    for name, target in (("file.go", "secret"), ("device.go", "/dev/null"), ("code.c", "code.go")):
+        t.path(name).symlink_to(target)
+    same(sources_of(t, ["file.go", "device.go", "code.c"]), ["code.c"])
+    t.run("strace", "-f", "-e", "trace=open,openat", "-o", "calls", harness.ESCAPEMENT, "html", "-o", "page.html", "made.pb.gz")
+    opened = [line for line in t.path("calls").read_text().splitlines() if "device.go" in line]
+    assert opened and all("O_PATH" in line for line in opened), opened
+
+
+def test_who_called_sudo_is_shown_what_that_user_may_read(t):
+    harness.require_root()
+    t.directory.chmod(0o755)
+    for name, owner, mode in (("theirs.go", 65534, 0o600), ("everybodys.go", 0, 0o644), ("roots.go", 0, 0o600), ("groups.go", 0, 0o640)):
+        t.path(name).write_text("package main\n")
+        os.chown(t.path(name), owner, 0)
+        t.path(name).chmod(mode)
+    t.path("link.go").symlink_to("roots.go")
+    names = ["theirs.go", "everybodys.go", "roots.go", "groups.go", "link.go"]
+    sudo = {**os.environ, "SUDO_UID": "65534", "SUDO_GID": "65534"}
+    same(sources_of(t, names, env=sudo), ["everybodys.go", "theirs.go"])
+    same(sources_of(t, names), sorted(names))
+
+
 def test_a_comparison_has_the_numbers_of_both_profiles(t):
     old = profile_of(t, [((("main.f", "main.go", 5), ("main.main", "main.go", 9)), 100, 4800),
                          ((("main.gone", "main.go", 6), ("main.main", "main.go", 9)), 7, 70)], "old.pb.gz")

@@ -38,10 +38,13 @@ def names(mask):
 
 
 def threads(pid):
-    """Capabilities and NoNewPrivs of each thread, from /proc/PID/task/TID/status."""
+    """Capabilities and NoNewPrivs of each thread that has not ended, from /proc/PID/task/TID/status; the main thread's first."""
     found = []
-    for path in pathlib.Path(f"/proc/{pid}/task").glob("*/status"):
-        text = path.read_text()
+    for path in sorted(pathlib.Path(f"/proc/{pid}/task").glob("*/status"), key=lambda path: path.parent.name != str(pid)):
+        try:
+            text = path.read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
         found.append({key: value if key == "NoNewPrivs" else names(value)
                       for key, value in re.findall(r"^(Cap\w+|NoNewPrivs):\t(\S+)$", text, re.M)})
     return found

@@ -50,11 +50,11 @@ static void refused(const char *words)
 
 enum { CACHES_MAX = 131072 };
 
-static size_t reads;
+static size_t reads_done;
 
 static ssize_t copy_and_count(void *context, const struct target_piece *pieces, size_t count)
 {
-	reads++;
+	reads_done++;
 	return fixture_copy(context, pieces, count);
 }
 
@@ -63,11 +63,11 @@ static ssize_t copy_and_count(void *context, const struct target_piece *pieces, 
 static void refused_as_endless(void)
 {
 	memory.reader.copy = copy_and_count;
-	reads = 0;
+	reads_done = 0;
 	assert_int_equal(read_counters(), -1);
 	if (!strstr(refusal.text, "its list of caches has more than 131072") &&
-	    (!strstr(refusal.text, "takes too long") || reads > CACHES_MAX + 100))
-		fail_msg("'%s' after %zu reads", refusal.text, reads);
+	    (!strstr(refusal.text, "takes too long") || reads_done > CACHES_MAX + 100))
+		fail_msg("'%s' after %zu reads", refusal.text, reads_done);
 	assert_int_equal(refusal.status, STATUS_CANNOT_MEASURE);
 }
 

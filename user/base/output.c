@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/caller.h"
 #include "base/memory.h"
 
 enum {
@@ -56,33 +57,18 @@ static void take_over(int fd, const struct stat *existing)
 	fchmod(fd, mode);
 }
 
-static bool read_number(const char *variable, unsigned *number)
-{
-	const char *text = getenv(variable);
-	char *end;
-	unsigned long value;
-
-	if (!text || *text < '0' || *text > '9')
-		return false;
-	errno = 0;
-	value = strtoul(text, &end, 10);
-	*number = (unsigned)value;
-	return !*end && !errno && value < UINT32_MAX;
-}
-
 /* If root creates a file for a user who called sudo, in a directory that belongs to that user or is writable by
  * everybody, gives the file to that user. */
 static void give_to_caller(int fd, int directory)
 {
-	unsigned user, group;
+	struct caller caller;
 	struct stat status;
 
-	if (geteuid() != 0 || !read_number("SUDO_UID", &user) || !read_number("SUDO_GID", &group) ||
-	    fstat(directory, &status))
+	if (!caller_find(&caller) || fstat(directory, &status))
 		return;
-	if (status.st_uid == user || (status.st_mode & (S_ISVTX | S_IWOTH)) == (S_ISVTX | S_IWOTH))
+	if (status.st_uid == caller.user || (status.st_mode & (S_ISVTX | S_IWOTH)) == (S_ISVTX | S_IWOTH))
 		/* fails for root only if the file system does not support it; then the file stays root's */
-		if (fchown(fd, user, group))
+		if (fchown(fd, caller.user, caller.group))
 			return;
 }
 

@@ -10,15 +10,10 @@
 
 enum { OUTPUT_MAX = 64 << 20, COMPLAINT_MAX = 400 };
 
-static int become(const void *identity)
-{
-	return identity_assume(identity);
-}
-
 struct subprocess workspace_command(const struct workspace *workspace, const char *const *words)
 {
 	return (struct subprocess){
-		.words = words, .become = become, .identity = &workspace->user, .stop = workspace->stop};
+		.words = words, .become = identity_become, .identity = &workspace->user, .stop = workspace->stop};
 }
 
 int workspace_interrupted(struct error *error)

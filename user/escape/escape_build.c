@@ -109,7 +109,7 @@ static void describe_failure(const struct escape_output *output, int status, str
 
 struct escape_output *escape_build(const struct escape_build *build, struct error *error)
 {
-	struct subprocess command = build->as ? *build->as : (struct subprocess){0};
+	struct subprocess command = *build->as;
 	struct reader reader = {escape_parser_new(), build->copy};
 	struct escape_output *output;
 	char *gcflags[2];

@@ -18,7 +18,8 @@
 
 struct escape_build {
 	const char *const *go;	     /* the words of the go command, NULL-terminated; NULL: "go" */
-	const struct subprocess *as; /* place, identity and `stop` with which it is run; NULL: here, as we are */
+	const struct subprocess *as; /* place, identity and `stop` with which it is run: a build runs what its directory
+					says, so root names whom it is for. Not NULL */
 	const char *const *packages; /* patterns; none: the package in the directory */
 	int package_count;
 	const char *const *flags; /* more build flags: "-tags=x", "-test", "-race" */

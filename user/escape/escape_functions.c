@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "escape/escape_functions.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/hash_table.h"
@@ -13,9 +11,10 @@
 #include "escape/go_source.h"
 #include "base/memory.h"
 #include "base/search.h"
+#include "base/source_file.h"
 #include "base/string_table.h"
 
-enum { SOURCE_SIZE_MAX = 64 << 20, COLUMN_MAX = 255 /* before Go 1.26 the compiler limits columns to this */ };
+enum { COLUMN_MAX = 255 /* before Go 1.26 the compiler limits columns to this */ };
 
 /* A message about inlining names a function and the place where it begins. */
 struct declaration {
@@ -148,24 +147,19 @@ static void collect_declarations(struct naming *naming)
 /* Reads the whole file; NULL if that is impossible. */
 static char *read_source(const struct naming *naming, const char *name, size_t *length)
 {
-	size_t name_length = strlen(name);
-	char *path = NULL, *text = NULL;
-	struct stat status;
+	size_t name_length = strlen(name), size;
+	char *text;
 	ssize_t count;
 	int fd;
 
 	if (name_length < 3 || strcmp(name + name_length - 3, ".go") != 0)
 		return NULL;
-	path = memory_format("%s%s%s", *name == '/' ? "" : naming->directory, *name == '/' ? "" : "/", name);
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	free(path);
+	fd = source_file_open(name, naming->directory, &size);
 	if (fd < 0)
 		return NULL;
-	if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_size <= SOURCE_SIZE_MAX) {
-		text = memory_resize(NULL, (size_t)status.st_size + 1, 1);
-		count = read(fd, text, (size_t)status.st_size);
-		*length = count > 0 ? (size_t)count : 0;
-	}
+	text = memory_resize(NULL, size + 1, 1);
+	count = read(fd, text, size);
+	*length = count > 0 ? (size_t)count : 0;
 	close(fd);
 	return text;
 }

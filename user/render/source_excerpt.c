@@ -1,51 +1,24 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "render/source_excerpt.h"
 
-#include <fcntl.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/memory.h"
 #include "base/printable.h"
-#include "base/string_table.h"
+#include "base/source_file.h"
 
 enum { FILE_MAX = 8 << 20, LINE_MAX_BYTES = 400 };
 
-static bool is_source_name(const char *file)
-{
-	static const char *const suffixes[] = {".go", ".c", ".h", ".cc", ".cpp", ".cxx", ".hpp", ".hh", ".y", ".s"};
-	const char *suffix = strrchr(file, '.');
-
-	for (size_t i = 0; suffix && i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
-		if (strcmp(suffix, suffixes[i]) == 0)
-			return true;
-	}
-	return false;
-}
-
 static FILE *open_source(const char *file, const char *directory)
 {
-	char *path;
-	struct stat status;
-	FILE *stream = NULL;
-	int descriptor;
+	size_t size;
+	int descriptor = source_file_open(file, directory, &size);
+	FILE *stream = descriptor >= 0 && size <= FILE_MAX ? fdopen(descriptor, "r") : NULL;
 
-	if (!is_source_name(file))
-		return NULL;
-	path = memory_format("%s%s%s", file[0] == '/' || !directory ? "" : directory,
-			     file[0] == '/' || !directory ? "" : "/", file);
-	/* O_NONBLOCK, so as not to wait for the writer of a FIFO. */
-	descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	free(path);
-	if (descriptor < 0)
-		return NULL;
-	if (fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode) && status.st_size <= FILE_MAX)
-		stream = fdopen(descriptor, "r");
-	if (!stream)
+	if (!stream && descriptor >= 0)
 		close(descriptor);
 	return stream;
 }

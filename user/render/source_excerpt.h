@@ -4,8 +4,7 @@
 
 /*
  * Reads lines of source files around the places that a page shows. The names come from profiles, which may come from
- * anybody, and pages are sent to others. Therefore only regular files with names like those of Go, C or C++ source are
- * read, so that no profile can make a page show /etc/shadow. Files of more than 8 MiB are skipped.
+ * anybody, and pages are sent to others: only what source_file.h opens is read. Files of more than 8 MiB are skipped.
  */
 
 #include <stddef.h>

@@ -18,6 +18,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/caller.h"
+
 /* Parses a user or group number; -1 if the text is anything else. */
 static long number(const char *text)
 {
@@ -56,19 +58,18 @@ static void use_files_alone(void)
 
 int identity_find(const char *user, struct identity *identity, struct error *error)
 {
-	const char *sudo_user = getenv("SUDO_UID"), *sudo_group = getenv("SUDO_GID");
 	const struct passwd *found;
-	const char *wanted = user ? user : sudo_user;
+	struct caller caller;
 	long uid;
 
 	*identity = (struct identity){0};
-	if (!wanted || (!user && geteuid() != 0))
+	if (!user && !caller_find(&caller))
 		return 0;
-	uid = number(wanted);
+	uid = user ? number(user) : (long)caller.user;
 	use_files_alone();
-	found = uid >= 0 ? getpwuid((uid_t)uid) : getpwnam(wanted);
+	found = uid >= 0 ? getpwuid((uid_t)uid) : getpwnam(user);
 	if (!found && uid < 0)
-		return error_set(error, STATUS_USAGE, "there is no user '%s'", wanted);
+		return error_set(error, STATUS_USAGE, "there is no user '%s'", user);
 	if (found) {
 		fill(identity, found);
 	} else {
@@ -76,11 +77,11 @@ int identity_find(const char *user, struct identity *identity, struct error *err
 		identity->gid = (gid_t)uid;
 		snprintf(identity->home, sizeof(identity->home), "/");
 	}
-	if (!user && sudo_group && number(sudo_group) >= 0)
-		identity->gid = (gid_t)number(sudo_group);
+	if (!user)
+		identity->gid = caller.group;
 	identity->other = identity->uid != geteuid();
 	if (identity->other && geteuid() != 0)
-		return error_set(error, STATUS_USAGE, "--user %s: only root can run a program as another user", wanted);
+		return error_set(error, STATUS_USAGE, "--user %s: only root can run a program as another user", user);
 	return 0;
 }
 
@@ -100,6 +101,11 @@ int identity_assume(const struct identity *identity)
 		setenv("LOGNAME", identity->name, 1);
 	}
 	return 0;
+}
+
+int identity_become(const void *identity)
+{
+	return identity_assume(identity);
 }
 
 static const struct {

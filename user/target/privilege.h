@@ -29,6 +29,9 @@ int identity_find(const char *user, struct identity *identity, struct error *err
  * survive an exec. Returns -1 with errno on failure: then the program must not be run. */
 int identity_assume(const struct identity *identity);
 
+/* The same as a `become` of a subprocess, whose `identity` is a struct identity. */
+int identity_become(const void *identity);
+
 /* What this process still has to do, as bits. Each needs capabilities; docs/permissions.md says which and why. */
 enum privilege_use {
 	PRIVILEGE_READ = 1 << 0,	/* memory, mappings and files of processes of other users */
