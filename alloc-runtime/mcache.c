@@ -58,6 +58,8 @@ enum {
 	/* ready spans per class that a cache keeps, and their bytes; others go to their mcentral */
 	MaxReady = 32,
 	MaxReadyBytes = 2 << 20,
+	/* bytes of wholly free ones that a cache keeps of all classes together, beside one of each class */
+	MaxUnusedBytes = 1 << 20,
 	NotCounting = INT32_MAX,
 };
 
@@ -77,8 +79,11 @@ static void to_full(struct mcache *c, struct mspan *s, unsigned free)
 
 static void leave_list(struct mcache *c, struct mspan *s)
 {
-	if (reader_get(&s->list) == &c->ready[s->spanclass])
+	if (reader_get(&s->list) == &c->ready[s->spanclass]) {
 		c->nready[s->spanclass]--;
+		if (s->countdown == NotCounting)
+			c->unused_bytes -= mspan_bytes(s);
+	}
 	mSpanList_remove(reader_get(&s->list), s);
 }
 
@@ -93,25 +98,32 @@ static void place(struct mcache *c, struct mspan *s)
 {
 	unsigned spanclass = s->spanclass, free = mspan_countFree(s);
 
+	bool listed = reader_get(&s->list) == &c->ready[spanclass], unused = free == s->nelems;
+
+	/* Nothing of it can become more free. (The scavenger may hold some of its objects just now.) */
+	if (listed && s->countdown == NotCounting)
+		return;
 	if (free < mspan_enough(s->nelems)) {
 		s->countdown = mspan_enough(s->nelems) - free;
 		return;
 	}
-	/* A wholly free span is kept if it is the next to be used, or while there is room for as many again: one that is
-	 * given up while a part of it is free makes the frees of the others atomic. */
+	/* A wholly free span is kept if it is the next to be used, or while there is room for it and for as many again: one that
+	 * is given up while a part of it is free makes the frees of the others atomic. */
 	bool first = c->ready[spanclass].first == NULL || c->ready[spanclass].first == s;
-	if ((free == s->nelems && !first && c->nready[spanclass] > max_ready(s) / 2) ||
-	    (c->nready[spanclass] >= max_ready(s) && reader_get(&s->list) != &c->ready[spanclass])) {
+	bool room = c->nready[spanclass] <= max_ready(s) / 2 && c->unused_bytes + mspan_bytes(s) <= MaxUnusedBytes;
+	if ((unused && !first && !room) || (!listed && c->nready[spanclass] >= max_ready(s))) {
 		leave_list(c, s);
 		give_back(s);
 		return;
 	}
-	s->countdown = free < s->nelems ? s->nelems - free : NotCounting;
-	if (reader_get(&s->list) != &c->ready[spanclass]) {
+	if (!listed) {
 		leave_list(c, s);
 		mSpanList_insertBack(&c->ready[spanclass], s);
 		c->nready[spanclass]++;
 	}
+	s->countdown = unused ? NotCounting : s->nelems - free;
+	if (unused)
+		c->unused_bytes += mspan_bytes(s);
 }
 
 void mcache_freedSome(struct mcache *c, struct mspan *s)
@@ -370,6 +382,7 @@ static void empty_cache(struct mcache *c)
 		c->full[i] = c->ready[i] = (struct mSpanList){NULL, NULL};
 		c->nready[i] = 0;
 	}
+	c->unused_bytes = 0;
 	atomic_store_explicit(&mcache_head(c)->posted, NULL, memory_order_relaxed);
 	c->sequence.moving += c->sequence.moving % 2;
 	c->sequence.allocating += c->sequence.allocating % 2;

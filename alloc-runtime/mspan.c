@@ -7,10 +7,12 @@
 struct mspan emptymspan;
 
 enum {
-	FreshBytes = 128 * 1024, /* at most this much never-used memory is opened with one window */
-	/* and, before the class has a second span, 1 / FreshShare of what was allocated of it */
-	FreshShare = 64,
-	FreshLeast = 8 * 1024,
+	/* at most this much never-used memory, and this many objects, are opened with one window */
+	FreshBytes = 128 * 1024,
+	FreshObjects = 32,
+	/* and, while the cache has one span of the class, 1 / FreshShare of the number of objects allocated from it */
+	FreshShare = 512,
+	FreshLeast = 8 * 1024, /* bytes, but at least one object */
 };
 
 static void insert_between(struct mSpanList *list, struct mspan *s, struct mspan *prev, struct mspan *next)
@@ -77,54 +79,104 @@ static void *take_held(struct mcache *c, struct mspan *s)
 	return (void *)(s->cacheBase + (size_t)(unsigned)__builtin_ctzll(held) * s->elemsize);
 }
 
-/* Limits the never-used memory to open, so that a program that has allocated little of a class, and needs only one span
- * of it, does not touch much memory. */
-static size_t fresh_bytes(const struct mcache *c, const struct mspan *s)
+/* Limits the never-used objects to open, so that a program of which few objects of the class live at a time touches little
+ * memory, however many it allocates. */
+static unsigned fresh_objects(const struct mcache *c, const struct mspan *s)
 {
-	size_t bytes = s->allocCount * s->elemsize / FreshShare;
+	unsigned least = (unsigned)(FreshLeast / s->elemsize), most = (unsigned)(FreshBytes / s->elemsize);
+	bool more_spans = c->full[s->spanclass].first || c->ready[s->spanclass].first;
+	unsigned objects = more_spans ? FreshObjects : s->allocCount / FreshShare;
 
-	if (bytes > FreshBytes || c->class_counters[s->spanclass].central_grows > 1)
-		return FreshBytes;
-	return bytes < FreshLeast ? FreshLeast : bytes;
+	if (most > FreshObjects)
+		most = FreshObjects;
+	if (objects > most)
+		objects = most;
+	if (objects < least)
+		objects = least;
+	return objects != 0 ? objects : 1;
+}
+
+/* Most words are empty, and a load is cheaper than an exchange. */
+static uint64_t take_freeBits(_Atomic uint64_t *word)
+{
+	if (atomic_load_explicit(word, memory_order_relaxed) == 0)
+		return 0;
+	return atomic_exchange_explicit(word, 0, memory_order_acquire) & UINT32_MAX;
+}
+
+/* Takes what other threads have freed of 64 objects into allocBits. */
+static void collect_word(struct mspan *s, unsigned w)
+{
+	uint64_t freed = take_freeBits(&s->freeBits[2 * w]);
+
+	if (w * 64 + 32 < s->nelems)
+		freed |= take_freeBits(&s->freeBits[2 * w + 1]) << 32;
+	uint64_t twice = freed & ~s->allocBits[w];
+	if (unlikely(twice != 0))
+		goalloc_fatal("double free of", s->base + (w * 64 + (unsigned)__builtin_ctzll(twice)) * s->elemsize);
+	s->allocBits[w] &= ~freed;
+}
+
+/* The free objects of a word that have been used before. */
+static uint64_t freed_of(const struct mspan *s, unsigned w)
+{
+	uint64_t free = ~s->allocBits[w] & mspan_word_mask(s, w);
+
+	if (s->fresh_from >= (w + 1) * 64)
+		return free;
+	return s->fresh_from > w * 64 ? free & ~(UINT64_MAX << s->fresh_from % 64) : 0;
+}
+
+/* Opens never-used objects, at most to the end of their word, with what has been freed of that word. */
+static uint64_t fresh_window(struct mspan *s, unsigned objects)
+{
+	unsigned w = s->fresh_from / 64, end = s->fresh_from + objects;
+	uint64_t freed = freed_of(s, w);
+
+	if (end > (w + 1) * 64)
+		end = (w + 1) * 64;
+	s->fresh_from = (uint16_t)(end < s->nelems ? end : s->nelems);
+	s->freeindex = (uint16_t)((w + 1) * 64);
+	s->needzero = freed != 0 || s->fresh_needzero;
+	return freed_of(s, w);
 }
 
 /*
- * The next window of a span of at most 64 objects. While part of the span has never been used, freed objects come first
- * if there are enough for a window, and then a limited amount of never-used memory. Thus a program that allocates and
- * frees a few large objects stays on the same pages.
+ * The next window of a span part of which has never been used. Freed objects, also those that other threads freed, come
+ * first if there are enough for a window, else a limited amount of never-used memory is opened. Thus a program that
+ * allocates and frees a few objects stays on the same pages.
  */
-static uint64_t next_window_of_one(const struct mcache *c, struct mspan *s)
+static uint64_t next_window_of_new(const struct mcache *c, struct mspan *s)
 {
-	uint64_t free = ~s->allocBits[0] & mspan_word_mask(s, 0);
+	unsigned objects = fresh_objects(c, s), freed = 0, at = 0;
 
-	if (s->fresh_from >= s->nelems) {
-		if (s->freeindex != 0 && bit_count(free) < mspan_enough(s->nelems))
-			return 0;
-		s->needzero = true;
+	for (unsigned w = (s->fresh_from + 63u) / 64; w-- > 0;) {
+		collect_word(s, w);
+		unsigned n = bit_count(freed_of(s, w));
+		freed += n;
+		if (n != 0)
+			at = w;
+	}
+	/* 0 only while the scavenger holds them. */
+	uint64_t free = freed < objects ? fresh_window(s, objects - freed) : 0;
+	if (free != 0)
 		return free;
-	}
-	uint64_t unused = UINT64_MAX << s->fresh_from;
-	size_t bytes = fresh_bytes(c, s);
-	if (bit_count(free & ~unused) * s->elemsize < bytes / 2) {
-		size_t end = s->fresh_from + (bytes > s->elemsize ? bytes / s->elemsize : 1);
-		s->fresh_from = end < s->nelems ? (uint8_t)end : (uint8_t)s->nelems;
-		uint64_t fresh = end < 64 ? free & unused & ~(UINT64_MAX << end) : free & unused;
-		/* 0 only while the scavenger holds them. */
-		if (fresh != 0) {
-			s->needzero = s->fresh_needzero;
-			return fresh;
-		}
-	}
 	s->needzero = true;
-	return free & ~unused;
+	s->freeindex = (uint16_t)((at + 1) * 64);
+	return freed_of(s, at);
 }
 
 static uint64_t next_window(const struct mcache *c, struct mspan *s)
 {
 	unsigned words = mspan_words(s);
 
+	if (unlikely(s->fresh_from < s->nelems))
+		return next_window_of_new(c, s);
 	if (words == 1) {
-		uint64_t free = next_window_of_one(c, s);
+		uint64_t free = ~s->allocBits[0] & mspan_word_mask(s, 0);
+		if (s->freeindex != 0 && bit_count(free) < mspan_enough(s->nelems))
+			return 0;
+		s->needzero = true;
 		s->freeindex = 64;
 		return free;
 	}
@@ -132,8 +184,10 @@ static uint64_t next_window(const struct mcache *c, struct mspan *s)
 		unsigned w = s->freeindex / 64;
 		uint64_t free = ~s->allocBits[w] & mspan_word_mask(s, w);
 		s->freeindex = (uint16_t)((w + 1) * 64);
-		if (free != 0)
+		if (free != 0) {
+			s->needzero = true;
 			return free;
+		}
 	}
 	return 0;
 }
@@ -217,27 +271,6 @@ unsigned mspan_countFree(struct mspan *s)
 	for (unsigned w = 0, words = mspan_words(s); w < words; w++)
 		n += bit_count(~s->allocBits[w] & mspan_word_mask(s, w));
 	return n;
-}
-
-/* Most words are empty, and a load is cheaper than an exchange. */
-static uint64_t take_freeBits(_Atomic uint64_t *word)
-{
-	if (atomic_load_explicit(word, memory_order_relaxed) == 0)
-		return 0;
-	return atomic_exchange_explicit(word, 0, memory_order_acquire) & UINT32_MAX;
-}
-
-/* Takes what other threads have freed of 64 objects into allocBits. */
-static void collect_word(struct mspan *s, unsigned w)
-{
-	uint64_t freed = take_freeBits(&s->freeBits[2 * w]);
-
-	if (w * 64 + 32 < s->nelems)
-		freed |= take_freeBits(&s->freeBits[2 * w + 1]) << 32;
-	uint64_t twice = freed & ~s->allocBits[w];
-	if (unlikely(twice != 0))
-		goalloc_fatal("double free of", s->base + (w * 64 + (unsigned)__builtin_ctzll(twice)) * s->elemsize);
-	s->allocBits[w] &= ~freed;
 }
 
 unsigned mspan_collect(struct mspan *s)

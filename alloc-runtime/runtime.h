@@ -170,8 +170,7 @@ struct mspan {
 	uint32_t allocCount;
 	uint32_t allocCountBeforeCache;
 	uint16_t freeindex;
-	uint8_t fresh_from;  /* if allocBits is one word: objects from this index on were never allocated */
-	bool fresh_needzero; /* needzero for these */
+	uint16_t fresh_from; /* objects from this index on were never allocated */
 	uint32_t sweepgen;
 	uint64_t allocHeld;
 	struct mspan *next, *prev;
@@ -182,6 +181,7 @@ struct mspan {
 	struct mSpanList *list; /* the list that the span is on */
 	struct mspan *next_posted;
 	_Atomic bool posted; /* on its owner's `posted` list */
+	bool fresh_needzero; /* needzero for objects from fresh_from on */
 
 	_Alignas(CACHE_LINE) size_t npages;
 	union {
@@ -330,6 +330,7 @@ struct mcache {
 	_Alignas(MCachePage) struct mSpanList full[NumSpanClasses]; /* used up, less than a quarter free */
 	struct mSpanList ready[NumSpanClasses];			    /* a quarter free or more */
 	uint8_t nready[NumSpanClasses];
+	size_t unused_bytes; /* of those of `ready` that are known to be wholly free: their countdown is NotCounting */
 	uint64_t frees_at_refill[NumSpanClasses];
 	struct stackcache *stackcache; /* NULL before the first; see stack.h */
 

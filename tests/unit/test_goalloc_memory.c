@@ -337,6 +337,102 @@ static void what_is_idle_goes_back_while_the_program_does_little(void **state)
 	assert_int_equal(in_a_process(burst), 0);
 }
 
+/* ---- how much is touched; each test in a separate process, whose heap is new ---- */
+
+static const size_t some_sizes[] = {160, 480, 576, 1408, 3200, 6144, 8192, 10240, 16384};
+
+/* Distinct addresses that come when this many objects of a size live at a time, each freed before the next is allocated.
+ * Every other one is freed by another thread. */
+enum { Alive = 3, Turns = 2000 };
+static void *handed;
+
+static void *free_handed(void *unused)
+{
+	goalloc_free(handed);
+	return unused;
+}
+
+static unsigned distinct_addresses(size_t size, bool by_others)
+{
+	static void *seen[Turns];
+	void *alive[Alive] = {NULL};
+	unsigned n = 0, turns = by_others ? 60 : Turns;
+	pthread_t thread;
+
+	for (unsigned i = 0; i < turns; i++) {
+		handed = alive[i % Alive];
+		if (by_others && handed)
+			pthread_create(&thread, NULL, free_handed, NULL), pthread_join(thread, NULL);
+		else
+			goalloc_free(handed);
+		void *object = alive[i % Alive] = goalloc_scan(size);
+		unsigned k = 0;
+		while (k < n && seen[k] != object)
+			k++;
+		if (k == n)
+			seen[n++] = object;
+	}
+	for (unsigned i = 0; i < Alive; i++)
+		goalloc_free(alive[i]);
+	return n;
+}
+
+/* Of a class of which few objects live: these, and once as many as fill 8 KiB, or 1 / 512 of those allocated. */
+static int touch_few(bool by_others)
+{
+	for (unsigned i = 0; i < sizeof some_sizes / sizeof *some_sizes; i++) {
+		size_t window = 8192 / some_sizes[i];
+		if (window < Turns / 512 + 1)
+			window = Turns / 512 + 1;
+		if (distinct_addresses(some_sizes[i], by_others) > Alive + window)
+			return 1;
+	}
+	return mheap_is_valid() ? 2 : 0;
+}
+
+static int touch_few_of_their_own(void)
+{
+	return touch_few(false);
+}
+
+static int touch_few_that_others_free(void)
+{
+	return touch_few(true);
+}
+
+static void where_few_objects_live_few_are_ever_touched(void **state)
+{
+	(void)state;
+	assert_int_equal(in_a_process(touch_few_of_their_own), 0);
+	assert_int_equal(in_a_process(touch_few_that_others_free), 0);
+}
+
+/* Objects of many classes, several spans of each, all freed: of all spans that are free, a thread keeps one of each class,
+ * and 1 MiB. */
+static int free_many_classes(void)
+{
+	enum { Each = 4 << 20, Most = Each / 4096 };
+	static void *objects[Most];
+	struct goalloc_memstats stats;
+	size_t kept = 1 << 20;
+
+	for (size_t size = 4096; size <= 32768; size += 4096) {
+		for (unsigned i = 0; i < Each / size; i++)
+			objects[i] = goalloc_scan(size);
+		for (unsigned i = 0; i < Each / size; i++)
+			goalloc_free(objects[i]);
+		kept += 2 * GOALLOC_SPAN_BYTES; /* one that is ready, and the current one */
+	}
+	goalloc_read_memstats(&stats);
+	return stats.HeapInuse > kept + (1 << 20) ? 1 : mheap_is_valid() ? 2 : 0;
+}
+
+static void a_thread_keeps_little_that_is_free_of_all_classes_together(void **state)
+{
+	(void)state;
+	assert_int_equal(in_a_process(free_many_classes), 0);
+}
+
 enum { Left = 100000 };
 static void *left[Left];
 
@@ -583,6 +679,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(the_arena_goes_on_where_others_have_mapped_something),
 		cmocka_unit_test(nothing_is_reserved_that_mlockall_would_count),
 		cmocka_unit_test(what_is_idle_goes_back_while_the_program_does_little),
+		cmocka_unit_test(where_few_objects_live_few_are_ever_touched),
+		cmocka_unit_test(a_thread_keeps_little_that_is_free_of_all_classes_together),
 		cmocka_unit_test(a_step_returns_little_however_overdue_it_is),
 		cmocka_unit_test(ended_threads_leave_their_counters_and_no_memory),
 		cmocka_unit_test(a_fold_that_a_fork_cuts_off_leaves_exact_counts),
