@@ -4,7 +4,7 @@
  *
  * How a request goes down: cacheSpan takes the first span of `nonempty`, else grow gets a fresh one from mheap. How a
  * free comes back: the free that makes a span of `empty` a quarter free moves it to `nonempty`; the free of its last
- * object returns the span to mheap. Both conditions are checked again under the lock, because another thread may have
+ * object returns the span to mheap, or keeps it in `nonempty` if little of it was ever touched. Both conditions are checked again under the lock, because another thread may have
  * taken or freed the span since its bits were counted. A span that is on neither list of this mcentral is left alone.
  */
 #include "runtime.h"
@@ -12,7 +12,10 @@
 #include "sampler.h"
 #include "scavenge.h"
 
-enum { PrefaultObjects = 2048 }; /* objects up to this many bytes are assumed to be written completely */
+enum {
+	PrefaultObjects = 2048, /* objects up to this many bytes are assumed to be written completely */
+	MaxKept = 2,		/* wholly free spans of the class that are not returned to mheap */
+};
 
 static struct mspan *mcentral_grow(struct mcentral *central, struct mcache *c, struct caller *caller)
 {
@@ -38,6 +41,8 @@ static struct mspan *take_nonempty(struct mcentral *central, struct mcache *c)
 	struct mspan *s = central->nonempty.first;
 	if (s) {
 		mSpanList_remove(&central->nonempty, s);
+		central->nkept -= s->kept;
+		s->kept = false;
 		mspan_adopt(s);
 		atomic_store_explicit(&s->owner, c, memory_order_relaxed);
 	}
@@ -62,13 +67,24 @@ struct mspan *mcentral_cacheSpan(struct mcentral *central, struct mcache *c, str
 	return s;
 }
 
+/* Whether a wholly free span stays here: one of which only the beginning was ever touched, because the class would get other
+ * pages in its place, and touch the beginning of these. */
+static bool keeps(struct mcentral *central, struct mspan *s)
+{
+	if (s->kept || s->fresh_from >= s->nelems || central->nkept >= MaxKept)
+		return s->kept;
+	s->kept = true;
+	central->nkept++;
+	return true;
+}
+
 /* Called with the lock held. Moves a span of `empty` to `nonempty` if at least `enough` objects are free. Returns true
- * if it is wholly free: then it is on no list any more. */
+ * if it is wholly free and not kept: then it is on no list any more. */
 static bool place(struct mcentral *central, struct mspan *s, unsigned enough)
 {
 	unsigned free = freeBits_count(s->freeBits, s->nelems);
 
-	if (free == s->nelems) {
+	if (free == s->nelems && !keeps(central, s)) {
 		mSpanList_remove(reader_get(&s->list), s);
 		return true;
 	}
@@ -126,14 +142,17 @@ void mcentral_uncacheSpan(struct mcentral *central, struct mspan *s)
 
 void mcentral_forgetLists(void)
 {
-	for (unsigned i = 0; i < NumSpanClasses; i++)
+	for (unsigned i = 0; i < NumSpanClasses; i++) {
 		mheap.central[i].nonempty = mheap.central[i].empty = (struct mSpanList){NULL, NULL};
+		mheap.central[i].nkept = 0;
+	}
 }
 
 void mcentral_relist(struct mspan *s)
 {
 	struct mcentral *central = &mheap.central[s->spanclass];
 
+	s->kept = false;
 	mSpanList_insert(&central->empty, s);
 	if (place(central, s, mspan_enough(s->nelems)))
 		mheap_freeSpan(s);

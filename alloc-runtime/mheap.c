@@ -444,7 +444,7 @@ static struct mspan *alloc_m(size_t npages, size_t align_pages, unsigned spancla
 	s->freeindex = 0;
 	s->tiny = NULL;
 	s->specials = NULL;
-	s->sampled = s->moved = false;
+	s->sampled = s->moved = s->kept = false;
 	s->idle = 0;
 	s->divMagic = 0;
 	atomic_store_explicit(&s->owner, NULL, memory_order_relaxed);

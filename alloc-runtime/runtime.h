@@ -182,6 +182,7 @@ struct mspan {
 	struct mspan *next_posted;
 	_Atomic bool posted; /* on its owner's `posted` list */
 	bool fresh_needzero; /* needzero for objects from fresh_from on */
+	bool kept;	     /* counted in nkept of its mcentral; guarded by its lock */
 
 	_Alignas(CACHE_LINE) size_t npages;
 	union {
@@ -404,6 +405,7 @@ void mcache_abandonOthers(bool shared);
 struct mcentral {
 	_Alignas(CACHE_LINE) struct lock lock;
 	uint8_t spanclass;
+	uint8_t nkept;		   /* wholly free ones */
 	struct mSpanList nonempty; /* a quarter free or more */
 	struct mSpanList empty;
 };

@@ -407,6 +407,53 @@ static void where_few_objects_live_few_are_ever_touched(void **state)
 	assert_int_equal(in_a_process(touch_few_that_others_free), 0);
 }
 
+/* Threads that come and go, each with one object of each of many classes, in an order of its own. */
+enum { ComeAndGo = 30, Classes = 24 };
+static uintptr_t touched[ComeAndGo][Classes];
+
+static void *one_of_each(void *argument)
+{
+	unsigned round = (unsigned)(uintptr_t)argument, random = round + 1, order[Classes];
+	void *objects[Classes];
+
+	for (unsigned i = 0; i < Classes; i++)
+		order[i] = i;
+	for (unsigned i = Classes; i > 1; i--) {
+		unsigned k = (next(&random) >> 8) % i, last = order[i - 1];
+		order[i - 1] = order[k];
+		order[k] = last;
+	}
+	for (unsigned i = 0; i < Classes; i++)
+		touched[round][i] = (uintptr_t)(objects[i] = goalloc_scan(1024 * (order[i] + 1)));
+	for (unsigned i = 0; i < Classes; i++)
+		goalloc_free(objects[i]);
+	return NULL;
+}
+
+static int come_and_go(void)
+{
+	pthread_t thread;
+	unsigned distinct = 0;
+
+	for (uintptr_t round = 0; round < ComeAndGo; round++) {
+		pthread_create(&thread, NULL, one_of_each, (void *)round);
+		pthread_join(thread, NULL);
+	}
+	for (unsigned n = 0; n < ComeAndGo * Classes; n++) {
+		unsigned k = 0;
+		while (k < n && touched[0][k] != touched[0][n])
+			k++;
+		distinct += k == n;
+	}
+	return distinct > 2 * Classes ? 1 : mheap_is_valid() ? 2 : 0;
+}
+
+static void threads_that_come_and_go_use_the_same_memory(void **state)
+{
+	(void)state;
+	assert_int_equal(in_a_process(come_and_go), 0);
+}
+
 /* Objects of many classes, several spans of each, all freed: of all spans that are free, a thread keeps one of each class,
  * and 1 MiB. */
 static int free_many_classes(void)
@@ -681,6 +728,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(what_is_idle_goes_back_while_the_program_does_little),
 		cmocka_unit_test(where_few_objects_live_few_are_ever_touched),
 		cmocka_unit_test(a_thread_keeps_little_that_is_free_of_all_classes_together),
+		cmocka_unit_test(threads_that_come_and_go_use_the_same_memory),
 		cmocka_unit_test(a_step_returns_little_however_overdue_it_is),
 		cmocka_unit_test(ended_threads_leave_their_counters_and_no_memory),
 		cmocka_unit_test(a_fold_that_a_fork_cuts_off_leaves_exact_counts),
