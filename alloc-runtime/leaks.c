@@ -143,11 +143,11 @@ static void call_back(const struct search *search,
 	}
 }
 
-/* Not inlined, so that the registers that the caller has saved are above its stack pointer. */
+/* Not inlined, so that the registers that the caller has saved are above its frame. */
 static __attribute__((noinline)) int find(void (*callback)(const struct goalloc_unreachable *lost, void *argument),
-					  void *argument, uintptr_t sp)
+					  void *argument)
 {
-	struct search search = {.sp = sp};
+	struct search search = {.sp = (uintptr_t)__builtin_frame_address(0)};
 	sigset_t all, before;
 	int saved = errno;
 
@@ -175,17 +175,15 @@ static __attribute__((noinline)) int find(void (*callback)(const struct goalloc_
 
 int goalloc_find_unreachable(void (*callback)(const struct goalloc_unreachable *lost, void *argument), void *argument)
 {
-	/* Zeroed, because the bytes that getcontext leaves alone would be taken for pointers, too. */
-	ucontext_t registers = {0};
-
 	if (!callback) {
 		errno = EINVAL;
 		return -1;
 	}
-	/* Saves the registers that a called function preserves: the program may have its only pointer in one. */
-	getcontext(&registers);
-	int result = find(callback, argument, (uintptr_t)&registers);
-	__asm__ volatile("" : : "r"(&registers) : "memory");
+	/* Saves the registers that a called function preserves on the stack: the program may have its only pointer in one. Not
+	 * the others, in which an allocation may have left the address of its object, or of the next one. */
+	__builtin_unwind_init();
+	int result = find(callback, argument);
+	__asm__ volatile("" : "+r"(result)); /* no tail call: this frame has the registers */
 	return result;
 }
 

@@ -178,6 +178,8 @@ static void merge(struct mspan *s, struct mspan *with)
 static void freeSpanLocked(struct mspan *s)
 {
 	set_table(s, &emptymspan, mspan_inEveryPage(s));
+	/* mheap_rebuild relies on the fields of a span that the table still refers to. */
+	machine_store_fence();
 	s->state = mSpanFree;
 	s->divMagic = 0;
 	s->unusedsince = mheap.now;

@@ -52,7 +52,7 @@ static void open_window(struct mcache *c, struct mspan *s, uint64_t free)
 
 	sampler_refresh(c);
 	if (likely(c->sample_distance == GOALLOC_NOT_LISTENING)) {
-		s->allocCache = free;
+		set_window(s, free);
 		s->allocHeld = 0;
 		return;
 	}
@@ -65,7 +65,7 @@ static void open_window(struct mcache *c, struct mspan *s, uint64_t free)
 	} else {
 		c->next_sample -= bytes;
 	}
-	s->allocCache = free & ~held;
+	set_window(s, free & ~held);
 	s->allocHeld = held;
 }
 
@@ -230,7 +230,10 @@ void *nextFreeUnsampled(struct mcache *c, struct mspan *s)
 	if ((s->allocCache | s->allocHeld) != 0)
 		return NULL;
 	uint64_t free = take_window(c, s);
-	return free != 0 ? take_from_window(s, free) : NULL;
+	if (free == 0)
+		return NULL;
+	set_window(s, free);
+	return take_from_window(s, free);
 }
 
 /* Puts the rest of the window back into allocBits, so that these hold all of the span's free objects. */

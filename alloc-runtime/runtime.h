@@ -173,7 +173,8 @@ struct mspan {
 	uint16_t fresh_from; /* objects from this index on were never allocated */
 	uint32_t sweepgen;
 	uint64_t allocHeld;
-	struct mspan *next, *prev;
+	uintptr_t next_object; /* address of the first object of allocCache; without meaning if that is 0 */
+	struct mspan *next;
 
 	/* Written by a free by another thread. */
 	_Alignas(CACHE_LINE) _Atomic uint64_t *freeBits;
@@ -189,9 +190,12 @@ struct mspan {
 		uint64_t objMagic;    /* divMagic of the size class, also while the field above is 0 */
 		size_t released_tail; /* free spans: pages at the end, all of them returned */
 	};
-	_Atomic uint16_t *tiny;	  /* span class 5: a count per object; NULL before the first; see tiny.c */
-	size_t npreleased;	  /* free spans: pages returned to the system, or never used */
-	uint64_t unusedsince;	  /* free spans: since when, in nanoseconds of the coarse clock */
+	size_t npreleased; /* free spans: pages returned to the system, or never used */
+	union {
+		_Atomic uint16_t *tiny; /* span class 5: a count per object; NULL before the first; see tiny.c */
+		uint64_t unusedsince;	/* free spans: since when, in nanoseconds of the coarse clock */
+	};
+	struct mspan *prev;
 	struct special *specials; /* sorted by offset; guarded by speciallock */
 	struct mspan *alllink;	  /* next in mheap.allspans; never changes */
 	bool recorded;		  /* in that list */
@@ -251,15 +255,28 @@ static inline unsigned bit_count(uint64_t x)
 #endif
 }
 
-/* Takes the first object of the window, which is allocCache and not 0. */
-static inline void *take_from_window(struct mspan *s, uint64_t window)
+/* Makes these objects the window. */
+static inline void set_window(struct mspan *s, uint64_t window)
 {
 	/* 32 bits are enough for an offset within 64 small objects, and save an instruction. */
-	uint32_t offset = (uint32_t)__builtin_ctzll(window) * (uint32_t)s->elemsize;
+	uint32_t offset = (uint32_t)machine_lowest_bit(window) * (uint32_t)s->elemsize;
 
-	s->allocCache = window & (window - 1);
+	s->allocCache = window;
+	s->next_object = s->cacheBase + offset;
+}
+
+/*
+ * Takes the first object of the window, which is allocCache and not 0. Where it is, the allocation before this one has worked
+ * out: what a free stores to follows from the object's address, and the next allocation's loads wait for that. Knowing the
+ * address some eight cycles earlier takes a quarter off a pair.
+ */
+static inline void *take_from_window(struct mspan *s, uint64_t window)
+{
+	uintptr_t object = s->next_object;
+
 	owner_add(&s->allocCount, 1);
-	return (void *)(s->cacheBase + offset);
+	set_window(s, window & (window - 1));
+	return (void *)object;
 }
 
 /* Takes the next free object of the window; NULL if there is none. */

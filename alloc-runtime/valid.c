@@ -39,6 +39,8 @@ static const char *window_is_valid(const struct mspan *s)
 	if (window == 0)
 		return NULL;
 	CHECK(s->freeindex % 64 == 0 && s->freeindex > 0);
+	CHECK(s->allocCache == 0 ||
+	      s->next_object == s->cacheBase + (uint64_t)__builtin_ctzll(s->allocCache) * s->elemsize);
 	CHECK((window & ~s->allocBits[s->freeindex / 64 - 1]) == 0);
 	CHECK(s->cacheBase == s->base + (s->freeindex - 64) * s->elemsize);
 	return NULL;

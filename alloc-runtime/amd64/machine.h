@@ -109,6 +109,16 @@ static inline void machine_relax(void)
 	__builtin_ia32_pause();
 }
 
+/* The number of the lowest set bit; any number for 0, for which C's builtin would be undefined. */
+static inline uint64_t machine_lowest_bit(uint64_t bits)
+{
+	uint64_t n;
+
+	/* bsf with this prefix is tzcnt where the processor has that. */
+	__asm__("rep bsfq %1, %0" : "=r"(n) : "r"(bits) : "cc");
+	return n;
+}
+
 /* Sets `was_set` to bit `n` of an array of words, and `bits` to its word without that bit; `word` is the word's index. In
  * assembly because compilers do not find this form. Sanitizers do not see it. The bound says that the whole array is read: older
  * clangs refuse one without. */

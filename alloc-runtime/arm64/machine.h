@@ -129,6 +129,15 @@ static inline void machine_relax(void)
 	__asm__ volatile("yield");
 }
 
+/* The number of the lowest set bit; any number for 0, for which C's builtin would be undefined. */
+static inline uint64_t machine_lowest_bit(uint64_t bits)
+{
+	uint64_t n;
+
+	__asm__("rbit %0, %1\n\tclz %0, %0" : "=r"(n) : "r"(bits));
+	return n;
+}
+
 /* A probe's site: a branch to the next instruction, which every kernel simulates. Kernels before 6.13 execute a nop out of
  * line, with a second exception a hit. */
 #define MACHINE_PROBE_SITE "b 1f\n1:"
