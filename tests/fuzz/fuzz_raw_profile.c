@@ -4,6 +4,7 @@
  * report and write an accepted profile. File names in the input are made relative to a directory that does not exist,
  * so that no file is opened.
  */
+#include <fcntl.h>
 #include <string.h>
 
 #include "input.h"
@@ -52,7 +53,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 			text[i] = '_';
 	}
 	input_file_fill(&file, text, size);
-	if (raw_profile_read(profile, file.path, &error) < 0)
+	if (raw_profile_read(profile, open(file.path, O_RDONLY | O_CLOEXEC), file.path, &error) < 0)
 		REQUIRE(error.text[0]);
 	else
 		check(profile);

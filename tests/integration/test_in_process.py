@@ -4,6 +4,7 @@
 import os
 import signal
 import time
+from pathlib import Path
 
 import harness
 from harness import contains, same, workload
@@ -126,6 +127,36 @@ def test_who_sends_a_signal_does_not_wait_for_a_program_that_ignores_it(t):
     _, messages = recorder.communicate(timeout=harness.TIMEOUT)
     contains(messages, "did not end within 0.3 s of being asked to, so it was killed")
     same(report(t, t.path("own"))["totals"]["objects"], 100)
+
+
+def test_a_program_of_another_user_has_nothing_else_read_removed_or_given_to_it(t):
+    harness.require_root()
+    home, victim, seeds = t.path("home"), t.path("victim"), t.copy(workload("seeds"))
+    home.mkdir()
+    os.chown(home, 65534, 65534)
+    victim.mkdir(0o700)
+    (victim / "kept").write_text("")
+    record = ("record", "--in-process", "--user", "65534", "-o", t.path("own"), "--", "sh", "-c")
+    environment = {"env": {**os.environ, "TMPDIR": str(home)}}
+    for script, status, message in (
+            (f'mv "$d" "$d.old"; ln -s {victim} "$d"', 3, "the program recorded nothing"),
+            (f'mv "$d" "$d.old"; mkdir "$d"; touch "$d/own"', 3, "the program recorded nothing"),
+            (f'{seeds} --rounds 10 && mv "$d" "$d.old" && ln -s {victim} "$d"', 0, ""),
+            ('mkfifo "$d/raw.x"', 2, "'raw.x' is not a regular file"), ('mkdir "$d/raw.x"', 2, "'raw.x' is not a regular file"),
+            (f'ln -s {victim}/kept "$d/raw.x"', 2, "'raw.x' is not a regular file"),
+            (f'echo $d > {home}/where; until [ -e {home}/go ]; do sleep 0.01; done', 2, "'raw.x' belongs to another user")):
+        running = t.start(harness.ESCAPEMENT, *record, f'd=$(dirname "$GOALLOC_PROFILE"); {script}', **environment)
+        if "where" in script:
+            harness.wait_for(lambda: (home / "where").exists() and (home / "where").read_text(), "the directory's name")
+            Path((home / "where").read_text().strip(), "raw.x").write_text("")
+            (home / "go").touch()
+        said = running.communicate(timeout=harness.TIMEOUT)[1]
+        same(running.returncode, status, f"exit status of {script}: {said}")
+        contains(said, message)
+        assert (victim / "kept").exists() and victim.stat().st_uid == 0, script
+    same(report(t, t.path("own"))["totals"]["objects"], 10060)
+    left = [each.name for each in home.iterdir() if each.is_dir() and not each.is_symlink() and not each.name.endswith(".old")]
+    same(len(left), 2, f"directories that could not be removed: {left}")
 
 
 def test_programs_that_cannot_record_themselves_are_exit_3(t):

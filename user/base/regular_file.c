@@ -17,11 +17,11 @@ static int open_again(int found)
 	return open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 }
 
-int regular_file_open(const char *path, struct stat *status, struct error *error)
+/* Opens what open(2) finds with O_PATH, which does not open it. `path` is for messages. */
+static int open_found(int found, const char *path, struct stat *status, struct error *error)
 {
-	/* O_PATH finds the file without opening it. */
-	int found = open(path, O_PATH | O_CLOEXEC), file = -1;
 	struct stat known;
+	int file = -1;
 
 	if (found < 0 || fstat(found, &known)) {
 		error_set(error, STATUS_USAGE, "cannot open '%s': %s", path, strerror(errno));
@@ -41,6 +41,16 @@ int regular_file_open(const char *path, struct stat *status, struct error *error
 	if (file >= 0 && status)
 		*status = known;
 	return file;
+}
+
+int regular_file_open(const char *path, struct stat *status, struct error *error)
+{
+	return open_found(open(path, O_PATH | O_CLOEXEC), path, status, error);
+}
+
+int regular_file_open_in(int directory, const char *name, struct stat *status, struct error *error)
+{
+	return open_found(openat(directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC), name, status, error);
 }
 
 bool regular_file_or_none(const char *path)

@@ -26,6 +26,9 @@
  */
 int regular_file_open(const char *path, struct stat *status, struct error *error);
 
+/* The same for a name in an open directory. Follows no link. */
+int regular_file_open_in(int directory, const char *name, struct stat *status, struct error *error);
+
 /* Whether there is a regular file that nobody has a lease on, or nothing, at this path. For libraries that open files
  * themselves: it may have changed when they do. */
 bool regular_file_or_none(const char *path);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "base/temporary_directory.h"
 
 enum { OUTPUT_MAX = 64 << 20, COMPLAINT_MAX = 400 };
 
@@ -24,22 +25,14 @@ int workspace_interrupted(struct error *error)
 int workspace_make(struct workspace *workspace, const struct identity *user, const volatile sig_atomic_t *stop,
 		   struct error *error)
 {
-	const char *base = getenv("TMPDIR");
-	char *made = memory_format("%s/escapement-compare.XXXXXX", base && *base ? base : "/tmp");
+	struct temporary_directory made;
 
 	*workspace = (struct workspace){.user = *user, .stop = stop};
-	if (!mkdtemp(made)) {
-		error_set(error, STATUS_CANNOT_MEASURE, "cannot create a directory '%s': %m", made);
-		free(made);
+	if (temporary_directory_make(&made, "escapement-compare", user->other ? user->uid : geteuid(), user->gid,
+				     error))
 		return -1;
-	}
-	workspace->directory = realpath(made, NULL);
-	if (!workspace->directory)
-		workspace->directory = memory_text(made);
-	free(made);
-	if (user->other && chown(workspace->directory, user->uid, user->gid))
-		return error_set(error, STATUS_CANNOT_MEASURE, "cannot give the directory '%s' to the user: %m",
-				 workspace->directory);
+	workspace->directory = memory_text(made.path);
+	temporary_directory_close(&made);
 	return 0;
 }
 

@@ -42,6 +42,9 @@ void pprof_writer_abandon(struct pprof_writer *writer); /* leaves the previous f
  */
 struct profile *pprof_read(const char *path, struct error *error);
 
+/* The same from an open file, which is closed; `name` is for messages. */
+struct profile *pprof_read_file(int file, const char *name, struct error *error);
+
 /* The same, redacted: with the program's name instead of its command line, and names of files instead of paths. */
 struct profile *pprof_read_redacted(const char *path, struct error *error);
 

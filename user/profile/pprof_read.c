@@ -379,25 +379,34 @@ struct profile *pprof_parse(const void *bytes, size_t size, const char *name, st
 	return pprof_source_memory(&source, bytes, size, name, error) ? NULL : read_source(&source, false);
 }
 
-static struct profile *read_file(const char *path, bool redacted, struct error *error)
+/* `failed`: whether the source could not be opened. */
+static struct profile *read_and_close(struct pprof_source *source, int failed, bool redacted)
 {
-	struct pprof_source source;
-	struct profile *profile = NULL;
+	struct profile *profile = failed ? NULL : read_source(source, redacted);
 
-	if (!pprof_source_open(&source, path, memory_max(), error))
-		profile = read_source(&source, redacted);
-	pprof_source_close(&source);
+	pprof_source_close(source);
 	return profile;
 }
 
 struct profile *pprof_read(const char *path, struct error *error)
 {
-	return read_file(path, false, error);
+	struct pprof_source source;
+
+	return read_and_close(&source, pprof_source_open(&source, path, memory_max(), error), false);
+}
+
+struct profile *pprof_read_file(int file, const char *name, struct error *error)
+{
+	struct pprof_source source;
+
+	return read_and_close(&source, pprof_source_file(&source, file, name, memory_max(), error), false);
 }
 
 struct profile *pprof_read_redacted(const char *path, struct error *error)
 {
-	return read_file(path, true, error);
+	struct pprof_source source;
+
+	return read_and_close(&source, pprof_source_open(&source, path, memory_max(), error), true);
 }
 
 struct profile *pprof_read_recording(const char *path, struct error *error)

@@ -204,13 +204,12 @@ static int look_at_first(struct pprof_source *source)
 	return 0;
 }
 
-int pprof_source_open(struct pprof_source *source, const char *path, size_t copy_max, struct error *error)
+int pprof_source_file(struct pprof_source *source, int descriptor, const char *name, size_t copy_max,
+		      struct error *error)
 {
-	bool standard_input = strcmp(path, "-") == 0;
-	int descriptor, copy;
+	int copy;
 
-	*source = (struct pprof_source){.name = standard_input ? "standard input" : path, .error = error};
-	descriptor = standard_input ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC);
+	*source = (struct pprof_source){.name = name, .error = error};
 	if (descriptor >= 0 && lseek(descriptor, 0, SEEK_CUR) < 0) {
 		copy = copy_of(source, descriptor, copy_max);
 		close(descriptor);
@@ -225,6 +224,14 @@ int pprof_source_open(struct pprof_source *source, const char *path, size_t copy
 	if (descriptor >= 0)
 		close(descriptor);
 	return -1;
+}
+
+int pprof_source_open(struct pprof_source *source, const char *path, size_t copy_max, struct error *error)
+{
+	bool standard_input = strcmp(path, "-") == 0;
+
+	return pprof_source_file(source, standard_input ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC),
+				 standard_input ? "standard input" : path, copy_max, error);
 }
 
 int pprof_source_memory(struct pprof_source *source, const void *bytes, size_t size, const char *name,

@@ -37,6 +37,10 @@ struct pprof_source {
  * bytes. The caller closes it in any case. Fails on an empty file.
  */
 int pprof_source_open(struct pprof_source *source, const char *path, size_t copy_max, struct error *error);
+/* The same for an open file, which the source closes. -1 for it with errno: it could not be opened. The name must outlive
+ * the source. */
+int pprof_source_file(struct pprof_source *source, int descriptor, const char *name, size_t copy_max,
+		      struct error *error);
 /* The bytes and the name must outlive the source. */
 int pprof_source_memory(struct pprof_source *source, const void *bytes, size_t size, const char *name,
 			struct error *error);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "record/go_memory_profile.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -47,38 +48,44 @@ void go_memory_profile_free_command(char **command)
 }
 
 /* The module and the version are in the test binary. */
-static void describe(struct profile *profile, const char *path)
+static void describe(struct profile *profile, const struct temporary_directory *directory)
 {
-	struct go_binary *binary = go_binary_open(path, NULL);
+	int file = temporary_directory_open(directory, program_name, NULL);
+	char *path = memory_format("/proc/self/fd/%d", file);
+	struct go_binary *binary = file < 0 ? NULL : go_binary_open(path, NULL);
 
 	if (binary && profile->process_count) {
 		go_modules_describe(binary->build_info, profile, &profile->processes[0]);
 		profile->processes[0].runtime = profile_string(profile, binary->version_text);
 	}
 	go_binary_close(binary);
+	free(path);
+	if (file >= 0)
+		close(file);
 }
 
-struct profile *go_memory_profile_read(const char *directory, char *const *command, struct error *error)
+struct profile *go_memory_profile_read(const struct temporary_directory *directory, char *const *command,
+				       struct error *error)
 {
-	char *path = memory_format("%s/%s", directory, profile_name);
-	char *program = memory_format("%s/%s", directory, program_name);
 	struct profile *profile = NULL;
+	int file;
 
-	if (access(path, F_OK))
+	if (faccessat(directory->file, profile_name, F_OK, AT_SYMLINK_NOFOLLOW)) {
 		error_set(
 			error, STATUS_CANNOT_MEASURE,
 			"go test left no memory profile: it accepts one package at a time, and no -memprofile of your "
 			"own");
-	else
-		profile = pprof_read(path, error);
+		return NULL;
+	}
+	file = temporary_directory_open(directory, profile_name, error);
+	if (file >= 0)
+		profile = pprof_read_file(file, profile_name, error);
 	if (profile) {
-		describe(profile, program);
+		describe(profile, directory);
 		profile->target = profile_command(profile, (const char *const *)command);
 		profile_warn(profile,
 			     "by Go's own memory profile: tiny objects that share a block of 16 bytes are not in "
 			     "it, nor are refills and heap growth");
 	}
-	free(path);
-	free(program);
 	return profile;
 }

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 
 #include "base/error.h"
+#include "base/temporary_directory.h"
 #include "profile/profile.h"
 
 /* Whether `go test` is among the words. */
@@ -21,6 +22,7 @@ char **go_memory_profile_command(char *const *words, const char *directory);
 void go_memory_profile_free_command(char **command);
 
 /* Reads what such a command left. NULL with an error if there is nothing. `command` is what the reader called it. */
-struct profile *go_memory_profile_read(const char *directory, char *const *command, struct error *error);
+struct profile *go_memory_profile_read(const struct temporary_directory *directory, char *const *command,
+				       struct error *error);
 
 #endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "record/in_process.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -14,6 +13,8 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/memory.h"
+#include "base/temporary_directory.h"
 #include "record/go_memory_profile.h"
 #include "target/descendants.h"
 #include "target/launch.h"
@@ -111,18 +112,16 @@ static struct profile *describe(char *const *argv, bool redact)
 	return profile;
 }
 
-static int by_name(const struct dirent **a, const struct dirent **b)
-{
-	return strcmp((*a)->d_name, (*b)->d_name);
-}
-
 /* Adds the recording that one process wrote. Returns whether it is complete. `result` stays nonzero if it was not a
  * recording at all. */
-static bool read_one(struct profile *profile, const char *path, int *result, struct error *error)
+static bool read_one(struct profile *profile, const struct temporary_directory *directory, const char *name,
+		     int *result, struct error *error)
 {
+	int file = temporary_directory_open(directory, name, error);
 	const struct profile_process *process;
 
-	*result = raw_profile_read(profile, path, error);
+	*result = file < 0 ? error_prefix(error, "in the directory of the program's recordings")
+			   : raw_profile_read(profile, file, name, error);
 	if (*result <= 0)
 		return *result == 0;
 	*result = 0;
@@ -137,23 +136,20 @@ static bool read_one(struct profile *profile, const char *path, int *result, str
 }
 
 /* Reads the recordings that the processes wrote into the directory. */
-static int read_all(struct profile *profile, const char *directory, struct error *error)
+static int read_all(struct profile *profile, const struct temporary_directory *directory, struct error *error)
 {
-	struct dirent **entries;
-	int count = scandir(directory, &entries, NULL, by_name), found = 0, complete = 0, result = 0;
-	char path[512];
+	char **names = temporary_directory_list(directory, error);
+	int found = 0, complete = 0, result = 0;
 
-	for (int i = 0; i < count; i++) {
-		if (entries[i]->d_name[0] != '.' && !result) {
-			snprintf(path, sizeof(path), "%s/%s", directory, entries[i]->d_name);
-			complete += read_one(profile, path, &result, error);
-			found++;
-		}
-		free(entries[i]);
+	if (!names)
+		return -1;
+	for (; names[found]; found++) {
+		if (!result)
+			complete += read_one(profile, directory, names[found], &result, error);
+		free(names[found]);
 	}
-	if (count >= 0)
-		free(entries);
-	if (!result && !found)
+	free(names);
+	if (!found)
 		return error_set(error, STATUS_CANNOT_MEASURE,
 				 "the program recorded nothing: it does not use libgoalloc "
 				 "(of Go programs only go test can do without probes: leave out --in-process)");
@@ -161,8 +157,8 @@ static int read_all(struct profile *profile, const char *directory, struct error
 }
 
 /* What the program left in the directory, as a profile; NULL with an error. */
-static struct profile *read_profile(const struct session_options *options, const char *directory, int64_t start_ns,
-				    struct error *error)
+static struct profile *read_profile(const struct session_options *options, const struct temporary_directory *directory,
+				    int64_t start_ns, struct error *error)
 {
 	struct profile *profile = go_memory_profile_can(options->argv)
 					  ? go_memory_profile_read(directory, options->argv, error)
@@ -178,52 +174,34 @@ static struct profile *read_profile(const struct session_options *options, const
 	return NULL;
 }
 
-static void remove_all(const char *directory)
-{
-	DIR *stream = opendir(directory);
-	struct dirent *entry;
-
-	while (stream && (entry = readdir(stream)))
-		unlinkat(dirfd(stream), entry->d_name, 0);
-	if (stream)
-		closedir(stream);
-	rmdir(directory);
-}
-
 struct profile *in_process_record(const struct session_options *options, struct session_result *result,
 				  struct error *error)
 {
-	const char *base = getenv("TMPDIR");
+	struct temporary_directory directory;
 	struct profile *profile;
 	char *const *argv = options->argv;
-	char directory[256], file[300], **go_command = NULL;
+	char *file, **go_command = NULL;
 	int64_t start_ns;
 	bool ended, go_command_failed;
 	int privileged, grace_ms = 0; /* `privileged`: the errno of a failure to give up privileges; 0: none */
 	struct guard *guard;
 
 	*result = (struct session_result){0};
-	snprintf(directory, sizeof(directory), "%s/escapement.XXXXXX", base && *base ? base : "/tmp");
-	if (!mkdtemp(directory)) {
-		error_set(error, STATUS_CANNOT_MEASURE, "cannot create a directory '%s': %m", directory);
+	if (temporary_directory_make(&directory, "escapement", options->user.other ? options->user.uid : geteuid(),
+				     options->user.gid, error))
 		return NULL;
-	}
-	snprintf(file, sizeof(file), "%s/raw", directory);
-	if (options->user.other && chown(directory, options->user.uid, options->user.gid)) {
-		error_set(error, STATUS_CANNOT_MEASURE, "cannot give the directory '%s' to the program's user: %m",
-			  directory);
-		rmdir(directory);
-		return NULL;
-	}
+	file = memory_format("%s/raw", directory.path);
 	if (go_memory_profile_can(options->argv))
-		argv = go_command = go_memory_profile_command(options->argv, directory);
+		argv = go_command = go_memory_profile_command(options->argv, directory.path);
 	descendants_adopt(true);
 	start_ns = clock_ns(CLOCK_REALTIME);
 	guard = start(options, argv, file, error);
 	go_memory_profile_free_command(go_command);
+	free(file);
 	if (!guard) {
 		descendants_adopt(false);
-		rmdir(directory);
+		temporary_directory_remove(&directory);
+		temporary_directory_close(&directory);
 		return NULL;
 	}
 	privileged = guard_privileged(guard);
@@ -235,10 +213,11 @@ struct profile *in_process_record(const struct session_options *options, struct 
 	guard_free(guard);
 	descendants_adopt(false);
 	go_command_failed = go_memory_profile_can(options->argv) && result->wait_status != 0;
-	profile = read_profile(options, directory, start_ns, error);
+	profile = read_profile(options, &directory, start_ns, error);
 	if (!profile && go_command_failed)
 		error_set(error, STATUS_CANNOT_MEASURE, "go test failed: its output is above");
-	remove_all(directory);
+	temporary_directory_remove(&directory);
+	temporary_directory_close(&directory);
 	if (profile && privileged)
 		profile_warn(profile, "the recorder could not give up its privileges: %s", strerror(privileged));
 	if (!ended && profile)
@@ -258,9 +237,15 @@ struct profile *in_process_record(const struct session_options *options, struct 
 struct profile *in_process_import(const char *path, struct error *error)
 {
 	char *const none[] = {NULL};
-	struct profile *profile = describe(none, false);
+	int file = open(path, O_RDONLY | O_CLOEXEC);
+	struct profile *profile;
 
-	if (raw_profile_read(profile, path, error)) {
+	if (file < 0) {
+		error_set(error, STATUS_USAGE, "cannot read '%s': %m", path);
+		return NULL;
+	}
+	profile = describe(none, false);
+	if (raw_profile_read(profile, file, path, error)) {
 		profile_free(profile);
 		return NULL;
 	}

@@ -303,15 +303,17 @@ static void release(struct reader *reader)
 	free(reader->target.mappings);
 }
 
-int raw_profile_read(struct profile *profile, const char *path, struct error *error)
+int raw_profile_read(struct profile *profile, int file, const char *name, struct error *error)
 {
 	struct reader reader = {.profile = profile, .target = {.pid = getpid(), .tid = getpid(), .image = -1}};
-	FILE *stream = fopen(path, "re");
+	FILE *stream = fdopen(file, "re");
 	int result;
 
-	if (!stream)
-		return error_set(error, STATUS_USAGE, "cannot read '%s': %m", path);
-	result = read_lines(&reader, stream, path, error);
+	if (!stream) {
+		close(file);
+		return error_set(error, STATUS_USAGE, "cannot read '%s': %m", name);
+	}
+	result = read_lines(&reader, stream, name, error);
 	if (result >= 0)
 		finish(&reader);
 	profile_conclude_rows(profile);

@@ -11,10 +11,10 @@
 #include "profile/profile.h"
 
 /*
- * Adds the process that wrote the file. Symbols come from its executable and libraries, which must still be at the
+ * Adds the process that wrote the file, which is closed; `name` is for messages. Symbols come from its executable and libraries, which must still be at the
  * paths in the file. Returns 0, -1 with an error, or 1 with an error if the file is incomplete: then its records have
  * been added, and the process counts as one that lost events.
  */
-int raw_profile_read(struct profile *profile, const char *path, struct error *error);
+int raw_profile_read(struct profile *profile, int file, const char *name, struct error *error);
 
 #endif
