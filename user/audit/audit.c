@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/suggest.h"
 #include "base/text_compare.h"
 
 #define VERDICT_ROW(verdict, ...) [verdict] = {__VA_ARGS__},
@@ -16,7 +17,12 @@ int audit_verdict_unknown(const char *text, struct error *error)
 #define VERDICT_LISTED(verdict, name, ...) ", " name
 	static const char names[] = AUDIT_VERDICTS(VERDICT_LISTED);
 
-	return error_set(error, STATUS_USAGE, "unknown verdict '%s': expected one of %s", text, names + 2);
+	struct suggestion meant = {NULL, 0};
+
+	for (int i = 0; i < AUDIT_VERDICT_COUNT; i++)
+		suggest(&meant, text, audit_verdict_names[i]);
+	return error_set(error, STATUS_USAGE, "unknown verdict '%s': expected one of %s%s%s%s", text, names + 2,
+			 meant.name ? "; did you mean '" : "", meant.name ? meant.name : "", meant.name ? "'?" : "");
 }
 
 const char *audit_verdict_name(enum audit_verdict verdict)

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include "base/package_glob.h"
 #include "base/text_compare.h"
 #include "audit/audit_filter.h"
 
@@ -72,12 +73,10 @@ static bool package_matches(const struct audit_row *row, const char *glob)
 	char package[1024];
 
 	for (uint32_t i = 0; i < row->annotation_count; i++) {
-		const char *header = row->annotations[i]->package;
-
-		if (header && (strcmp(header, glob) == 0 || fnmatch(glob, header, 0) == 0))
+		if (package_glob(glob, row->annotations[i]->package))
 			return true;
 	}
-	return frames_package(row->site.function, package, sizeof(package)) && fnmatch(glob, package, 0) == 0;
+	return frames_package(row->site.function, package, sizeof(package)) && package_glob(glob, package);
 }
 
 static bool keeps(const struct audit_filter *filter, const struct audit_row *row)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/package_glob.h"
 #include "base/memory.h"
 #include "base/pointer_map.h"
 
@@ -32,10 +33,19 @@ static bool matches(const char *const *globs, int count, const char *text)
 	return count == 0;
 }
 
+static bool package_matches(const char *const *globs, int count, const char *package)
+{
+	for (int i = 0; i < count; i++) {
+		if (package_glob(globs[i], package))
+			return true;
+	}
+	return count == 0;
+}
+
 bool escape_filter_accepts(const struct escape_filter *filter, const struct escape_annotation *annotation)
 {
 	return filter->kinds & BIT(annotation->kind) &&
-	       matches(filter->packages, filter->package_count, annotation->package) &&
+	       package_matches(filter->packages, filter->package_count, annotation->package) &&
 	       matches(filter->functions, filter->function_count, annotation->function) &&
 	       matches(filter->paths, filter->path_count, annotation->file);
 }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/package_glob.h"
 #include "base/memory.h"
 #include "base/quantity.h"
 #include "profile/frames.h"
@@ -324,7 +325,7 @@ bool policy_glob(const char *glob, const char *function)
 	/* Without FNM_PATHNAME a '*' matches slashes, so "example.com/codec*" also matches everything below it. */
 	if (strcmp(glob, function) == 0 || fnmatch(glob, function, FNM_NOESCAPE) == 0)
 		return true;
-	return frames_package(function, package, sizeof(package)) && fnmatch(glob, package, FNM_NOESCAPE) == 0;
+	return frames_package(function, package, sizeof(package)) && package_glob(glob, package);
 }
 
 /* Returns the last matching rule that limits the value; NULL if there is none. */

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "profile/owner.h"
 
-#include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/package_glob.h"
 #include "base/memory.h"
 #include "base/pointer_map.h"
 #include "profile/frames.h"
@@ -89,7 +89,7 @@ static bool glob_matches(const char *glob, const char *package)
 
 	strcpy(path, package);
 	do {
-		if (fnmatch(glob, path, FNM_NOESCAPE) == 0)
+		if (package_glob(glob, path))
 			return true;
 		slash = strrchr(path, '/');
 		if (slash)

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef ESCAPEMENT_PACKAGE_GLOB_H
+#define ESCAPEMENT_PACKAGE_GLOB_H
+
+#include <stdbool.h>
+
+/*
+ * Whether a glob of the command line or of a policy matches an import path. `*` matches slashes, too. As for the go command,
+ * "net/..." is net and all that is below it. False for NULL.
+ */
+bool package_glob(const char *glob, const char *package);
+
+#endif
