@@ -43,7 +43,8 @@ def test_a_mistake_in_the_configuration_is_reported_by_file_and_line(t):
         ("[watch]\n", 1, "[watch SERVICE] needs a name"),
         ("[watch a\n", 1, "lacks a ']'"),
         ("[listen a]\n", 1, "unknown section [listen a]"),
-        ("[watch a]\n[watch b]\nname = x\n", 2, "[watch a] needs name, cgroup or go = yes"),
+        ("[watch a]\n[watch b]\nname = x\n", 2, "[watch a] needs name, cgroup, user or go = yes"),
+        ("[watch a]\nuser = no-such-user\n", 2, "there is no user 'no-such-user'"),
         (GOOD + GOOD, 3, "[watch a] is there twice"),
         (GOOD + "window = 1s\n", 3, "unknown key 'window' of [watch]"),
         ("window = 10s\n", 1, "it watches nothing"),
@@ -195,7 +196,8 @@ def test_what_is_watched_follows_from_name_cgroup_and_language(t):
     other = t.start(harness.workload("rhythm"), "1000000000") if harness.workload("rhythm").exists() else None
     cgroup = re.match(r"[^:]*:[^:]*:(.*)", open(f"/proc/{target.pid}/cgroup").readline()).group(1)
     for watch, expected in ((f"cgroup = {cgroup}\nname = tar*t", True), ("cgroup = /no/such/*\nname = target", False),
-                            ("go = yes\nname = target", True), ("name = targe", False)):
+                            ("go = yes\nname = target", True), ("name = targe", False), ("user = root\nname = target", True),
+                            ("user = 65534\nname = target", False)):
         spool = t.path("spool-" + str(abs(hash(watch))))
         text = config(t, watch=watch).replace(str(t.path("spool")), str(spool))
         if expected:
@@ -227,6 +229,35 @@ def test_an_executable_that_cannot_be_read_holds_up_no_signal(t):
     agent.end()
     held.close()
     sleeper.kill()
+
+
+def test_nobody_keeps_others_out_by_the_number_of_his_processes(t):
+    """There are more than can be watched, and they are older; none can be observed. A set-user-ID program is of whoever starts it."""
+    harness.require_root()
+    t.path(".").chmod(0o755)
+    sleep = t.path("target")
+    shutil.copy("/bin/sleep", sleep)
+    nobody = {"user": 65534, "group": 65534, "extra_groups": []}
+    crowd = t.start("sh", "-c", f"for i in $(seq 300); do {sleep} 600 & done; echo; wait", start_new_session=True, **nobody)
+    try:
+        crowd.stdout.readline()
+        target = fleet.Target(t, fleet.go_program())
+        agent = fleet.Agent(t, config(t))
+        agent.wait_for("301 processes are to be watched, but only 256 can be at one time")
+        agent.wait_for("a window was written")
+        agent.end()
+    finally:
+        os.killpg(crowd.pid, signal.SIGKILL)
+        crowd.wait()
+    same({row["pid"] for row in fleet.spooled(t, t.path("spool"))["windows"]}, {str(target.pid)}, agent.said())
+    sleep.chmod(0o4755)
+    disguised = t.start(sleep, "600", **nobody)
+    assert harness.ESCAPEMENT.exists() and pathlib.Path(f"/proc/{disguised.pid}").stat().st_uid == 0, "it has become root"
+    agent = fleet.Agent(t, config(t, watch="name = target\nuser = root"))
+    agent.wait_for("a window has begun: 1 process")
+    agent.end()
+    assert f"process {disguised.pid} " not in agent.said(), agent.said()
+    disguised.kill()
 
 
 def test_a_program_that_was_replaced_is_watched_under_its_name(t):

@@ -90,7 +90,7 @@ static void test_what_is_not_watched_has_no_series(void **state)
 	struct metrics_part part = part_of(getpid(), "api", "b", 3);
 	struct agent_watch watches[] = {{.service = "api"}, {.service = "other"}};
 	const struct agent_config config = {.watches = watches, .watch_count = 2};
-	struct watched watched[] = {{1, 1, 0}, {getpid(), part.started, 0}};
+	struct watched watched[] = {{.pid = 1, .started = 1}, {.pid = getpid(), .started = part.started}};
 
 	(void)state;
 	metrics_add(metrics, &part);

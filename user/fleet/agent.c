@@ -19,6 +19,7 @@
 #include "fleet/credentials.h"
 #include "fleet/delivery.h"
 #include "fleet/http.h"
+#include "fleet/setbacks.h"
 #include "fleet/watch.h"
 #include "target/privilege.h"
 #include "target/procfs.h"
@@ -38,6 +39,7 @@ struct agent {
 	struct spool *spool;
 	struct agent_shared *shared;
 	struct agent_notes *notes;
+	struct setbacks *setbacks;
 	sigset_t signals, signals_before;
 	struct metrics *metrics;
 	struct agent_helpers helpers;
@@ -109,7 +111,7 @@ _Noreturn static void search(struct agent *agent, int parent)
 	if (privilege_keep(PRIVILEGE_READ))
 		error_set(&error, STATUS_CANNOT_MEASURE,
 			  "the search for processes could not give up its privileges: %m");
-	else if (watch_find(agent->config, agent->cache, parent, agent->found, &error) == 0)
+	else if (watch_find(agent->config, agent->cache, agent->setbacks, parent, agent->found, &error) == 0)
 		_exit(0);
 	agent->options->say("%s", error.text);
 	_exit(1);
@@ -156,14 +158,15 @@ static void start_window(struct agent *agent, int count)
 static int take_found(struct agent *agent)
 {
 	int count = agent->found->count;
+	bool none = count == 0 && agent->found->waiting == 0;
 
-	if (count == 0 && !agent->none)
+	if (none && !agent->none)
 		agent->options->say("no process is what the configuration watches; waiting for one");
 	if (count > WATCHED_MAX && !agent->crowded)
 		agent->options->say(
 			"%d processes are to be watched, but only %d can be at one time; the others are not", count,
 			WATCHED_MAX);
-	agent->none = count == 0;
+	agent->none = none;
 	agent->crowded = count > WATCHED_MAX;
 	return count < WATCHED_MAX ? count : WATCHED_MAX;
 }
@@ -229,6 +232,18 @@ static void say_dropped(struct agent *agent)
 	agent->dropped = state.dropped;
 }
 
+static void take_note(struct agent *agent, const struct agent_note *note)
+{
+	const struct setback_key key = {note->pid, note->started};
+
+	if (note->observed) {
+		metrics_add(agent->metrics, &note->part);
+		setbacks_remove(agent->setbacks, key);
+	} else if (note->why[AGENT_UNOBSERVED][0] && !note->late) {
+		setbacks_add(agent->setbacks, key, agent->config->every);
+	}
+}
+
 static void window_ended(struct agent *agent, int status)
 {
 	enum agent_window_result before = agent->last;
@@ -249,10 +264,9 @@ static void window_ended(struct agent *agent, int status)
 				    agent->shared->why[0] ? agent->shared->why : "its process ended with an error");
 	agent_notes_say(agent->notes, agent->shared, agent->options->say);
 	say_dropped(agent);
-	for (int i = 0; i < agent->shared->count && i < WATCHED_MAX; i++) {
-		if (agent->shared->notes[i].observed)
-			metrics_add(agent->metrics, &agent->shared->notes[i].part);
-	}
+	for (int i = 0; i < agent->shared->count && i < WATCHED_MAX; i++)
+		take_note(agent, &agent->shared->notes[i]);
+	setbacks_tidy(agent->setbacks);
 	publish(agent);
 	agent_helpers_wake(&agent->helpers);
 }
@@ -374,6 +388,7 @@ static void end(struct agent *agent)
 	agent_helpers_end(&agent->helpers);
 	metrics_free(agent->metrics);
 	agent_notes_free(agent->notes);
+	setbacks_free(agent->setbacks);
 	munmap(agent->shared, sizeof(*agent->shared));
 	munmap(agent->found, sizeof(*agent->found));
 	watch_cache_free(agent->cache);
@@ -423,6 +438,7 @@ int agent_run(const struct agent_options *options, struct error *error)
 	agent.helpers.metrics = agent.metrics;
 	agent.helpers.signals = &agent.signals_before;
 	agent.notes = agent_notes_new();
+	agent.setbacks = setbacks_new();
 	agent.shared = shared_memory(sizeof(*agent.shared));
 	agent.found = shared_memory(sizeof(*agent.found));
 	agent.cache = watch_cache_new();

@@ -12,6 +12,7 @@
 #include "base/quantity.h"
 #include "base/suggest.h"
 #include "fleet/metrics_address.h"
+#include "target/privilege.h"
 
 enum { LINES_MAX = 10000, WATCHES_MAX = 1000, NAME_MAX_BYTES = 200 };
 
@@ -111,11 +112,14 @@ static void set_defaults(const char *section, void *target)
 
 static int check_watch(const struct reader *reader, struct error *error)
 {
-	const struct agent_watch *watch = reader->target;
+	struct agent_watch *watch = reader->target;
 
-	if (strcmp(reader->section, "watch") == 0 && !watch->name && !watch->cgroup && !watch->go)
-		return error_set(error, STATUS_USAGE, "[watch %s] needs name, cgroup or go = yes", watch->service);
-	return 0;
+	if (strcmp(reader->section, "watch") != 0)
+		return 0;
+	if (!watch->name && !watch->cgroup && !watch->user && !watch->go)
+		return error_set(error, STATUS_USAGE, "[watch %s] needs name, cgroup, user or go = yes",
+				 watch->service);
+	return watch->user ? user_find(watch->user, &watch->uid, error) : 0;
 }
 
 static int begin_watch(struct reader *reader, const char *service, struct error *error)

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/error.h"
 
@@ -18,6 +19,8 @@ struct agent_watch {
 	char *service; /* the section's name */
 	char *name;    /* glob of the process's name or its executable's base name; NULL: any */
 	char *cgroup;  /* glob of the path of its cgroup; NULL: any */
+	char *user;    /* name or number of the user that it runs as, really and effectively; NULL: any */
+	uid_t uid;     /* of that user */
 	bool go;       /* only Go programs */
 	char *escape;  /* file with what the compiler said about its build; NULL: none */
 };
@@ -83,6 +86,7 @@ struct agent_config {
 	ROW("", agent_config, redact, "redact", AGENT_YES, "yes", "of paths, names of files only")                 \
 	ROW("watch", agent_watch, name, "name", AGENT_TEXT, NULL, "glob of the name of the process or its file")   \
 	ROW("watch", agent_watch, cgroup, "cgroup", AGENT_TEXT, NULL, "glob of the path of its cgroup")            \
+	ROW("watch", agent_watch, user, "user", AGENT_TEXT, NULL, "the user that the process runs as")             \
 	ROW("watch", agent_watch, go, "go", AGENT_YES, NULL, "Go programs only")                                   \
 	ROW("watch", agent_watch, escape, "escape", AGENT_TEXT, NULL,                                              \
 	    "compiler output (-m=2) of the build that runs: rows get verdicts")                                    \

@@ -15,7 +15,6 @@ struct said {
 		uint64_t started;
 	} key;
 	unsigned troubles; /* bits of enum agent_trouble */
-	bool watched;	   /* in the last window */
 };
 
 struct agent_notes {
@@ -80,8 +79,6 @@ static void say_note(struct agent_notes *notes, const struct agent_note *note, a
 	struct said *said = find(notes, note);
 	char name[32];
 
-	if (said)
-		said->watched = true;
 	for (int trouble = 0; trouble < AGENT_TROUBLES; trouble++) {
 		const char *why = note->why[trouble];
 
@@ -89,7 +86,6 @@ static void say_note(struct agent_notes *notes, const struct agent_note *note, a
 			continue;
 		if (!said)
 			said = add(notes, note);
-		said->watched = true;
 		said->troubles |= 1U << trouble;
 		procfs_name(note->pid, name, sizeof(name));
 		say("process %d (%s)%s%.*s", note->pid, name, phrases[trouble], AGENT_WHY - 1, why);
@@ -100,12 +96,10 @@ void agent_notes_say(struct agent_notes *notes, const struct agent_shared *share
 {
 	struct said *said, *next;
 
-	HASH_ITER (hh, notes->said, said, next)
-		said->watched = false;
 	for (int i = 0; i < shared->count && i < WATCHED_MAX; i++)
 		say_note(notes, &shared->notes[i], say);
 	HASH_ITER (hh, notes->said, said, next) {
-		if (!said->watched)
+		if (procfs_start_time((int)said->key.pid) != said->key.started)
 			forget(notes, said);
 	}
 }

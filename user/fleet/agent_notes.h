@@ -12,7 +12,7 @@ struct agent_notes;
 struct agent_notes *agent_notes_new(void);	  /* never NULL */
 void agent_notes_free(struct agent_notes *notes); /* NULL is allowed */
 
-/* Says what is new of the processes of a window that has ended, and forgets those that it did not have. */
+/* Says what is new of the processes of a window that has ended, and forgets processes that have ended. */
 void agent_notes_say(struct agent_notes *notes, const struct agent_shared *shared, agent_say_function *say);
 
 /* Forgets everything, so that what is still so is said again. */

@@ -67,6 +67,7 @@ static void note_results(struct agent_shared *shared, const struct profile *prof
 
 		*note = (struct agent_note){.pid = targets[i].pid, .started = targets[i].started};
 		note_troubles(note, window, &targets[i], (size_t)i);
+		note->late = targets[i].late;
 		note->observed = targets[i].observed && process;
 		if (note->observed)
 			note_part(&note->part, &targets[i], window->watches[i], process);

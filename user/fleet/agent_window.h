@@ -40,6 +40,7 @@ struct agent_shared {
 		int pid;
 		uint64_t started;
 		char why[AGENT_TROUBLES][AGENT_WHY]; /* why it is so; "" if it is not */
+		bool late;			     /* not observed, for which it is not to blame */
 		bool observed;
 		struct metrics_part part; /* if it was */
 	} notes[WATCHED_MAX];

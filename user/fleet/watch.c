@@ -131,28 +131,105 @@ static bool is_in_cgroup(int pid, const char *glob)
 	return !wanted;
 }
 
-static bool holds(const struct agent_watch *watch, struct watch_cache *cache, int pid, struct watch_found *found)
+/* Who starts a program that is another user's by its set-user-ID bit has chosen its name. */
+static bool is_of_user(int pid, uid_t user)
 {
-	return (!watch->name || has_name(pid, watch->name)) && (!watch->cgroup || is_in_cgroup(pid, watch->cgroup)) &&
-	       (!watch->go || runs_go(cache, pid, found));
+	uid_t real, effective;
+
+	return procfs_users(pid, &real, &effective) && real == user && effective == user;
 }
 
-static void look_at(const struct agent_config *config, struct watch_cache *cache, int pid, struct watch_found *found)
+/* A search. */
+struct search {
+	const struct agent_config *config;
+	struct watch_cache *cache;
+	const struct setbacks *setbacks;
+	struct watch_found *found;
+	struct candidate {
+		struct watched process;
+		size_t turn; /* how many of its user come before it */
+	} * candidates;
+	size_t count, capacity;
+};
+
+static bool holds(struct search *search, const struct agent_watch *watch, int pid)
+{
+	return (!watch->user || is_of_user(pid, watch->uid)) && (!watch->name || has_name(pid, watch->name)) &&
+	       (!watch->cgroup || is_in_cgroup(pid, watch->cgroup)) &&
+	       (!watch->go || runs_go(search->cache, pid, search->found));
+}
+
+static void look_at(struct search *search, int pid)
 {
 	struct watched process = {.pid = pid, .started = procfs_start_time(pid)};
+	enum setback setback = setbacks_find(search->setbacks, (struct setback_key){pid, process.started});
+	uid_t effective;
 
-	while (process.watch < config->watch_count && !holds(&config->watches[process.watch], cache, pid, found))
-		process.watch++;
-	if (process.watch == config->watch_count || !process.started)
+	if (!process.started || !procfs_users(pid, &process.user, &effective))
 		return;
-	if (found->count < WATCHED_MAX)
-		found->processes[found->count] = process;
-	found->count++;
+	while (process.watch < search->config->watch_count &&
+	       !holds(search, &search->config->watches[process.watch], pid))
+		process.watch++;
+	if (process.watch == search->config->watch_count)
+		return;
+	if (setback == SETBACK_NOW) {
+		search->found->waiting++;
+		return;
+	}
+	process.refused = setback == SETBACK_DUE;
+	if (search->count == search->capacity) {
+		search->capacity = 2 * search->capacity + 64;
+		search->candidates = memory_resize(search->candidates, search->capacity, sizeof(*search->candidates));
+	}
+	search->candidates[search->count++] = (struct candidate){.process = process};
 }
 
-int watch_find(const struct agent_config *config, struct watch_cache *cache, int agent, struct watch_found *found,
-	       struct error *error)
+#define ORDER(a, b) (((a) > (b)) - ((a) < (b)))
+
+static int compare_in_user(const void *a, const void *b)
 {
+	const struct watched *left = &((const struct candidate *)a)->process;
+	const struct watched *right = &((const struct candidate *)b)->process;
+	int order = ORDER(left->refused, right->refused);
+
+	order = order ? order : ORDER(left->user, right->user);
+	order = order ? order : ORDER(left->started, right->started);
+	return order ? order : ORDER(left->pid, right->pid);
+}
+
+static int compare_turns(const void *a, const void *b)
+{
+	const struct candidate *left = a, *right = b;
+	int order = ORDER(left->process.refused, right->process.refused);
+
+	order = order ? order : ORDER(left->turn, right->turn);
+	return order ? order : compare_in_user(a, b);
+}
+
+static void choose(struct search *search)
+{
+	struct candidate *all = search->candidates;
+	struct watch_found *found = search->found;
+
+	if (search->count)
+		qsort(all, search->count, sizeof(*all), compare_in_user);
+	for (size_t i = 1; i < search->count; i++) {
+		bool same = all[i].process.user == all[i - 1].process.user &&
+			    all[i].process.refused == all[i - 1].process.refused;
+
+		all[i].turn = same ? all[i - 1].turn + 1 : 0;
+	}
+	if (search->count)
+		qsort(all, search->count, sizeof(*all), compare_turns);
+	for (size_t i = 0; i < search->count && i < WATCHED_MAX; i++)
+		found->processes[i] = all[i].process;
+	found->count = (int)search->count;
+}
+
+int watch_find(const struct agent_config *config, struct watch_cache *cache, const struct setbacks *setbacks, int agent,
+	       struct watch_found *found, struct error *error)
+{
+	struct search search = {.config = config, .cache = cache, .setbacks = setbacks, .found = found};
 	DIR *directory = opendir("/proc");
 	struct dirent *entry;
 
@@ -164,8 +241,10 @@ int watch_find(const struct agent_config *config, struct watch_cache *cache, int
 
 		if (isdigit((unsigned char)entry->d_name[0]) && pid != agent &&
 		    procfs_status_number(pid, "PPid") != agent)
-			look_at(config, cache, pid, found);
+			look_at(&search, pid);
 	}
 	closedir(directory);
+	choose(&search);
+	free(search.candidates);
 	return 0;
 }

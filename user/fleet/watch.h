@@ -5,9 +5,12 @@
 /* Which processes of this machine the agent's configuration means. Executables of anybody are read for that, so call it in a
  * process that may be killed. */
 
+#include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "fleet/agent_config.h"
+#include "fleet/setbacks.h"
 
 enum { WATCHED_MAX = 256 }; /* at one time; EVENT_SLOTS of them at most */
 
@@ -15,6 +18,8 @@ struct watched {
 	int pid;
 	uint64_t started; /* procfs_start_time() */
 	size_t watch;	  /* the first of the configuration whose conditions hold */
+	uid_t user;	  /* that started it: its real one */
+	bool refused;	  /* it could not be observed when that was tried last */
 };
 
 /* What was found out about files of programs: whether they are Go programs. Kept from one search to the next, also if each is
@@ -26,12 +31,17 @@ void watch_cache_free(struct watch_cache *cache);
 /* The result of a search, in memory that those who look at it may share with who searches. */
 struct watch_found {
 	int looks_at; /* the process whose executable is being read; 0: none */
-	int count;    /* so many there are, of which WATCHED_MAX are stored at most */
+	int waiting;  /* so many could not be observed, and are left alone for a time */
+	int count;    /* so many others there are, of which WATCHED_MAX are stored at most */
 	struct watched processes[WATCHED_MAX];
 };
 
-/* Finds the processes, but not the process `agent` and its children. -1 with an error if processes cannot be listed. */
-int watch_find(const struct agent_config *config, struct watch_cache *cache, int agent, struct watch_found *found,
-	       struct error *error);
+/*
+ * Finds the processes, but not the process `agent` and its children. If there are too many, users take turns, so that nobody
+ * keeps others out by the number of his; the oldest come first, and last those that could not be observed. -1 with an error
+ * if processes cannot be listed.
+ */
+int watch_find(const struct agent_config *config, struct watch_cache *cache, const struct setbacks *setbacks, int agent,
+	       struct watch_found *found, struct error *error);
 
 #endif

@@ -199,7 +199,8 @@ static void begin(struct window *window)
 		struct part *part = &window->parts[i];
 		bool late = monotonic_ns() - began_ns > most_ns;
 
-		if (i && late)
+		part->target->late = i && late;
+		if (part->target->late)
 			error_set(&part->target->why, STATUS_CANNOT_MEASURE,
 				  "attaching to other processes took too long");
 		if (i && (late || *window->options->stop))

@@ -27,6 +27,7 @@ struct window_target {
 	double overhead_seconds; /* CPU time that probe hits cost it, estimated (overhead.h) */
 	double cpu_seconds;	 /* CPU time that it used meanwhile */
 	int64_t heap_in_use;	 /* bytes, at the end; VALUE_UNMEASURED: unknown */
+	bool late;		 /* it was not observed, because attaching to others took too long */
 	struct error why;	 /* it was not observed; the text says why */
 };
 

@@ -56,6 +56,19 @@ static void use_files_alone(void)
 	__nss_configure_lookup("initgroups", "files");
 }
 
+int user_find(const char *user, uid_t *uid, struct error *error)
+{
+	long given = number(user);
+	const struct passwd *found;
+
+	use_files_alone();
+	found = given < 0 ? getpwnam(user) : NULL;
+	if (given < 0 && !found)
+		return error_set(error, STATUS_USAGE, "there is no user '%s'", user);
+	*uid = found ? found->pw_uid : (uid_t)given;
+	return 0;
+}
+
 int identity_find(const char *user, struct identity *identity, struct error *error)
 {
 	const struct passwd *found;
@@ -65,8 +78,8 @@ int identity_find(const char *user, struct identity *identity, struct error *err
 	*identity = (struct identity){0};
 	if (!user && !caller_find(&caller))
 		return 0;
-	uid = user ? number(user) : (long)caller.user;
 	use_files_alone();
+	uid = user ? number(user) : (long)caller.user;
 	found = uid >= 0 ? getpwuid((uid_t)uid) : getpwnam(user);
 	if (!found && uid < 0)
 		return error_set(error, STATUS_USAGE, "there is no user '%s'", user);

@@ -25,6 +25,9 @@ struct identity {
  * one. Fails with STATUS_USAGE if there is no such user, or this process may not become that user. */
 int identity_find(const char *user, struct identity *identity, struct error *error);
 
+/* Finds the number of a user, given by name or number. Fails with STATUS_USAGE if there is no such user. */
+int user_find(const char *user, uid_t *uid, struct error *error);
+
 /* Called in a child: becomes that user, with its groups, HOME, USER and LOGNAME, and drops all capabilities that would
  * survive an exec. Returns -1 with errno on failure: then the program must not be run. */
 int identity_assume(const struct identity *identity);

@@ -110,6 +110,15 @@ int procfs_status_number(int tid, const char *field)
 	return value;
 }
 
+bool procfs_users(int pid, uid_t *real, uid_t *effective)
+{
+	char *text = read_status(pid, "Uid");
+	bool found = text && sscanf(text, "%u %u", real, effective) == 2;
+
+	free(text);
+	return found;
+}
+
 bool procfs_signal_waits(int tid, int number)
 {
 	char *text = read_status(tid, "SigPnd");

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 enum { PROCFS_MAX = 64 << 10 };
 /* In the place of a thread: the files of the machine, such as /proc/meminfo. */
@@ -29,6 +30,8 @@ int64_t procfs_lines(int tid, const char *name, bool (*take)(void *context, cons
 /* Returns a decimal number from /proc/TID/status, such as "Tgid". If the field has several numbers, such as "NSpid",
  * returns the last. 0 if there is none. */
 int procfs_status_number(int tid, const char *field);
+/* Stores the real and the effective user of a process, as of this user namespace. False if there is no such process. */
+bool procfs_users(int pid, uid_t *real, uid_t *effective);
 /* Whether a signal that was sent to this very thread has not been delivered yet. */
 bool procfs_signal_waits(int tid, int number);
 
