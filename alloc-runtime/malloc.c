@@ -148,25 +148,29 @@ void *mallocgc(size_t size, unsigned flags, const struct goalloc_site *site, str
 	return object;
 }
 
+/* The span class of small objects at an alignment; 0 if such an object is a large one. */
+static unsigned aligned_class(size_t alignment, size_t rounded)
+{
+	if (rounded > MaxSmallSize || alignment > PageSize)
+		return 0;
+	/* Spans start at page boundaries, so in a class whose size is a multiple of the alignment all objects are aligned. The
+	 * size of the largest class is a multiple of every alignment. */
+	unsigned spanclass = malloc_span_class[(rounded + MallocSizeStep - 1) / MallocSizeStep];
+	while (size_classes[spanclass_size_class(spanclass)].size % alignment != 0)
+		spanclass += 2;
+	return spanclass;
+}
+
 void *mallocgc_aligned(size_t alignment, size_t size, struct caller *caller)
 {
 	prepare();
 	size_t asked = size, whole = debug_level ? size + DebugTrailer : size;
 	size_t rounded = (whole + alignment - 1) & ~(alignment - 1);
-	struct request r;
 
 	if (rounded < size || whole < size || rounded > PTRDIFF_MAX)
 		return out_of_memory();
-	if (rounded > MaxSmallSize || alignment > PageSize) {
-		r = request_large(whole, alignment, ForScan);
-	} else {
-		/* Spans start at page boundaries, so in a class whose size is a multiple of the alignment all objects
-		 * are aligned. The size of the largest class is a multiple of every alignment. */
-		unsigned spanclass = malloc_span_class[rounded / MallocSizeStep];
-		while (size_classes[spanclass_size_class(spanclass)].size % alignment != 0)
-			spanclass += 2;
-		r = request_small(size, spanclass);
-	}
+	unsigned spanclass = aligned_class(alignment, rounded);
+	struct request r = spanclass ? request_small(size, spanclass) : request_large(whole, alignment, ForScan);
 	void *object = allocate(&r, NULL, caller);
 	if (unlikely(debug_level) && object)
 		debug_allocated(object, asked, caller);
@@ -353,6 +357,19 @@ size_t mallocgc_usable(const void *object)
 	if (!s || (s->state != mSpanInUse && s->state != mSpanLarge))
 		goalloc_fatal("size of a pointer that is not of this heap:", (uintptr_t)object);
 	return unlikely(debug_level) ? debug_size(s, object) : s->elemsize;
+}
+
+size_t mallocgc_usableFor(size_t alignment, size_t size)
+{
+	size_t rounded = (size + alignment - 1) & ~(alignment - 1);
+
+	if (rounded < size || rounded > PTRDIFF_MAX - PageSize)
+		return 0;
+	if (unlikely(debug_level))
+		return size;
+	unsigned spanclass = aligned_class(alignment, rounded);
+	return spanclass ? size_classes[spanclass_size_class(spanclass)].size
+			 : (size + PageSize - 1) & ~(size_t)(PageSize - 1);
 }
 
 void mallocgc_checkObject(const void *object)

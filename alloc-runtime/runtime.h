@@ -578,6 +578,8 @@ void *mallocgc(size_t size, unsigned flags, const struct goalloc_site *site, str
 /* Allocates at a multiple of `alignment`, a power of two, by malloc's rules. */
 void *mallocgc_aligned(size_t alignment, size_t size, struct caller *caller);
 size_t mallocgc_usable(const void *object);
+/* What mallocgc_usable() will say of an object that was allocated so; 0 if none can be. */
+size_t mallocgc_usableFor(size_t alignment, size_t size);
 /* Aborts the process unless `object` is the start of an object that is not known to be free. */
 void mallocgc_checkObject(const void *object);
 /* Changes the size of a large object in place to another large size; returns false if that is impossible. It counts as

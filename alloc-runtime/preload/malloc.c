@@ -72,7 +72,7 @@ EXPORT void *calloc(size_t n, size_t size)
 
 enum { MovedLeast = 1 << 20 }; /* bytes; shorter objects are copied */
 
-static void *resize(void *object, size_t size, struct caller *caller)
+void *preload_resize(void *object, size_t size, struct caller *caller)
 {
 	if (!object)
 		return perturb_allocated(mallocgc(size ? size : 1, ForMalloc, NULL, caller), size);
@@ -106,7 +106,7 @@ static NOINLINE void *realloc_slow(void *object, size_t size)
 {
 	struct caller caller = CALLER_HERE();
 
-	return resize(object, size, &caller);
+	return preload_resize(object, size, &caller);
 }
 
 EXPORT void *realloc(void *object, size_t size)
@@ -115,7 +115,7 @@ EXPORT void *realloc(void *object, size_t size)
 	struct mspan *to;
 	void *moved;
 
-	/* As in resize(). */
+	/* As in preload_resize(). */
 	if (likely(s && size <= s->elemsize && size >= s->elemsize / 2))
 		return object;
 	if (!s || size <= s->elemsize || !preload_fast(size, &to, &moved))
@@ -131,7 +131,7 @@ EXPORT void *reallocarray(void *object, size_t n, size_t size)
 
 	if (__builtin_mul_overflow(n, size, &size))
 		return too_much();
-	return resize(object, size, &caller);
+	return preload_resize(object, size, &caller);
 }
 
 static bool power_of_two(size_t n)
@@ -139,7 +139,7 @@ static bool power_of_two(size_t n)
 	return n != 0 && (n & (n - 1)) == 0;
 }
 
-static void *align(size_t alignment, size_t size, struct caller *caller)
+void *preload_align(size_t alignment, size_t size, struct caller *caller)
 {
 	if (size == 0)
 		size = 1;
@@ -156,7 +156,7 @@ EXPORT void *aligned_alloc(size_t alignment, size_t size)
 		errno = EINVAL;
 		return NULL;
 	}
-	return align(alignment, size, &caller);
+	return preload_align(alignment, size, &caller);
 }
 
 /* As in glibc, the alignment is rounded up to a power of two. */
@@ -171,7 +171,7 @@ EXPORT void *memalign(size_t alignment, size_t size)
 		errno = EINVAL;
 		return NULL;
 	}
-	return align(power, size, &caller);
+	return preload_align(power, size, &caller);
 }
 
 EXPORT int posix_memalign(void **object, size_t alignment, size_t size)
@@ -181,7 +181,7 @@ EXPORT int posix_memalign(void **object, size_t alignment, size_t size)
 
 	if (!power_of_two(alignment) || alignment % sizeof(void *) != 0)
 		return EINVAL;
-	void *aligned = align(alignment, size, &caller);
+	void *aligned = preload_align(alignment, size, &caller);
 	errno = saved;
 	if (!aligned)
 		return ENOMEM;
@@ -193,7 +193,7 @@ EXPORT void *valloc(size_t size)
 {
 	struct caller caller = CALLER_HERE();
 
-	return align((size_t)getpagesize(), size, &caller);
+	return preload_align((size_t)getpagesize(), size, &caller);
 }
 
 EXPORT void *pvalloc(size_t size)
@@ -201,7 +201,7 @@ EXPORT void *pvalloc(size_t size)
 	struct caller caller = CALLER_HERE();
 	size_t page = (size_t)getpagesize(), rounded = (size + page - 1) & ~(page - 1);
 
-	return rounded < size ? too_much() : align(page, rounded ? rounded : page, &caller);
+	return rounded < size ? too_much() : preload_align(page, rounded ? rounded : page, &caller);
 }
 
 EXPORT size_t malloc_usable_size(void *object)

@@ -11,4 +11,8 @@ static inline bool preload_fast(size_t size, struct mspan **span, void **object)
 			   malloc_span_class, 0, span, object);
 }
 
+/* memalign and realloc for all functions that are such; `alignment` is a power of two. */
+void *preload_align(size_t alignment, size_t size, struct caller *caller);
+void *preload_resize(void *object, size_t size, struct caller *caller);
+
 #endif

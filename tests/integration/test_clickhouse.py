@@ -169,13 +169,15 @@ class Tls:
         (directory / "names").write_text("subjectAltName=IP:127.0.0.1\n")
         t.run("openssl", "x509", "-req", "-in", directory / "store.csr", "-CA", directory / "ours.pem", "-CAkey", directory / "ours.key", "-CAcreateserial",
               "-days", "2", "-extfile", directory / "names", "-out", directory / "store.pem")
-        roots = [self.package(name) for name in ("stunnel4", "libwrap0")]
+        roots = [self.package(name) for name in ("stunnel4", "libwrap0", "libnsl2", "libtirpc3")]
         (directory / "stunnel.conf").write_text(f"foreground = yes\npid =\n[store]\naccept = 127.0.0.1:{self.port}\nconnect = 127.0.0.1:{server.http}\n"
                                                 f"cert = {directory}/store.pem\nkey = {directory}/store.key\n")
         log = open(directory / "log", "w")
         libraries = ":".join(str(root / folder / "x86_64-linux-gnu") for root in roots for folder in ("lib", "usr/lib"))
-        t.start(roots[0] / "usr/bin/stunnel4", directory / "stunnel.conf", stdout=log, stderr=log, env={**os.environ, "LD_LIBRARY_PATH": libraries})
-        wait_for(lambda: self.listens(), f"stunnel, which said: {(directory / 'log').read_text()}")
+        stunnel = t.start(roots[0] / "usr/bin/stunnel4", directory / "stunnel.conf", stdout=log, stderr=log,
+                          env={**os.environ, "LD_LIBRARY_PATH": libraries})
+        wait_for(lambda: self.listens() or stunnel.poll() is not None, "stunnel")
+        assert stunnel.poll() is None, f"stunnel: {(directory / 'log').read_text()}"
         self.directory = directory
 
     def package(self, name):

@@ -533,9 +533,87 @@ static void errno_of_huge_alignments_is_glibcs(void **state)
 	assert_ptr_equal(object, &object);
 }
 
+/* jemalloc(3); its header is in a package that nothing here needs. */
+void *mallocx(size_t size, int flags);
+void *rallocx(void *object, size_t size, int flags);
+size_t xallocx(void *object, size_t size, size_t extra, int flags);
+size_t sallocx(const void *object, int flags);
+void dallocx(void *object, int flags);
+void sdallocx(void *object, size_t size, int flags);
+size_t nallocx(size_t size, int flags);
+
+enum { MALLOCX_ZERO = 0x40, MALLOCX_TCACHE_NONE = 1 << 8, MALLOCX_ARENA_0 = 1 << 20 };
+
+static bool all_bytes_are(const unsigned char *bytes, size_t count, unsigned char value)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (bytes[i] != value)
+			return false;
+	}
+	return true;
+}
+
+static void jemallocs_functions_are_of_this_heap(void **state)
+{
+	(void)state;
+	struct goalloc_stats before, after;
+
+	goalloc_read_stats(&before);
+	for (int shift = 0; shift <= 14; shift++) {
+		for (size_t size = 1; size <= 100000; size = size * 3 + 5) {
+			for (int zero = 0; zero <= MALLOCX_ZERO; zero += MALLOCX_ZERO) {
+				int flags = shift | zero | MALLOCX_TCACHE_NONE | MALLOCX_ARENA_0;
+				size_t larger = 2 * size + 1;
+				unsigned char *object = mallocx(size, flags);
+
+				assert_int_equal((uintptr_t)object % (1U << shift), 0);
+				assert_int_equal(sallocx(object, 0), malloc_usable_size(object));
+				assert_int_equal(nallocx(size, flags), sallocx(object, 0));
+				assert_true(!zero || all_bytes_are(object, sallocx(object, 0), 0));
+				memset(object, 0x5a, sallocx(object, 0));
+				size_t had = sallocx(object, 0);
+				object = rallocx(object, larger, flags);
+				assert_int_equal((uintptr_t)object % (1U << shift), 0);
+				assert_true(all_bytes_are(object, size, 0x5a));
+				assert_true(sallocx(object, 0) >= larger);
+				if (zero && sallocx(object, 0) > had)
+					assert_true(all_bytes_are(object + had, sallocx(object, 0) - had, 0));
+				object = rallocx(object, size, flags);
+				assert_true(all_bytes_are(object, size, 0x5a));
+				if (size % 2)
+					dallocx(object, flags);
+				else
+					sdallocx(object, size, flags);
+			}
+		}
+	}
+	goalloc_read_stats(&after);
+	assert_int_equal(after.total.objects - before.total.objects, after.total.frees - before.total.frees);
+	assert_int_equal(nallocx(SIZE_MAX - 5, 0), 0);
+	assert_null(mallocx(SIZE_MAX / 2, 12));
+}
+
+static void in_place_resizing_says_what_came_of_it(void **state)
+{
+	(void)state;
+	unsigned char *small = mallocx(100, 0), *large = mallocx(1 << 20, 0);
+	size_t was = sallocx(small, 0);
+
+	assert_int_equal(xallocx(small, 100000, 0, 0), was);
+	size_t size = xallocx(large, 2 << 20, 0, MALLOCX_ZERO);
+	assert_int_equal(size, sallocx(large, 0));
+	if (sallocx(large, 0) >= 2 << 20)
+		assert_true(all_bytes_are(large + (1 << 20), 1 << 20, 0));
+	assert_true(xallocx(large, 1 << 20, SIZE_MAX, 0) >= 1 << 20);
+	dallocx(small, 0);
+	dallocx(large, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(jemallocs_functions_are_of_this_heap),
+		cmocka_unit_test(in_place_resizing_says_what_came_of_it),
 		cmocka_unit_test(malloc_is_libgoallocs),
 		cmocka_unit_test(mallopt_fills_what_is_allocated_and_freed_as_glibc_does),
 		cmocka_unit_test(every_object_is_16_byte_aligned_and_usable),

@@ -339,6 +339,9 @@ static void a_child_of_a_process_in_the_middle_of_it_goes_on(void **state)
 	char text[512];
 
 	(void)state;
+#ifdef __SANITIZE_ADDRESS__
+	skip(); /* its own allocator's locks stay locked in a child, where starting a thread waits for them */
+#endif
 	for (unsigned round = 0; round < 20; round++) {
 		pthread_t threads[Threads];
 		for (unsigned i = 0; i < Threads; i++)
