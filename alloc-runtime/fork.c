@@ -17,7 +17,7 @@
  * fresh span per thread.
  *
  * Only a search for lost objects (leaks.c) is waited for, since it holds a lock of the dynamic linker that a child could
- * not release.
+ * not release. A signal handler may fork in the middle of a fork of its thread.
  *
  * A constructor registers the handler, because registering allocates. Since it is registered early, it runs before the
  * program's own handlers.
@@ -51,7 +51,7 @@ static void in_child(void)
 	debug_forked();
 	reset(&recorder_lock);
 	reset(&heap_profile_lock);
-	leaks_afterFork();
+	leaks_inChild();
 	if (held)
 		mheap_rebuild();
 	if (held || cachealloc_othersInUse())

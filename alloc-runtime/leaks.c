@@ -13,9 +13,33 @@
 
 enum { FirstLost = 1 << 12 };
 
-/* One search at a time, and none during a fork, whose child would inherit the dynamic linker's lock from it. Taken before all other
- * locks, that one too: a search that had it first would have it for a moment during a fork. */
-static struct lock leaks_lock;
+/*
+ * One search at a time, and none during a fork, whose child would inherit the dynamic linker's lock from it. Held before all
+ * locks are taken, that one too: a search that had it first would have it for a moment during a fork.
+ *
+ * Not a lock: a signal handler may fork while its thread forks, and forks of several threads need not wait for each other. A
+ * thread counts once, so that a handler's fork never waits for a search that waits for the fork that it interrupted.
+ */
+enum { Searching = -1 };
+static _Atomic uint32_t forking; /* threads that fork, or Searching */
+static __thread unsigned forks;	 /* of this thread, each in the middle of the one before */
+
+static void begin_search(void)
+{
+	uint32_t others = 0;
+
+	while (!atomic_compare_exchange_strong_explicit(&forking, &others, (uint32_t)Searching, memory_order_acquire,
+							memory_order_relaxed)) {
+		sysFutexWait(&forking, others);
+		others = 0;
+	}
+}
+
+static void end_search(void)
+{
+	atomic_store_explicit(&forking, 0, memory_order_release);
+	sysFutexWakeAll(&forking);
+}
 
 struct lost {
 	uintptr_t object;
@@ -154,10 +178,10 @@ static __attribute__((noinline)) int find(void (*callback)(const struct goalloc_
 	/* A handler that allocates or forks would wait for the locks of the search that it interrupts. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	lock_acquire(&leaks_lock);
+	begin_search();
 	if (!roots_collect(search_locked, &search))
 		search.error = ENOMEM;
-	lock_release(&leaks_lock);
+	end_search();
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	/* Only now, because a process that aborts needs its threads and its locks. */
 	if (search.broken && !debug_isFreed(span_at(search.broken), search.broken))
@@ -189,10 +213,37 @@ int goalloc_find_unreachable(void (*callback)(const struct goalloc_unreachable *
 
 void leaks_beforeFork(void)
 {
-	lock_acquire(&leaks_lock);
+	uint32_t before = atomic_load_explicit(&forking, memory_order_relaxed);
+
+	while (forks == 0) {
+		if (before == (uint32_t)Searching) {
+			sysFutexWait(&forking, before);
+			before = atomic_load_explicit(&forking, memory_order_relaxed);
+		} else if (atomic_compare_exchange_weak_explicit(&forking, &before, before + 1, memory_order_acquire,
+								 memory_order_relaxed)) {
+			break;
+		}
+	}
+	forks++;
 }
 
 void leaks_afterFork(void)
 {
-	lock_release(&leaks_lock);
+	uint32_t before = atomic_load_explicit(&forking, memory_order_relaxed);
+
+	if (--forks != 0)
+		return;
+	/* 0 in a child that a handler made after its thread had counted in `forking`, but not yet in `forks`. */
+	while (before != 0 && !atomic_compare_exchange_weak_explicit(&forking, &before, before - 1,
+								     memory_order_release, memory_order_relaxed))
+		;
+	if (before == 1)
+		sysFutexWakeAll(&forking);
+}
+
+void leaks_inChild(void)
+{
+	/* No other thread forks in this process. This one does if a signal handler's fork has interrupted another: that will end
+	 * here, too. */
+	atomic_store_explicit(&forking, --forks != 0, memory_order_relaxed);
 }

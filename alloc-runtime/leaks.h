@@ -18,7 +18,8 @@
 
 /* Around a fork, in which no search goes on: a child would have the lock of the dynamic linker that a search holds. */
 void leaks_beforeFork(void);
-void leaks_afterFork(void); /* in the parent and in the child */
+void leaks_afterFork(void); /* in the parent */
+void leaks_inChild(void);
 
 #pragma GCC visibility pop
 #endif

@@ -9,7 +9,6 @@
  *
  * Order in which locks are taken, outermost first:
  *
- *     leaks_lock           one search for lost objects; taken before the dynamic linker's, too
  *     mcache_shared_lock   the cache of threads that have none of their own
  *     mheap.cachelock      the list of caches, and initialisation
  *     mheap.scavengelock   objects that the scavenger holds

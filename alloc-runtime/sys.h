@@ -44,7 +44,8 @@ void sysPrefault(void *address, size_t size); /* a hint that mapped memory will 
 bool sysGuard(void *address, size_t size);
 void sysUnguard(void *address, size_t size);
 void sysFutexWait(_Atomic uint32_t *word, uint32_t value);
-void sysFutexWake(_Atomic uint32_t *word);
+void sysFutexWake(_Atomic uint32_t *word); /* one waiter */
+void sysFutexWakeAll(_Atomic uint32_t *word);
 void sysSleep(unsigned milliseconds);
 size_t sysPageSize(void);
 int sysProcessId(void); /* asks the kernel: differs in the child of a vfork */

@@ -3,6 +3,7 @@
 #include "sys.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <linux/futex.h>
 #include <stdlib.h>
 #include <sys/auxv.h>
@@ -176,12 +177,22 @@ void sysFutexWait(_Atomic uint32_t *word, uint32_t value)
 	errno = saved;
 }
 
-void sysFutexWake(_Atomic uint32_t *word)
+static void wake(_Atomic uint32_t *word, int most)
 {
 	int saved = errno;
 
-	syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1);
+	syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, most);
 	errno = saved;
+}
+
+void sysFutexWake(_Atomic uint32_t *word)
+{
+	wake(word, 1);
+}
+
+void sysFutexWakeAll(_Atomic uint32_t *word)
+{
+	wake(word, INT_MAX);
 }
 
 void sysSleep(unsigned milliseconds)

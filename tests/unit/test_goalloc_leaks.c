@@ -9,10 +9,12 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "goalloc_heap.h"
@@ -402,6 +404,69 @@ static void in_callback(const struct goalloc_unreachable *lost, void *argument)
 	*found = search();
 }
 
+static void ignore(const struct goalloc_unreachable *lost, void *argument)
+{
+	(void)lost;
+	(void)argument;
+}
+
+static volatile sig_atomic_t in_fork, in_the_middle;
+
+static void fork_in_handler(int signal)
+{
+	(void)signal;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(0);
+	in_the_middle += in_fork;
+	waitpid(pid, NULL, 0);
+}
+
+/* Until handlers have forked in the middle of a fork that was made for them to interrupt. */
+static int fork_while_handlers_fork(void)
+{
+	struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1};
+	struct sigaction action = {.sa_handler = fork_in_handler, .sa_flags = SA_RESTART};
+	timer_t timer;
+
+	/* a deadlock would end the process */
+	alarm(100);
+	if (sigaction(SIGUSR1, &action, NULL) != 0 || timer_create(CLOCK_MONOTONIC, &event, &timer) != 0)
+		return 1;
+	for (unsigned i = 0; i < 3000 && in_the_middle < 5; i++) {
+		/* Once each time: a fork begins anew after a signal, so that with many it would never end. */
+		struct itimerspec once = {.it_value.tv_nsec = 1000 * (1 + i * 7 % 400)};
+		timer_settime(timer, 0, &once, NULL);
+		in_fork = 1;
+		pid_t pid = fork();
+		in_fork = 0;
+		if (pid == 0) {
+			/* neither did the fork that it is the child of end here only in part */
+			signal(SIGUSR1, SIG_IGN);
+			_exit(goalloc_find_unreachable(ignore, NULL) == 0 ? 0 : 1);
+		}
+		int status;
+		while (waitpid(pid, &status, 0) != pid)
+			;
+		if (status != 0)
+			return 2;
+	}
+	return in_the_middle < 5 ? 3 : 0;
+}
+
+static void test_a_signal_handler_may_fork_in_the_middle_of_a_fork(void **state)
+{
+	(void)state;
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(fork_while_handlers_fork());
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
 static void test_the_callback_may_allocate_and_search(void **state)
 {
 	(void)state;
@@ -455,6 +520,8 @@ static void test_sampled_objects_come_with_their_site_and_stack(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		/* First, because glibc's fork itself takes a lock once there have been threads. */
+		cmocka_unit_test(test_a_signal_handler_may_fork_in_the_middle_of_a_fork),
 		cmocka_unit_test(test_tiny_objects_are_lost_by_their_block),
 		cmocka_unit_test(test_of_a_list_the_head_and_of_a_cycle_one_object_is_lost_directly),
 		cmocka_unit_test(test_objects_of_every_size_are_found_and_freed_objects_are_not),
