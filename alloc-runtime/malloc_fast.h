@@ -15,6 +15,12 @@
 
 #pragma GCC visibility push(hidden)
 
+/* The table may be moved meanwhile; the old one has the entries of all objects that lived then. */
+static inline struct mspan *span_of_page(uintptr_t page)
+{
+	return __atomic_load_n(&racy_get(&arena_map.spans)[page], __ATOMIC_RELAXED);
+}
+
 /* Takes the next object in the window of the cache's span. Returns false if the slow path must find one. */
 static inline bool malloc_fast(size_t index, size_t limit, const uint8_t *table, unsigned noscan, struct mspan **span,
 			       void **object)
@@ -35,9 +41,7 @@ static inline struct mspan *span_at(const void *object)
 {
 	uintptr_t page = ((uintptr_t)object - arena_map.start) >> PageShift;
 
-	return page < __atomic_load_n(&arena_map.pages, __ATOMIC_ACQUIRE)
-		       ? __atomic_load_n(&arena_map.spans[page], __ATOMIC_RELAXED)
-		       : NULL;
+	return page < __atomic_load_n(&arena_map.pages, __ATOMIC_ACQUIRE) ? span_of_page(page) : NULL;
 }
 
 void free_slow(void *object);
@@ -70,7 +74,7 @@ static inline void free_fast(void *object)
 
 	if (unlikely(page >= racy_get(&arena_map.pages)))
 		return free_slow(object);
-	struct mspan *s = __atomic_load_n(&arena_map.spans[page], __ATOMIC_RELAXED);
+	struct mspan *s = span_of_page(page);
 	/* One multiplication checks the object's boundary and the span's state, and gives the object's index: see
 	 * divMagic. */
 	unsigned __int128 product = (unsigned __int128)((uintptr_t)object - s->base) * s->divMagic;
@@ -96,7 +100,7 @@ static inline const struct mspan *own_span(const void *object)
 
 	if (unlikely(page >= racy_get(&arena_map.pages)))
 		return NULL;
-	const struct mspan *s = __atomic_load_n(&arena_map.spans[page], __ATOMIC_RELAXED);
+	const struct mspan *s = span_of_page(page);
 	unsigned __int128 product = (unsigned __int128)((uintptr_t)object - s->base) * s->divMagic;
 	size_t index = (size_t)(product >> 64);
 	if (unlikely((uint64_t)product >= s->divMagic))

@@ -40,8 +40,8 @@ insert into t select i, hex(i * 7919 % 100003) || 'text' || i, i / 3.0 from n;
 create index tb on t(b); select count(*), min(b), max(b) from t;
 select substr(b, 1, 3) p, count(*), avg(c) from t group by p order by 2 desc, 1 limit 5;
 select count(*) from t x join t y on x.b = y.b where x.a % 7 = 0;"""
-REDIS = """redis-server --port 0 --unixsocket $PWD/s --save '' --daemonize no > /dev/null & p=$!
-i=0; while [ ! -S s ]; do sleep 0.05; i=$((i+1)); [ $i -lt 100 ] || exit 1; done
+REDIS = """redis-server --port 0 --unixsocket $PWD/s --save '' --daemonize no > log & p=$!
+while [ ! -S s ]; do kill -0 $p || { cat log >&2; exit 1; }; sleep 0.05; done
 LD_PRELOAD= redis-benchmark -s $PWD/s -q -n 60000 -c 20 -P 8 -r 50000 -d 200 \
  -t set,get,incr,lpush,lpop,sadd,hset,zadd > /dev/null
 LD_PRELOAD= redis-cli -s $PWD/s llen mylist > /dev/null; LD_PRELOAD= redis-cli -s $PWD/s shutdown nosave; wait $p"""
@@ -63,9 +63,10 @@ def run(build, command, library, directory):
     usage = os.path.join(directory, "usage")
     done = subprocess.run([os.path.abspath(f"{build}/tests/bench/rusage"), usage, *command], cwd=directory,
                           env=dict(os.environ, LC_ALL="C", MEASURED_PRELOAD=library), stdout=subprocess.PIPE,
-                          stderr=subprocess.DEVNULL)
+                          stderr=subprocess.PIPE)
     if done.returncode != 0:
-        sys.exit(f"programs_table: {command[0]} with '{library or 'libc'}': exit status {done.returncode}")
+        sys.exit(f"programs_table: {command[0]} with '{library or 'libc'}': exit status {done.returncode}"
+                 f"\n{done.stderr.decode(errors='replace')[-2000:]}")
     with open(usage) as f:
         seconds, kib, faults = f.read().split()
     return float(seconds), int(kib), int(faults), hashlib.sha256(done.stdout).hexdigest()
