@@ -177,6 +177,35 @@ static void c_programs_own_what_libc_allocates_for_them(void **state)
 	profile_free(profile);
 }
 
+/* A stripped program: what libc has done is to call it. */
+static void code_without_symbols_is_not_taken_for_its_caller(void **state)
+{
+	const struct profile_mapping libc = {.start = 1, .limit = 2, .file = "/usr/lib/x86_64-linux-gnu/libc.so.6"};
+	const struct profile_mapping program = {.start = 3, .limit = 9, .file = "/usr/bin/sort"};
+	const struct profile_frame main_frame = {.function = "__libc_start_call_main"},
+				   strdup_frame = {.function = "strdup"};
+	struct profile *profile = profile_new();
+	struct profile_process *process = profile_process_add(profile, 0);
+	const struct profile_location *nameless, *start, *strdup_location;
+	struct profile_sample sample = {.values = {1}};
+	struct owner_table *table;
+
+	(void)state;
+	process->runtime = profile_string(profile, "goalloc 1");
+	nameless = profile_location(profile, 4, profile_mapping(profile, &program), NULL, 0);
+	start = profile_location(profile, 1, profile_mapping(profile, &libc), &main_frame, 1);
+	strdup_location = profile_location(profile, 2, profile_mapping(profile, &libc), &strdup_frame, 1);
+	table = owner_table_new(profile);
+	sample.key.stack = profile_stack(profile, (const struct profile_location *[]){nameless, start}, 2, false);
+	assert_int_equal(owner_of(table, &sample).kind, OWNER_UNKNOWN);
+	/* What libc allocates for such a program is shown as libc's. */
+	sample.key.stack =
+		profile_stack(profile, (const struct profile_location *[]){strdup_location, nameless, start}, 3, false);
+	assert_string_equal(owner_of(table, &sample).frame->function, "strdup");
+	owner_table_free(table);
+	profile_free(profile);
+}
+
 static void build_information_is_read_line_by_line(void **state)
 {
 	struct profile *profile = go_profile(build_info), *hostile;
@@ -205,6 +234,7 @@ int main(void)
 		cmocka_unit_test(globs_say_otherwise),
 		cmocka_unit_test(a_test_of_the_standard_library_owns_its_package),
 		cmocka_unit_test(c_programs_own_what_libc_allocates_for_them),
+		cmocka_unit_test(code_without_symbols_is_not_taken_for_its_caller),
 		cmocka_unit_test(build_information_is_read_line_by_line),
 	};
 

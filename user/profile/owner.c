@@ -316,6 +316,21 @@ static bool is_framework(const struct profile_frame *called)
 	return called && called->function && strncmp(called->function, "testing.", strlen("testing.")) == 0;
 }
 
+/* Whether a frame of a C library would be shown although code without symbols is further in: it has only called that code, as
+ * main's caller has. */
+static bool is_nameless_within(const struct profile_stack *stack, uint32_t end)
+{
+	if (!is_c_library(profile_stack_at(stack, end)->mapping))
+		return false;
+	for (uint32_t i = 0; i < end; i++) {
+		const struct profile_location *location = profile_stack_at(stack, i);
+
+		if (!(location->frame_count && location->frames[0].function) && !is_c_library(location->mapping))
+			return true;
+	}
+	return false;
+}
+
 struct owner owner_of(struct owner_table *table, const struct profile_sample *sample)
 {
 	const struct profile_stack *stack = sample->key.stack;
@@ -342,6 +357,8 @@ struct owner owner_of(struct owner_table *table, const struct profile_sample *sa
 				called = &location->frames[j];
 		}
 	}
+	if (!owner.frame && !rule->go && is_nameless_within(stack, site.location))
+		return (struct owner){.kind = OWNER_UNKNOWN};
 	if (!owner.frame && is_c_only(rule, owner.allocating))
 		owner.frame = owner.allocating;
 	if (owner.frame && is_framework(called))

@@ -25,7 +25,7 @@ enum owner_kind {
 	OWNER_FOUND,
 	OWNER_OUTSIDE, /* the runtime's own work, package initialisation and goroutines of other modules, or what package
 			  testing does for itself when a test calls it: names and starts a sub-benchmark, prints */
-	OWNER_UNKNOWN, /* no frame of the stack is known */
+	OWNER_UNKNOWN, /* no frame of the stack is known, or none that could have allocated */
 };
 
 struct owner {
