@@ -21,11 +21,14 @@
 #include <unistd.h>
 
 #include "base/regular_file.h"
+#include "profile/profile.h"
+#include "runtime/runtime.h"
 #include "symbols/dwarf_symbols.h"
 #include "symbols/elf_file.h"
 #include "symbols/go_image.h"
 #include "symbols/symbolizer.h"
 #include "target/core.h"
+#include "target/target.h"
 
 static char directory[] = "/tmp/escapement-named-XXXXXX";
 
@@ -258,6 +261,98 @@ static void parts_of_debug_information_are_read_from_files_only(void **state)
 	no_fifo_was_opened();
 }
 
+static ino_t inode_of(const char *path)
+{
+	struct stat status;
+
+	assert_int_equal(stat(path, &status), 0);
+	return status.st_ino;
+}
+
+static ino_t inode_by(int file)
+{
+	char name[REGULAR_FILE_NAME];
+
+	return inode_of(regular_file_name(file, name));
+}
+
+/* Starts a program on a libgoalloc of its own, and returns when that is loaded. Its input ends it. */
+static pid_t start_on_goalloc(int *input)
+{
+	int in[2], out[2];
+	char byte = 'x';
+	pid_t pid;
+
+	assert_int_equal(pipe(in) | pipe(out), 0);
+	pid = fork();
+	if (pid == 0) {
+		dup2(in[0], STDIN_FILENO);
+		dup2(out[1], STDOUT_FILENO);
+		close(in[1]);
+		setenv("LD_PRELOAD", in_directory("goalloc.so"), 1);
+		execlp("cat", "cat", (char *)NULL);
+		_exit(127);
+	}
+	close(in[0]);
+	close(out[1]);
+	assert_int_equal(write(in[1], &byte, 1), 1);
+	assert_int_equal(read(out[0], &byte, 1), 1);
+	close(out[0]);
+	*input = in[1];
+	return pid;
+}
+
+/* Where a breakpoint belongs was read from a file, and it goes into that file: not into what has its name by then. */
+static void probes_are_put_into_the_file_that_says_where(void **state)
+{
+	struct probe_set probes = {0};
+	struct error error = {0};
+	struct runtime *runtime;
+	struct profile *profile;
+	struct target *target;
+	struct go_image image;
+	ino_t mapped;
+	bool absent;
+	int input, file;
+	pid_t pid;
+
+	(void)state;
+	run("cp \"$(dirname $(readlink -f /proc/$PPID/exe))\"/../../libgoalloc-preload.so goalloc.so && cp program victim");
+	mapped = inode_of(in_directory("goalloc.so"));
+	pid = start_on_goalloc(&input);
+	target = target_open(pid, &error);
+	assert_non_null(target);
+	runtime = runtime_detect(target, &absent, &error);
+	assert_non_null(runtime);
+	run("mv victim goalloc.so");
+	profile = profile_new();
+	assert_int_equal(runtime->ops->probes(runtime, 1, &probes, profile, &error), 0);
+	assert_true(probes.count > 0);
+	for (size_t i = 0; i < probes.count; i++)
+		assert_int_equal(inode_by(probes.items[i].file), mapped);
+	for (size_t i = 0; i < target->mapping_count; i++) {
+		if (!target->mappings[i].executable || target->mappings[i].inode != mapped)
+			continue;
+		file = target_file_open(target, &target->mappings[i], &error);
+		if (file >= 0) /* without CAP_CHECKPOINT_RESTORE it is not found any more */
+			assert_int_equal(inode_by(file), mapped);
+		close(file);
+	}
+	probe_set_free(&probes);
+	profile_free(profile);
+	runtime_free(runtime);
+	target_close(target);
+	close(input);
+	waitpid(pid, NULL, 0);
+
+	run("cp program go && cp program victim");
+	mapped = inode_of(in_directory("go"));
+	assert_int_equal(go_image_open(&image, in_directory("go"), &error), 0);
+	run("mv victim go");
+	assert_int_equal(inode_by(image.file), mapped);
+	go_image_close(&image);
+}
+
 static int make_program(void **state)
 {
 	(void)state;
@@ -285,6 +380,7 @@ int main(void)
 		cmocka_unit_test(no_reader_waits_for_the_holder_of_a_lease),
 		cmocka_unit_test(links_to_other_files_are_followed_to_files_only),
 		cmocka_unit_test(parts_of_debug_information_are_read_from_files_only),
+		cmocka_unit_test(probes_are_put_into_the_file_that_says_where),
 	};
 
 	return cmocka_run_group_tests_name("named_files", tests, make_program, remove_directory);

@@ -11,10 +11,15 @@
  * makes others wait for 45 seconds; it changes nothing for who reads a regular file. */
 static int open_again(int found)
 {
-	char path[64];
+	char name[REGULAR_FILE_NAME];
 
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", found);
-	return open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	return open(regular_file_name(found, name), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+}
+
+const char *regular_file_name(int file, char name[REGULAR_FILE_NAME])
+{
+	snprintf(name, REGULAR_FILE_NAME, "/proc/self/fd/%d", file);
+	return name;
 }
 
 /* Opens what open(2) finds with O_PATH, which does not open it. `path` is for messages. */

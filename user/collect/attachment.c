@@ -12,6 +12,7 @@
 #include <bpf/libbpf.h>
 
 #include "base/memory.h"
+#include "base/regular_file.h"
 #include "collect/programs.h"
 #include "target/procfs.h"
 
@@ -166,6 +167,7 @@ void attachments_free(struct attachments *attachments)
 static struct bpf_link *attach_multi(struct bpf_program *program, int pid, uint32_t slot,
 				     const struct probe *const *probes, size_t count)
 {
+	char name[REGULAR_FILE_NAME];
 	unsigned long *offsets = memory_zeroed(count, sizeof(*offsets)),
 		      *semaphores = memory_zeroed(count, sizeof(*semaphores));
 	uint64_t *cookies = memory_zeroed(count, sizeof(*cookies));
@@ -178,7 +180,7 @@ static struct bpf_link *attach_multi(struct bpf_program *program, int pid, uint3
 		semaphores[i] = probes[i]->semaphore_offset;
 		cookies[i] = EVENT_COOKIE(slot, probes[i]->flags);
 	}
-	link = bpf_program__attach_uprobe_multi(program, pid, probes[0]->path, NULL, &options);
+	link = bpf_program__attach_uprobe_multi(program, pid, regular_file_name(probes[0]->file, name), NULL, &options);
 	free(offsets);
 	free(semaphores);
 	free(cookies);
@@ -191,8 +193,10 @@ static struct bpf_link *attach_perf(struct bpf_program *program, uint32_t slot, 
 {
 	LIBBPF_OPTS(bpf_uprobe_opts, options, .ref_ctr_offset = probe->semaphore_offset,
 		    .bpf_cookie = EVENT_COOKIE(slot, probe->flags));
+	char name[REGULAR_FILE_NAME];
 
-	return bpf_program__attach_uprobe_opts(program, -1, probe->path, probe->offset, &options);
+	return bpf_program__attach_uprobe_opts(program, -1, regular_file_name(probe->file, name), probe->offset,
+					       &options);
 }
 
 static void attachment_add(struct attachment *attachment, struct bpf_link *link)
@@ -217,7 +221,7 @@ static int attach_group(struct attachments *attachments, struct attachment *atta
 	}
 	for (size_t i = first; i < probes->count; i++) {
 		if (!done[i] && strcmp(probes->items[i].program, leader->program) == 0 &&
-		    strcmp(probes->items[i].path, leader->path) == 0) {
+		    probes->items[i].file == leader->file) {
 			done[i] = true;
 			group[count++] = &probes->items[i];
 		}

@@ -161,7 +161,7 @@ int collector_prepare_all(struct collector *collector, struct error *error)
 
 		/* without the others it can be measured */
 		if (bpf_program__type(program) == BPF_PROG_TYPE_KPROBE && strcmp(name, "libraries_mapped") != 0)
-			probe_set_add(&probes, name, "", 0, 0, 0);
+			probe_set_add(&probes, name, -1, 0, 0, 0);
 	}
 	status = collector_prepare(collector, &probes, &lack, error);
 	probe_set_free(&probes);
@@ -182,12 +182,14 @@ int collector_try_attach(struct collector *collector, struct error *error)
 	const struct target_mapping *mapping = self ? target_mapping_at(self, (uintptr_t)nobody_calls) : NULL;
 	struct probe_set probes = {0};
 	struct attachment *attachment = NULL;
+	int file = mapping ? target_file_open(self, mapping, error) : -1;
 
-	if (mapping) {
-		probe_set_add(&probes, "goalloc_stack", "/proc/self/exe",
+	if (file >= 0) {
+		probe_set_add(&probes, "goalloc_stack", file,
 			      (uintptr_t)nobody_calls - mapping->start + mapping->offset, 0, 0);
 		attachment = collector_attach(collector, getpid(), EVENT_SLOTS, &probes, error);
-	} else if (self) {
+		close(file);
+	} else if (self && !mapping) {
 		error_set(error, STATUS_CANNOT_MEASURE, "cannot find this program's own code");
 	}
 	collector_detach(attachment);

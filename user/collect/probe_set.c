@@ -3,19 +3,16 @@
 #include "base/memory.h"
 
 #include <stdlib.h>
-#include <string.h>
 
-void probe_set_add(struct probe_set *set, const char *program, const char *path, uint64_t offset,
-		   uint64_t semaphore_offset, uint32_t flags)
+void probe_set_add(struct probe_set *set, const char *program, int file, uint64_t offset, uint64_t semaphore_offset,
+		   uint32_t flags)
 {
 	set->items = memory_resize(set->items, set->count + 1, sizeof(*set->items));
-	set->items[set->count++] = (struct probe){program, memory_text(path), offset, semaphore_offset, flags};
+	set->items[set->count++] = (struct probe){program, file, offset, semaphore_offset, flags};
 }
 
 void probe_set_free(struct probe_set *set)
 {
-	for (size_t i = 0; i < set->count; i++)
-		free(set->items[i].path);
 	free(set->items);
 	*set = (struct probe_set){0};
 }

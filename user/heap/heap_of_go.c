@@ -319,12 +319,10 @@ static bool fits_memory(const struct heap_process_of_go *go)
 struct heap_process *heap_of_go(struct target *target, bool *absent, struct error *error)
 {
 	const struct target_mapping *mapping;
-	char *path = NULL;
-	struct go_binary *binary = go_process_binary(target, &path, &mapping);
+	struct go_binary *binary = go_process_binary(target, &mapping);
 	const struct go_version *version;
 	struct heap_process_of_go *go;
 
-	free(path);
 	if (!binary)
 		return NULL;
 	*absent = false;

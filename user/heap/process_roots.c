@@ -9,6 +9,7 @@
 
 #include "base/hash_index.h"
 #include "base/memory.h"
+#include "base/regular_file.h"
 #include "machine.h"
 #include "symbols/elf_file.h"
 
@@ -94,15 +95,17 @@ static Elf *open_library(const struct target *target, const char *name, const st
 	for (size_t i = 0; i < target->mapping_count; i++) {
 		const struct target_mapping *mapping = &target->mappings[i];
 		const char *base = strrchr(mapping->path, '/');
-		char *path;
+		char path[REGULAR_FILE_NAME];
+		int mapped;
 		Elf *elf;
 
 		if (!mapping->inode || mapping->offset || !base || strncmp(base + 1, name, strlen(name)) != 0)
 			continue;
 		*library = mapping;
-		path = target_file_path(target, mapping);
-		elf = path ? elf_file_open(path, file) : NULL;
-		free(path);
+		mapped = target_file_open(target, mapping, NULL);
+		elf = mapped >= 0 ? elf_file_open(regular_file_name(mapped, path), file) : NULL;
+		if (mapped >= 0)
+			close(mapped);
 		return elf;
 	}
 	return NULL;

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/hash_table.h"
+#include "base/regular_file.h"
 #include "collect/kernel_types.h"
 #include "symbols/elf_file.h"
 #include "target/procfs.h"
@@ -18,12 +19,13 @@ struct linker_watch {
 };
 
 /* The file offset of the function that the linker calls for debuggers, and for nothing else. */
-static bool find_notice(const char *path, uint64_t *offset)
+static bool find_notice(int linker, uint64_t *offset)
 {
+	char path[REGULAR_FILE_NAME];
 	static const char *const names[] = {"_dl_debug_state", "dl_debug_state"}; /* glibc's, musl's */
 	bool found = false;
 	int file;
-	Elf *elf = elf_file_open(path, &file);
+	Elf *elf = elf_file_open(regular_file_name(linker, path), &file);
 
 	for (size_t i = 0; elf && !found && i < sizeof(names) / sizeof(names[0]); i++)
 		found = elf_exported_offset(elf, names[i], offset);
@@ -40,17 +42,18 @@ static struct attachment *attach(struct collector *collector, int pid)
 	uint32_t ptrace_offset;
 	struct target *target = base ? target_open(pid, NULL) : NULL;
 	const struct target_mapping *mapping = target ? target_mapping_at(target, base) : NULL;
-	char *path = mapping && mapping->inode ? target_file_path(target, mapping) : NULL;
+	int file = mapping && mapping->inode ? target_file_open(target, mapping, NULL) : -1;
 	struct attachment *attachment = NULL;
 	struct probe_set probes = {0};
 	struct error refused;
 
-	if (path && find_notice(path, &offset) && (ptrace_offset = kernel_ptrace_offset()) != 0) {
-		probe_set_add(&probes, "libraries_mapped", path, offset, 0, ptrace_offset);
+	if (file >= 0 && find_notice(file, &offset) && (ptrace_offset = kernel_ptrace_offset()) != 0) {
+		probe_set_add(&probes, "libraries_mapped", file, offset, 0, ptrace_offset);
 		attachment = collector_attach(collector, pid, EVENT_SLOTS, &probes, &refused);
 		probe_set_free(&probes);
 	}
-	free(path);
+	if (file >= 0)
+		close(file);
 	target_close(target);
 	return attachment;
 }

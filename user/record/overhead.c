@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "record/overhead.h"
 
+#include <fcntl.h>
 #include <link.h>
 #include <math.h>
 #include <stdio.h>
@@ -69,11 +70,13 @@ static double measure_hit(struct collector *collector)
 	struct attachment *attachment;
 	uint64_t offset = 0;
 	int64_t begin, end;
+	int file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
 
 	dl_iterate_phdr(find_offset, &offset);
-	probe_set_add(&probes, "goalloc_mheap_grow", "/proc/self/exe", offset, 0, 0);
+	probe_set_add(&probes, "goalloc_mheap_grow", file, offset, 0, 0);
 	attachment = collector_attach(collector, getpid(), EVENT_SLOTS, &probes, NULL);
 	probe_set_free(&probes);
+	close(file);
 	if (!attachment)
 		return 0;
 	begin = clock_ns(CLOCK_THREAD_CPUTIME_ID);

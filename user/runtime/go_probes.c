@@ -57,7 +57,7 @@ static int add_probe(struct go *go, const struct go_function *function, const ch
 				 function->name, go->binary->version_text);
 	if (point.is_check)
 		flags |= EVENT_FLAG_STACK_CHECK;
-	probe_set_add(set, program, go->path, offset, 0, flags);
+	probe_set_add(set, program, go->binary->image.file, offset, 0, flags);
 	return 0;
 }
 
@@ -98,7 +98,7 @@ static int choose_functions(struct go *go, enum go_depth depth, bool chosen[FUNC
 			return error_set(error, STATUS_CANNOT_MEASURE,
 					 "the profile-guided build of '%s' inlined %s, so "
 					 "its allocations cannot be seen at this rate; try --rate 0",
-					 go->path, row->name);
+					 go->mapped, row->name);
 		if (row->measures || (row->totals & depth))
 			profile_warn(profile,
 				     "the profile-guided build of this program inlined %s, which cannot be probed%s",
@@ -146,7 +146,7 @@ static int add_probes(struct go *go, enum go_depth depth, const bool chosen[FUNC
 	}
 	if (set->count)
 		return 0;
-	return error_set(error, STATUS_CANNOT_MEASURE, "'%s' has none of the allocator's functions", go->path);
+	return error_set(error, STATUS_CANNOT_MEASURE, "'%s' has none of the allocator's functions", go->mapped);
 }
 
 bool go_probes_count_all(const struct go *go)

@@ -26,8 +26,7 @@ enum go_depth {
 struct go {
 	struct runtime runtime;
 	struct go_binary *binary;
-	char *path;   /* of the file that the runtime is in, openable by us */
-	char *mapped; /* the same as the process sees it */
+	char *mapped; /* name of the file that the runtime is in, as the process sees it */
 	uint64_t bias;
 	struct go_heap heap;
 	struct go_goroutines goroutines;
@@ -48,7 +47,7 @@ struct go {
 };
 
 /* Returns the file that holds the runtime: the executable, else a library of -buildmode=c-shared; NULL if there is none.
- * Sets `*path`, by which we can open it and which the caller frees, and its mapping. */
-struct go_binary *go_process_binary(const struct target *target, char **path, const struct target_mapping **where);
+ * Sets its mapping. */
+struct go_binary *go_process_binary(const struct target *target, const struct target_mapping **where);
 
 #endif

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "runtime/runtime.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/regular_file.h"
 #include "symbols/elf_file.h"
 #include "target/obstacle.h"
 
@@ -18,13 +18,16 @@ static struct runtime *(*const detectors[])(const struct target *, bool *, struc
 const char runtime_unsampled_advice[] = "use --rate 1 --max-overhead 0 for exact rows, or --enable-sampler";
 
 /* What the file says of who made it. `executable`: it is the process's own. */
-static enum obstacle look_into(const char *path, bool executable)
+static enum obstacle look_into(const struct target *target, const struct target_mapping *mapping, bool executable)
 {
 	enum obstacle found = OBSTACLE_NO_RUNTIME;
+	char name[REGULAR_FILE_NAME];
 	GElf_Shdr header;
-	int file;
-	Elf *elf = elf_file_open(path, &file);
+	int mapped = target_file_open(target, mapping, NULL), file;
+	Elf *elf = mapped >= 0 ? elf_file_open(regular_file_name(mapped, name), &file) : NULL;
 
+	if (mapped >= 0)
+		close(mapped);
 	if (!elf)
 		return found;
 	if (elf_section_find(elf, ".go.buildinfo", &header))
@@ -45,16 +48,13 @@ static void explain_absence(const struct target *target, struct error *error)
 
 	for (size_t i = 0; i < target->mapping_count && files < FILES_MAX && obstacle == OBSTACLE_NO_RUNTIME; i++) {
 		const struct target_mapping *mapping = &target->mappings[i];
-		char *path;
 
 		if (!mapping->executable || !mapping->inode)
 			continue;
 		files++;
-		path = target_file_path(target, mapping);
-		obstacle = look_into(path, strcmp(mapping->path, target->executable) == 0);
+		obstacle = look_into(target, mapping, strcmp(mapping->path, target->executable) == 0);
 		if (obstacle == OBSTACLE_GO_LIBRARY)
 			library = basename(mapping->path);
-		free(path);
 	}
 	obstacle_set(error, obstacle, library, "process %d (%s)", target->pid, target->comm);
 }

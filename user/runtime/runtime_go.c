@@ -13,8 +13,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/memory.h"
+#include "base/regular_file.h"
 #include "profile/size_class.h"
 #include "runtime/go_code.h"
 #include "runtime/go_probes.h"
@@ -62,7 +64,7 @@ static int go_prepare(struct runtime *runtime, int64_t rate, struct probe_set *s
 		profile_warn(profile,
 			     "cannot find the goroutines of '%s', so allocations in flight are unknown: there is no "
 			     "check",
-			     go->path);
+			     go->mapped);
 		runtime->counters_unknown = true;
 	}
 	runtime->rate = rate;
@@ -206,14 +208,12 @@ static const char *go_type(struct runtime *runtime, struct profile *profile, con
 
 static bool is_go_mapping(const struct target *target, const struct target_mapping *mapping)
 {
-	char *path;
-	bool is;
+	char name[REGULAR_FILE_NAME];
+	int file = mapping->inode && mapping->executable ? target_file_open(target, mapping, NULL) : -1;
+	bool is = file >= 0 && go_binary_has_note(regular_file_name(file, name));
 
-	if (!mapping->inode || !mapping->executable)
-		return false;
-	path = target_file_path(target, mapping);
-	is = go_binary_has_note(path);
-	free(path);
+	if (file >= 0)
+		close(file);
 	return is;
 }
 
@@ -223,7 +223,6 @@ static void go_free(struct runtime *runtime)
 
 	go_binary_unshare(go->binary);
 	free(go->mapped);
-	free(go->path);
 	free(go);
 }
 
@@ -269,32 +268,30 @@ static const struct runtime_ops go_ops = {
 };
 
 /* Opens the file of a mapping, if it is Go's. */
-static struct go_binary *open_mapping(const struct target *target, const struct target_mapping *mapping, char **path)
+static struct go_binary *open_mapping(const struct target *target, const struct target_mapping *mapping)
 {
-	struct go_binary *binary;
+	char name[REGULAR_FILE_NAME];
+	int file = target_file_open(target, mapping, NULL);
+	struct go_binary *binary = file >= 0 ? go_binary_share(regular_file_name(file, name), NULL) : NULL;
 
-	*path = target_file_path(target, mapping);
-	binary = go_binary_share(*path, NULL);
-	if (binary)
-		return binary;
-	free(*path);
-	*path = NULL;
-	return NULL;
+	if (file >= 0)
+		close(file);
+	return binary;
 }
 
-struct go_binary *go_process_binary(const struct target *target, char **path, const struct target_mapping **where)
+struct go_binary *go_process_binary(const struct target *target, const struct target_mapping **where)
 {
 	struct go_binary *binary = NULL;
 
 	for (size_t i = 0; i < target->mapping_count && !binary; i++) {
 		*where = &target->mappings[i];
 		if (target_is_executable_mapping(target, *where))
-			binary = open_mapping(target, *where, path);
+			binary = open_mapping(target, *where);
 	}
 	for (size_t i = 0; i < target->mapping_count && !binary; i++) {
 		*where = &target->mappings[i];
 		if (!target_is_executable_mapping(target, *where) && is_go_mapping(target, *where))
-			binary = open_mapping(target, *where, path);
+			binary = open_mapping(target, *where);
 	}
 	return binary;
 }
@@ -305,10 +302,9 @@ struct runtime *runtime_go_detect(const struct target *target, bool *absent, str
 	const struct go_version *version;
 	struct go_binary *binary;
 	struct go *go;
-	char *path;
 
 	(void)error;
-	binary = go_process_binary(target, &path, &mapping);
+	binary = go_process_binary(target, &mapping);
 	if (!binary)
 		return NULL;
 	*absent = false;
@@ -316,7 +312,6 @@ struct runtime *runtime_go_detect(const struct target *target, bool *absent, str
 	go->runtime.ops = &go_ops;
 	snprintf(go->runtime.version, sizeof(go->runtime.version), "%s", binary->version_text);
 	go->binary = binary;
-	go->path = path;
 	go->mapped = memory_text(mapping->path);
 	go->runtime.library = target_is_executable_mapping(target, mapping) ? NULL : go->mapped;
 	go->bias = go_binary_bias(binary, target, mapping->path);

@@ -10,10 +10,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "profile/frames.h"
 #include "base/hash_table.h"
 #include "base/memory.h"
+#include "base/regular_file.h"
 #include "symbols/elf_file.h"
 #include "goalloc_contract.h"
 #include "machine.h"
@@ -71,7 +73,8 @@ struct site {
 struct goalloc {
 	struct runtime runtime;
 	struct usdt_probes probes;
-	char *path; /* of the file with the probes, openable by us */
+	int file;     /* with the probes: where they are was read from it, and it is what they are attached to */
+	char *mapped; /* its name, as the process sees it */
 	struct goalloc_counters counters;
 	size_t sites_bytes; /* bytes of the names of `sites` */
 	struct site *sites;
@@ -140,8 +143,8 @@ static int goalloc_probes(struct runtime *runtime, int64_t rate, struct probe_se
 		if (!probe || !arguments_in_registers(probe->arguments))
 			return error_set(error, STATUS_CANNOT_MEASURE,
 					 "the libgoalloc in '%s' %s probe goalloc:%s: it is another version",
-					 goalloc->path, probe ? "passes other arguments to" : "lacks", name);
-		probe_set_add(set, wanted->program, goalloc->path, probe->offset, probe->semaphore_offset,
+					 goalloc->mapped, probe ? "passes other arguments to" : "lacks", name);
+		probe_set_add(set, wanted->program, goalloc->file, probe->offset, probe->semaphore_offset,
 			      probe_flags(wanted, when, row));
 	}
 	return 0;
@@ -245,7 +248,8 @@ static void goalloc_free_runtime(struct runtime *runtime)
 	}
 	usdt_free(&goalloc->probes);
 	goalloc_counters_free(&goalloc->counters);
-	free(goalloc->path);
+	free(goalloc->mapped);
+	close(goalloc->file);
 	free(goalloc);
 }
 
@@ -265,25 +269,24 @@ uint64_t runtime_goalloc_description(const struct runtime *runtime)
 	return ((const struct goalloc *)runtime)->counters.description;
 }
 
-/* Detects the runtime in one mapped file; returns NULL and leaves *absent true if the file has none. */
-static struct runtime *detect_in(const struct target *target, const struct target_mapping *mapping, bool *absent,
-				 struct error *error)
+/* Detects the runtime in one mapped file; returns NULL and leaves *absent true if the file has none. `file`: its descriptor, kept
+ * if the runtime is returned. */
+static struct runtime *detect_in(const struct target *target, const struct target_mapping *mapping, int file,
+				 bool *absent, struct error *error)
 {
-	char *path = target_file_path(target, mapping);
+	char path[REGULAR_FILE_NAME];
 	const struct target_mapping *image = target_image_start(target, mapping);
 	uint64_t address, relative, bias;
 	struct usdt_probes probes;
 	struct goalloc *goalloc;
 
-	if (usdt_read(path, GOALLOC_PROVIDER, &probes, error)) {
+	if (usdt_read(regular_file_name(file, path), GOALLOC_PROVIDER, &probes, error)) {
+		error_prefix(error, "'%s'", mapping->path);
 		*absent = false;
-		free(path);
 		return NULL;
 	}
-	if (!probes.count) {
-		free(path);
+	if (!probes.count)
 		return NULL;
-	}
 	*absent = false;
 	if (!elf_note_find(path, GOALLOC_NOTE_OWNER, GOALLOC_NOTE_DESCRIPTION, &address, &relative) ||
 	    elf_load_bias(path, image->start, image->offset, &bias)) {
@@ -291,14 +294,14 @@ static struct runtime *detect_in(const struct target *target, const struct targe
 			  "'%s' has goalloc probes but no description of its counters: it is another version",
 			  mapping->path);
 		usdt_free(&probes);
-		free(path);
 		return NULL;
 	}
 	goalloc = memory_zeroed(1, sizeof(*goalloc));
 	goalloc->runtime.ops = &goalloc_ops;
 	snprintf(goalloc->runtime.version, sizeof(goalloc->runtime.version), RUNTIME_GOALLOC);
 	goalloc->probes = probes;
-	goalloc->path = path;
+	goalloc->file = file;
+	goalloc->mapped = memory_text(mapping->path);
 	goalloc->counters.description = bias + address + relative;
 	return &goalloc->runtime;
 }
@@ -312,6 +315,7 @@ struct runtime *runtime_goalloc_detect(const struct target *target, bool *absent
 	for (size_t i = 0; i < target->mapping_count && files < FILES_MAX; i++) {
 		const struct target_mapping *mapping = &target->mappings[i];
 		struct runtime *runtime;
+		int file;
 
 		if (!mapping->executable || !mapping->inode)
 			continue;
@@ -319,7 +323,12 @@ struct runtime *runtime_goalloc_detect(const struct target *target, bool *absent
 			continue;
 		last = mapping;
 		files++;
-		runtime = detect_in(target, mapping, absent, error);
+		file = target_file_open(target, mapping, NULL);
+		if (file < 0)
+			continue;
+		runtime = detect_in(target, mapping, file, absent, error);
+		if (!runtime)
+			close(file);
 		if (runtime || !*absent)
 			return runtime;
 	}

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "symbols/address_space.h"
 #include "base/memory.h"
-#include "base/regular_file.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -82,15 +81,13 @@ static bool region_known(const struct address_space *space, const struct target_
 
 static void region_add(struct address_space *space, const struct target_mapping *mapping)
 {
-	char *path = target_file_path(space->target, mapping);
 	struct region *region;
 
 	space->regions = memory_resize(space->regions, space->region_count + 1, sizeof(*space->regions));
 	region = &space->regions[space->region_count++];
 	*region = (struct region){.start = mapping->start, .limit = mapping->limit, .path = memory_text(mapping->path)};
-	region->image = image_share(space->images, regular_file_open(path, NULL, NULL), mapping->path, mapping->start,
-				    mapping->limit, mapping->offset);
-	free(path);
+	region->image = image_share(space->images, target_file_open(space->target, mapping, NULL), mapping->path,
+				    mapping->start, mapping->limit, mapping->offset);
 }
 
 void address_space_update(struct address_space *space)

@@ -116,18 +116,14 @@ int go_image_open(struct go_image *image, const char *path, struct error *error)
 {
 	struct stat status;
 	void *data;
-	int fd;
 
 	memset(image, 0, sizeof(*image));
-	fd = regular_file_open(path, &status, error);
-	if (fd < 0)
+	image->file = regular_file_open(path, &status, error);
+	if (image->file < 0)
 		return -1;
-	if (status.st_size < (off_t)sizeof(Elf64_Ehdr)) {
-		close(fd);
+	if (status.st_size < (off_t)sizeof(Elf64_Ehdr))
 		return not_a_program(path, error);
-	}
-	data = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-	close(fd);
+	data = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, image->file, 0);
 	if (data == MAP_FAILED)
 		return error_set(error, STATUS_USAGE, "cannot map '%s': %s", path, strerror(errno));
 	image->data = data;
@@ -139,7 +135,10 @@ void go_image_close(struct go_image *image)
 {
 	if (image->data)
 		munmap((void *)image->data, image->size);
+	if (image->file >= 0)
+		close(image->file);
 	memset(image, 0, sizeof(*image));
+	image->file = -1;
 }
 
 static const struct go_image_segment *segment_of(const struct go_image *image, uint64_t address)

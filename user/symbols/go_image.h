@@ -26,6 +26,7 @@ struct go_image_segment {
 };
 
 struct go_image {
+	int file;	     /* its descriptor, for probes: they belong where these bytes say */
 	const uint8_t *data; /* the mapped file */
 	size_t size;
 	uint16_t machine; /* EM_X86_64 or EM_AARCH64 */

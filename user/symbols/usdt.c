@@ -18,7 +18,7 @@ static const char *string_end(const char *text, const char *limit)
 /* Parses one note: three addresses (instruction, .stapsdt.base at link time, semaphore), then provider, name,
  * arguments. */
 static int probe_parse(Elf *elf, const char *descriptor, size_t size, uint64_t base, const char *provider,
-		       struct usdt_probes *probes, const char *path, struct error *error)
+		       struct usdt_probes *probes, struct error *error)
 {
 	const char *limit = descriptor + size, *owner, *name, *arguments;
 	struct usdt_probe *probe;
@@ -50,7 +50,7 @@ static int probe_parse(Elf *elf, const char *descriptor, size_t size, uint64_t b
 	probes->count++;
 	return 0;
 malformed:
-	return error_set(error, STATUS_USAGE, "malformed USDT note in '%s': rebuild or reinstall the file", path);
+	return error_set(error, STATUS_USAGE, "malformed USDT note: rebuild or reinstall the file");
 }
 
 int usdt_read(const char *path, const char *provider, struct usdt_probes *probes, struct error *error)
@@ -77,7 +77,7 @@ int usdt_read(const char *path, const char *provider, struct usdt_probes *probes
 		if (note.n_type == NOTE_STAPSDT && note.n_namesz == sizeof("stapsdt") &&
 		    memcmp(name, "stapsdt", sizeof("stapsdt")) == 0)
 			status = probe_parse(elf, (const char *)data->d_buf + descriptor_offset, note.n_descsz, base,
-					     provider, probes, path, error);
+					     provider, probes, error);
 		position = next;
 	}
 	elf_end(elf);

@@ -325,8 +325,7 @@ static int find_executable(struct core *core, struct target *target, const char 
 	if (!executable)
 		return malformed(core, "it does not say what its executable was", error);
 	target->executable = memory_text(executable->path);
-	core->executable = memory_text(given ? given : executable->path);
-	core->executable_file = regular_file_open(core->executable, NULL, error);
+	core->executable_file = regular_file_open(given ? given : executable->path, NULL, error);
 	if (core->executable_file < 0)
 		return error_prefix(error, "the executable of core file '%s'%s", core->path,
 				    given ? "" : " (--exe FILE says where it is)");
@@ -342,20 +341,21 @@ static void core_free(struct core *core)
 		close(core->file);
 	if (core->executable_file >= 0)
 		close(core->executable_file);
-	free(core->executable);
 	free(core->segments);
 	free(core->notes);
 	free(core->files);
 	free(core);
 }
 
-/* Returns a path by which this process can open a file that the core's process had mapped. */
-static char *core_file_path(const struct core *core, const struct target_mapping *mapping)
+/* Opens a file that the core's process had mapped. */
+static int core_file_open(const struct core *core, const struct target_mapping *mapping, struct error *error)
 {
 	const struct mapped_file *executable = file_at(core, core->entry);
+	char name[REGULAR_FILE_NAME];
 
-	return memory_text(executable && strcmp(mapping->path, executable->path) == 0 ? core->executable
-										      : mapping->path);
+	if (executable && strcmp(mapping->path, executable->path) == 0)
+		return regular_file_open(regular_file_name(core->executable_file, name), NULL, error);
+	return regular_file_open(mapping->path, NULL, error);
 }
 
 struct target *core_open(const char *path, const char *executable, struct error *error)
@@ -366,7 +366,7 @@ struct target *core_open(const char *path, const char *executable, struct error 
 
 	target->core = core;
 	target->core_free = core_free;
-	target->core_file_path = core_file_path;
+	target->core_file_open = core_file_open;
 	target->image = -1;
 	target->reader = memory_zeroed(1, sizeof(*target->reader));
 	target->reader->copy = copy_core;

@@ -18,6 +18,7 @@
 #include "base/append.h"
 #include "base/command_line.h"
 #include "base/memory.h"
+#include "base/regular_file.h"
 #include "base/search.h"
 #include "base/secret.h"
 #include "target/obstacle.h"
@@ -341,24 +342,42 @@ const struct target_mapping *target_image_start(const struct target *target, con
 	return mapping;
 }
 
-char *target_file_path(const struct target *target, const struct target_mapping *mapping)
+/* Opens /proc/PID/`name` if that is the mapped file. The inode alone decides: with overlayfs and btrfs, the device in maps differs
+ * from that of stat. */
+static int open_if_mapped(const struct target *target, const char *name, const struct target_mapping *mapping,
+			  struct error *error)
 {
+	char *path = memory_format("/proc/%d/%s", target->tid, name);
 	struct stat status;
+	int file = regular_file_open(path, &status, error);
+
+	free(path);
+	if (file >= 0 && status.st_ino != mapping->inode) {
+		error_set(error, STATUS_USAGE, "'%s' has been replaced since process %d mapped it", mapping->path,
+			  target->pid);
+		close(file);
+		file = -1;
+	}
+	return file;
+}
+
+int target_file_open(const struct target *target, const struct target_mapping *mapping, struct error *error)
+{
 	char *path;
+	int file;
 
 	if (target->core)
-		return target->core_file_path(target->core, mapping);
-	path = memory_format("/proc/%d/root%s", target->tid, mapping->path);
-	/* the inode alone decides, because with overlayfs the device in maps differs from that of stat */
-	if (stat(path, &status) == 0 && status.st_ino == mapping->inode)
-		return path;
-	free(path);
-	path = memory_format("/proc/%d/exe", target->tid);
-	if (stat(path, &status) == 0 && status.st_ino == mapping->inode)
-		return path;
-	free(path);
+		return target->core_file_open(target->core, mapping, error);
+	/* This is the mapped file whatever its name is by now, but it takes CAP_CHECKPOINT_RESTORE. */
 	path = memory_format("/proc/%d/map_files/%" PRIx64 "-%" PRIx64, target->tid, mapping->start, mapping->limit);
-	return path;
+	file = regular_file_open(path, NULL, NULL);
+	free(path);
+	if (file < 0) {
+		path = memory_format("root%s", mapping->path);
+		file = open_if_mapped(target, path, mapping, error);
+		free(path);
+	}
+	return file < 0 ? open_if_mapped(target, "exe", mapping, NULL) : file;
 }
 
 int target_read_pieces(const struct target *target, const struct target_piece *pieces, size_t count)

@@ -37,7 +37,7 @@ struct target {
 	int image;		      /* /proc/PID/mem opened by target_watch_image(); -1: not watched */
 	struct core *core;	      /* what stands for the process (core.h); NULL: it is live. Its functions: */
 	void (*core_free)(struct core *core);
-	char *(*core_file_path)(const struct core *core, const struct target_mapping *mapping);
+	int (*core_file_open)(const struct core *core, const struct target_mapping *mapping, struct error *error);
 	struct target_mapping *mappings; /* sorted by address */
 	size_t mapping_count;
 };
@@ -83,9 +83,10 @@ const struct target_mapping *target_executable_mapping(const struct target *targ
 /* Returns the lowest mapping of the same file as `mapping`, at which the file's image starts. */
 const struct target_mapping *target_image_start(const struct target *target, const struct target_mapping *mapping);
 
-/* Returns a path by which this process can open the mapped file: through /proc/PID/root if that is still the mapped
- * file, else through /proc/PID/exe or /proc/PID/map_files (for deleted files). The caller frees it. */
-char *target_file_path(const struct target *target, const struct target_mapping *mapping);
+/* Opens the mapped file, a deleted one too. All that is done with the file is to be done by this descriptor, which the caller
+ * closes (regular_file_name() for what wants a path): the process may put other files in the place of a name. -1 with an error
+ * if it cannot be opened. */
+int target_file_open(const struct target *target, const struct target_mapping *mapping, struct error *error);
 
 /* Reads memory, see memory.h. Returns 0, or -1 with errno if not all of it could be read; ETIME: the budget is
  * exhausted. target_open() and target_allow() set the budget. */
