@@ -29,7 +29,15 @@
 enum {
 	DEPTH_MAX = 256,  /* nesting of entries; a greater depth means a damaged file */
 	OVERLAP_MAX = 64, /* overlapping ranges examined before an address is considered to be in none */
+	/* Chromium and ClickHouse have 50,000 units and 2 million functions. */
+	UNITS_MAX = 1 << 18,
+	RANGES_MAX = 4 << 20,
+	ENTRY_WORK = 16, /* of looking at an entry, in bytes of debug information that are read over in this time */
 };
+
+/* What all lookups in a file may read of its entries, in bytes. The file says how its entries hang together, and may send a walk
+ * round in circles; a walk over 5 GiB of honest ones, which no recording needs, takes as much. */
+#define WORK_MAX (UINT64_C(8) << 30)
 
 /* The addresses [low, high) belong to the unit or function with this index. */
 struct range {
@@ -46,6 +54,7 @@ struct unit {
 	Dwarf_Die die;	   /* has ranges and lines */
 	Dwarf_Die entries; /* has functions; differs from `die` if debug information is split */
 	bool functions_read;
+	Dwarf_Off reached; /* the last entry that was read: the next ones come after it */
 	Dwarf_Die *functions;
 	size_t function_count, function_capacity;
 	struct ranges ranges; /* ranges of the unit's functions */
@@ -72,6 +81,8 @@ struct dwarf_symbols {
 	struct unit *units;
 	size_t unit_count, unit_capacity;
 	struct ranges ranges;		 /* ranges of all units */
+	size_t ranges_left;		 /* of RANGES_MAX */
+	uint64_t work_left;		 /* of WORK_MAX */
 	struct elf_symbols *elf_symbols; /* NULL until first needed */
 	struct absolute *absolutes;
 };
@@ -97,13 +108,18 @@ static void ranges_add(struct ranges *ranges, uint64_t low, uint64_t high, size_
 	ranges->rows[ranges->count++] = (struct range){low, high, index};
 }
 
-static void ranges_add_entry(struct ranges *ranges, Dwarf_Die *die, size_t index)
+/* Returns whether there were any. */
+static bool ranges_add_entry(struct dwarf_symbols *symbols, struct ranges *ranges, Dwarf_Die *die, size_t index)
 {
+	size_t before = ranges->count;
 	Dwarf_Addr base, low, high;
 	ptrdiff_t offset = 0;
 
-	while ((offset = dwarf_ranges(die, offset, &base, &low, &high)) > 0)
+	while (symbols->ranges_left && (offset = dwarf_ranges(die, offset, &base, &low, &high)) > 0) {
 		ranges_add(ranges, low, high, index);
+		symbols->ranges_left--;
+	}
+	return ranges->count > before;
 }
 
 static int compare_ranges(const void *a, const void *b)
@@ -141,6 +157,38 @@ static const struct range *ranges_find(const struct ranges *ranges, uint64_t add
 	return NULL;
 }
 
+/* --- entries --- */
+
+static bool take_work(struct dwarf_symbols *symbols, uint64_t bytes)
+{
+	if (symbols->work_left < bytes + ENTRY_WORK)
+		symbols->work_left = 0;
+	else
+		symbols->work_left -= bytes + ENTRY_WORK;
+	return symbols->work_left > 0;
+}
+
+/* Goes on to the next entry of a list, for which what is below this one is read over. */
+static bool next_entry(struct dwarf_symbols *symbols, Dwarf_Die *entry)
+{
+	Dwarf_Off offset = dwarf_dieoffset(entry);
+
+	return dwarf_siblingof(entry, entry) == 0 && take_work(symbols, dwarf_dieoffset(entry) - offset);
+}
+
+/* As dwarf_haspc(), but a file may have given each of its entries the same long list of ranges. */
+static bool has_address(struct dwarf_symbols *symbols, Dwarf_Die *entry, uint64_t address)
+{
+	Dwarf_Addr base, low, high;
+	ptrdiff_t offset = 0;
+
+	while ((offset = dwarf_ranges(entry, offset, &base, &low, &high)) > 0 && take_work(symbols, 0)) {
+		if (address >= low && address < high)
+			return true;
+	}
+	return false;
+}
+
 /* --- units and functions --- */
 
 static void read_units(struct dwarf_symbols *symbols)
@@ -152,7 +200,8 @@ static void read_units(struct dwarf_symbols *symbols)
 
 	symbols->units_read = true;
 	symbols->dwarf = debug_files_dwarf(symbols->module, &symbols->bias);
-	while (symbols->dwarf && dwarf_get_units(symbols->dwarf, cursor, &next, NULL, &type, &die, NULL) == 0) {
+	while (symbols->dwarf && symbols->unit_count < UNITS_MAX &&
+	       dwarf_get_units(symbols->dwarf, cursor, &next, NULL, &type, &die, NULL) == 0) {
 		cursor = next;
 		if (type != DW_UT_compile && type != DW_UT_skeleton)
 			continue;
@@ -160,46 +209,52 @@ static void read_units(struct dwarf_symbols *symbols)
 		symbols->units =
 			grow(symbols->units, symbols->unit_count, &symbols->unit_capacity, sizeof(*symbols->units));
 		symbols->units[symbols->unit_count] = (struct unit){.die = die, .entries = is_split ? split : die};
-		ranges_add_entry(&symbols->ranges, &die, symbols->unit_count);
+		ranges_add_entry(symbols, &symbols->ranges, &die, symbols->unit_count);
 		symbols->unit_count++;
 	}
 	ranges_sort(&symbols->ranges);
 }
 
-static void read_functions(struct unit *unit, Dwarf_Die *parent, int depth)
+/* Entries lie one after the other, each before those below it. Where a file says otherwise (DW_AT_sibling leads to where we have
+ * been already), its list ends. */
+static void read_functions(struct dwarf_symbols *symbols, struct unit *unit, Dwarf_Die *parent, int depth)
 {
 	Dwarf_Die child;
 
 	if (depth > DEPTH_MAX || dwarf_child(parent, &child) != 0)
 		return;
 	do {
+		if (dwarf_dieoffset(&child) <= unit->reached)
+			return;
+		unit->reached = dwarf_dieoffset(&child);
 		switch (dwarf_tag(&child)) {
 		case DW_TAG_subprogram:
-			ranges_add_entry(&unit->ranges, &child, unit->function_count);
-			unit->functions = grow(unit->functions, unit->function_count, &unit->function_capacity,
-					       sizeof(*unit->functions));
-			unit->functions[unit->function_count++] = child;
-			read_functions(unit, &child, depth + 1);
+			if (ranges_add_entry(symbols, &unit->ranges, &child, unit->function_count)) {
+				unit->functions = grow(unit->functions, unit->function_count, &unit->function_capacity,
+						       sizeof(*unit->functions));
+				unit->functions[unit->function_count++] = child;
+			}
+			read_functions(symbols, unit, &child, depth + 1);
 			break;
 		case DW_TAG_namespace:
 		case DW_TAG_module:
 		case DW_TAG_class_type:
 		case DW_TAG_structure_type:
 		case DW_TAG_lexical_block:
-			read_functions(unit, &child, depth + 1);
+			read_functions(symbols, unit, &child, depth + 1);
 			break;
 		}
-	} while (dwarf_siblingof(&child, &child) == 0);
+	} while (next_entry(symbols, &child));
 }
 
 /* Returns the unit's function that contains the address, or NULL. */
-static Dwarf_Die *find_function(struct unit *unit, uint64_t address)
+static Dwarf_Die *find_function(struct dwarf_symbols *symbols, struct unit *unit, uint64_t address)
 {
 	const struct range *range;
 
 	if (!unit->functions_read) {
 		unit->functions_read = true;
-		read_functions(unit, &unit->entries, 0);
+		read_functions(symbols, unit, &unit->entries, 0);
 		ranges_sort(&unit->ranges);
 	}
 	range = ranges_find(&unit->ranges, address);
@@ -210,7 +265,8 @@ static Dwarf_Die *find_function(struct unit *unit, uint64_t address)
  * Fills `chain` with the function and the inlined calls in it that contain the address, outermost first. Returns their
  * number.
  */
-static size_t find_inlined(Dwarf_Die *function, uint64_t address, Dwarf_Die chain[SYMBOLIZER_INLINE_MAX])
+static size_t find_inlined(struct dwarf_symbols *symbols, Dwarf_Die *function, uint64_t address,
+			   Dwarf_Die chain[SYMBOLIZER_INLINE_MAX])
 {
 	Dwarf_Die entry = *function, child;
 	size_t count = 0;
@@ -226,14 +282,14 @@ static size_t find_inlined(Dwarf_Die *function, uint64_t address, Dwarf_Die chai
 			int tag = dwarf_tag(&child);
 
 			if ((tag == DW_TAG_inlined_subroutine || tag == DW_TAG_lexical_block) &&
-			    dwarf_haspc(&child, address) > 0) {
+			    has_address(symbols, &child, address)) {
 				if (tag == DW_TAG_inlined_subroutine)
 					chain[count++] = child;
 				entry = child;
 				found = true;
 				break;
 			}
-		} while (dwarf_siblingof(&child, &child) == 0);
+		} while (next_entry(symbols, &child));
 	}
 	return count;
 }
@@ -339,8 +395,8 @@ static size_t lookup_dwarf(struct dwarf_symbols *symbols, uint64_t address, stru
 	if (!range)
 		return 0;
 	unit = &symbols->units[range->index];
-	function = find_function(unit, address - symbols->bias);
-	count = function ? find_inlined(function, address - symbols->bias, chain) : 0;
+	function = find_function(symbols, unit, address - symbols->bias);
+	count = function ? find_inlined(symbols, function, address - symbols->bias, chain) : 0;
 	for (size_t i = 0; i < count; i++) {
 		Dwarf_Die *die = &chain[count - 1 - i];
 
@@ -410,6 +466,8 @@ struct dwarf_symbols *dwarf_symbols_open(const char *path, struct error *error)
 		free(symbols);
 		return NULL;
 	}
+	symbols->ranges_left = RANGES_MAX;
+	symbols->work_left = WORK_MAX;
 	symbols->path = realpath(path, NULL); /* a path in /proc/self/fd does not last */
 	symbols->dwfl = dwfl_begin(&callbacks);
 	if (symbols->dwfl) {
