@@ -33,6 +33,7 @@ static void check_function(const struct go_binary *binary, uint32_t index)
 	struct profile_frame frames[SYMBOLIZER_INLINE_MAX];
 	struct go_function function;
 	struct go_point point;
+	uint64_t steps = GOPCLNTAB_WALK_STEPS;
 	int inlined = 0;
 
 	if (gopclntab_function(binary->symbols, index, &function)) {
@@ -46,7 +47,7 @@ static void check_function(const struct go_binary *binary, uint32_t index)
 				(!frames[i].file || strlen(frames[i].file) < image.size));
 		go_code_point(binary, &function, &point);
 	}
-	gopclntab_inlined(binary->symbols, index, count_inlined, &inlined);
+	gopclntab_inlined(binary->symbols, index, &steps, count_inlined, &inlined);
 }
 
 static void check_code(const struct go_binary *binary)

@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Symbols that we read from Go binaries without DWARF equal those that other tools read from DWARF."""
 import os
+import pathlib
 import random
 import re
+import struct
 import subprocess
 
 import go_programs
@@ -146,6 +148,27 @@ def test_damaged_binaries_are_refused_or_read_without_a_crash(t):
         for variant in ("plain", "pie-external"):
             done = t.run(INSPECT, "damage", go_programs.build(version, variant), 60)
             contains(done.stdout, "of 60 opened")
+
+
+def test_names_without_an_end_are_none(t):
+    """All functions of a program begin in one name of 1 MiB: each search for one took time for all of it."""
+    binary = bytearray(pathlib.Path(go_programs.build("1.24", "plain")).read_bytes())
+    sections = {words[0]: words for words in (line.split("]")[1].split() for line in
+                t.run("readelf", "-SW", go_programs.build("1.24", "plain")).stdout.splitlines() if "]" in line) if words}
+    address, offset = (int(sections[".gopclntab"][i], 16) for i in (2, 3))
+    header = bytearray(binary[offset:offset + 72])
+    slices = binary.find(struct.pack("<QQ", address, address + struct.unpack_from("<Q", header, 32)[0]))
+    names, base, end = b"a" * (1 << 20) + b"\0", 0x10000000, (len(binary) + 4095) & ~4095
+    for i in range(5):
+        struct.pack_into("<Q", header, 32 + 8 * i, 72 + (len(names) if i else 0))
+    struct.pack_into("<QQQQ", binary, slices, base, base + 72, len(names), len(names))
+    segments, count = struct.unpack_from("<Q", binary, 32)[0], struct.unpack_from("<H", binary, 56)[0]
+    note = next(at for at in range(segments, segments + 56 * count, 56) if struct.unpack_from("<I", binary, at)[0] == 4)
+    struct.pack_into("<IIQQQQQQ", binary, note, 1, 4, end, base, base, 72 + len(names), 72 + len(names), 4096)
+    changed = t.path("changed")
+    changed.write_bytes(bytes(binary) + bytes(end - len(binary)) + header + names)
+    contains(t.run(INSPECT, "info", changed).stdout, "functions ")
+    same(t.run(INSPECT, "names", changed).stdout, "")
 
 
 def test_what_is_no_Go_program_is_refused_with_a_reason(t):

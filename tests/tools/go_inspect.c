@@ -256,6 +256,7 @@ static size_t walk(struct go_binary *binary)
 {
 	struct profile_frame frames[SYMBOLIZER_INLINE_MAX];
 	uint32_t count = gopclntab_function_count(binary->symbols);
+	uint64_t steps = GOPCLNTAB_WALK_STEPS;
 	struct go_function function;
 	size_t sum = 0;
 	char name[64];
@@ -264,7 +265,7 @@ static size_t walk(struct go_binary *binary)
 		if (!gopclntab_function(binary->symbols, i, &function))
 			continue;
 		sum += strlen(function.name);
-		gopclntab_inlined(binary->symbols, i, count_name, &sum);
+		gopclntab_inlined(binary->symbols, i, &steps, count_name, &sum);
 		sum += gopclntab_lookup(binary->symbols, function.entry + (uint64_t)rand() % 256, frames);
 	}
 	for (int i = 0; i < 1000; i++) {

@@ -266,9 +266,10 @@ static bool mark_inlined(const char *name, void *context)
 static void count_missing(struct comparison *comparison, struct audit_program *result)
 {
 	const struct gopclntab *symbols = comparison->binary->symbols;
+	uint64_t steps = GOPCLNTAB_WALK_STEPS;
 
 	for (uint32_t i = 0; i < gopclntab_function_count(symbols); i++)
-		gopclntab_inlined(symbols, i, mark_inlined, comparison);
+		gopclntab_inlined(symbols, i, &steps, mark_inlined, comparison);
 	for (size_t i = 0; i < comparison->spoken_count; i++) {
 		const struct spoken *spoken = &comparison->spoken[i];
 		bool in_main = is_main(comparison, spoken->package);

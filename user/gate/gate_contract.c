@@ -320,6 +320,7 @@ static bool note_function(const char *name, void *context)
 static bool search_program(const struct gopclntab *symbols, struct search *search)
 {
 	uint32_t count = gopclntab_function_count(symbols);
+	uint64_t steps = GOPCLNTAB_WALK_STEPS;
 	struct go_function function;
 
 	for (uint32_t i = 0; i < count; i++) {
@@ -330,7 +331,7 @@ static bool search_program(const struct gopclntab *symbols, struct search *searc
 				return false;
 		}
 		note_function(function.name, search);
-		gopclntab_inlined(symbols, i, note_function, search);
+		gopclntab_inlined(symbols, i, &steps, note_function, search);
 	}
 	return true;
 }

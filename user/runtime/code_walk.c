@@ -9,12 +9,14 @@
 
 enum { RAX = 0, RSP = 4, RDI = 7, ARM64_LENGTH = 4 };
 
+enum { CODE_MAX = 1 << 20 }; /* bytes of a function that are looked at: those of interest have some thousand */
+
 bool code_walk_start(const struct go_binary *binary, const struct go_function *function, struct code_walk *walk)
 {
 	memset(walk, 0, sizeof(*walk));
 	walk->machine = binary->image.machine;
 	walk->step.address = function->entry;
-	walk->size = function->end - function->entry;
+	walk->size = function->end - function->entry < CODE_MAX ? function->end - function->entry : CODE_MAX;
 	walk->code = go_image_at(&binary->image, function->entry, walk->size);
 	return walk->code != NULL;
 }

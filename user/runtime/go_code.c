@@ -414,8 +414,9 @@ static bool note_inlined(const char *name, void *context)
 void go_code_inlined(const struct go_binary *binary, const char *const *names, bool *found, unsigned count)
 {
 	struct search search = {names, found, count};
+	uint64_t steps = GOPCLNTAB_WALK_STEPS;
 
 	memset(found, 0, count * sizeof(*found));
 	for (uint32_t i = 0; i < gopclntab_function_count(binary->symbols); i++)
-		gopclntab_inlined(binary->symbols, i, note_inlined, &search);
+		gopclntab_inlined(binary->symbols, i, &steps, note_inlined, &search);
 }

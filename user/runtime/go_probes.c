@@ -190,6 +190,7 @@ static bool note_inlined_call(const char *name, void *context)
 static int add_call_probes(struct go *go, struct profile *profile, struct probe_set *set, struct error *error)
 {
 	uint32_t count = profile->call_count ? gopclntab_function_count(go->binary->symbols) : 0;
+	uint64_t steps = GOPCLNTAB_WALK_STEPS;
 	struct go_function function;
 
 	for (uint32_t i = 0; i < count; i++) {
@@ -201,7 +202,7 @@ static int add_call_probes(struct go *go, struct profile *profile, struct probe_
 		    add_probe(go, &function, "go_start", 0, set, error))
 			return -1;
 		search.into = function.name;
-		gopclntab_inlined(go->binary->symbols, i, note_inlined_call, &search);
+		gopclntab_inlined(go->binary->symbols, i, &steps, note_inlined_call, &search);
 		for (size_t j = 0; j < profile->call_count && j < EVENT_CALLS; j++) {
 			if (!frames_is_named(function.name, profile->calls[j].function))
 				continue;

@@ -16,6 +16,8 @@ enum {
 	BUILD_INFO_SENTINEL = 16, /* bytes around the module information */
 	NOTE_GO_BUILD_ID = 4,
 	VERSION_TEXT_MAX = 64,
+	BUILD_VERSION_MAX = 4 << 10,
+	BUILD_INFO_MAX = 16 << 20,
 };
 
 static char *copy(const void *text, size_t length)
@@ -50,11 +52,11 @@ static bool parse_build_info(struct go_binary *binary, const uint8_t *data, uint
 	if (size < BUILD_INFO_HEADER || data[BUILD_INFO_POINTER_SIZE] > 8 ||
 	    !(data[BUILD_INFO_FLAGS] & BUILD_INFO_INLINE))
 		return false;
-	if (!read_length(data, size, &offset, &length) || length == 0)
+	if (!read_length(data, size, &offset, &length) || length == 0 || length > BUILD_VERSION_MAX)
 		return false;
 	binary->version_text = copy(data + offset, length);
 	offset += length;
-	if (read_length(data, size, &offset, &length) && length > 2 * BUILD_INFO_SENTINEL)
+	if (read_length(data, size, &offset, &length) && length > 2 * BUILD_INFO_SENTINEL && length <= BUILD_INFO_MAX)
 		binary->build_info = copy(data + offset + BUILD_INFO_SENTINEL, length - 2 * BUILD_INFO_SENTINEL);
 	return true;
 }

@@ -11,6 +11,16 @@
 
 #define PAGE_MASK 4095ULL
 
+/* Searches go through all segments. Code and data of a program lie within 2 GiB, because instructions address them so; a file may
+ * say that it maps a hole of 1 TiB, and that 32 times. */
+#define SEGMENTS_BYTES (UINT64_C(2) << 30)
+
+enum {
+	DYNAMIC_MAX = 4096,	   /* entries of the dynamic section */
+	RELOCATIONS_MAX = 8 << 20, /* a read looks at all of them */
+	NOTES_BYTES = 64 << 10,	   /* of a segment */
+};
+
 /* Returns `size` bytes at an offset in the file, or NULL. */
 static const void *file_at(const struct go_image *image, uint64_t offset, uint64_t size)
 {
@@ -57,6 +67,9 @@ static void add_segment(struct go_image *image, const Elf64_Phdr *program)
 	segment->size = program->p_filesz;
 	if (segment->size > image->size - segment->offset)
 		segment->size = image->size - segment->offset; /* the file is truncated: use what is there */
+	if (segment->size > SEGMENTS_BYTES - image->segments_bytes)
+		segment->size = SEGMENTS_BYTES - image->segments_bytes;
+	image->segments_bytes += segment->size;
 	segment->writable = program->p_flags & PF_W;
 	segment->executable = program->p_flags & PF_X;
 	if (image->segment_count == 1 || (program->p_vaddr & ~PAGE_MASK) < image->base)
@@ -68,7 +81,8 @@ static void find_relocations(struct go_image *image, const Elf64_Phdr *dynamic)
 	uint64_t table = 0, size = 0;
 	Elf64_Dyn entry;
 
-	for (uint64_t at = 0; at + sizeof(entry) <= dynamic->p_filesz; at += sizeof(entry)) {
+	for (uint64_t at = 0; at + sizeof(entry) <= dynamic->p_filesz && at < DYNAMIC_MAX * sizeof(entry);
+	     at += sizeof(entry)) {
 		const void *bytes = file_at(image, dynamic->p_offset + at, sizeof(entry));
 
 		if (!bytes)
@@ -81,6 +95,8 @@ static void find_relocations(struct go_image *image, const Elf64_Phdr *dynamic)
 		if (entry.d_tag == DT_RELASZ)
 			size = entry.d_un.d_val;
 	}
+	if (size / sizeof(Elf64_Rela) > RELOCATIONS_MAX)
+		return;
 	image->relocations = go_image_at(image, table, size);
 	image->relocation_count = image->relocations ? size / sizeof(Elf64_Rela) : 0;
 }
@@ -104,8 +120,10 @@ static int read_layout(struct go_image *image, const char *path, struct error *e
 			add_segment(image, &program);
 	}
 	for (unsigned i = 0; i < header.e_phnum && read_program_header(image, &header, i, &program); i++) {
-		if (program.p_type == PT_DYNAMIC)
+		if (program.p_type == PT_DYNAMIC) { /* there is one */
 			find_relocations(image, &program);
+			break;
+		}
 	}
 	if (image->segment_count == 0)
 		return error_set(error, STATUS_USAGE, "'%s' has no loadable segment, so it is not a program", path);
@@ -361,12 +379,13 @@ const void *go_image_note(const struct go_image *image, const char *owner, uint3
 	if (!read_header(image, &header))
 		return NULL;
 	for (unsigned i = 0; i < header.e_phnum && read_program_header(image, &header, i, &program); i++) {
-		const void *notes = file_at(image, program.p_offset, program.p_filesz);
+		uint64_t bytes = program.p_filesz < NOTES_BYTES ? program.p_filesz : NOTES_BYTES;
+		const void *notes = file_at(image, program.p_offset, bytes);
 		const void *found;
 
 		if (program.p_type != PT_NOTE || !notes)
 			continue;
-		found = find_note(notes, program.p_filesz, owner, type, size);
+		found = find_note(notes, bytes, owner, type, size);
 		if (found)
 			return found;
 	}

@@ -35,6 +35,7 @@ struct go_image {
 	uint64_t base;
 	struct go_image_segment segments[GO_IMAGE_SEGMENTS_MAX];
 	size_t segment_count;
+	uint64_t segments_bytes;    /* of all of them together */
 	const uint8_t *relocations; /* Elf64_Rela, perhaps unaligned */
 	size_t relocation_count;
 };

@@ -59,6 +59,17 @@ enum {
 	MODULE_READ = 512,
 };
 
+/* Bounds for tables that are made to cost time. */
+enum {
+	NAME_MAX_BYTES = 16 << 10, /* of a function or file */
+	FUNCTIONS_MAX = 2 << 20,   /* Kubernetes has 200,000 */
+	HEADERS_MAX = 16,	   /* that look right, in a file without sections */
+	NAME_BYTES_A_STEP = 32,	   /* a name costs as much as its share of steps through a pc table */
+};
+
+/* What all lookups in a file may take of steps through pc tables: each address is looked up once, in some hundred steps. */
+#define LOOKUP_STEPS_MAX (UINT64_C(4) << 30)
+
 struct bytes {
 	const uint8_t *data;
 	uint64_t size;
@@ -88,6 +99,7 @@ struct gopclntab {
 	uint8_t least_instruction; /* in bytes: the unit of pc tables */
 	struct short_name *short_names;
 	struct answer *answers;
+	uint64_t steps_left; /* of LOOKUP_STEPS_MAX */
 };
 
 /* Returns `size` bytes at an offset, or NULL. */
@@ -99,9 +111,19 @@ static const uint8_t *at(struct bytes bytes, uint64_t offset, uint64_t size)
 /* Returns the terminated string at an offset, or NULL. */
 static const char *string_at(struct bytes bytes, uint64_t offset)
 {
-	if (offset >= bytes.size || !memchr(bytes.data + offset, 0, bytes.size - offset))
+	uint64_t rest = offset < bytes.size ? bytes.size - offset : 0;
+
+	if (!rest || !memchr(bytes.data + offset, 0, rest < NAME_MAX_BYTES ? rest : NAME_MAX_BYTES))
 		return NULL;
 	return (const char *)bytes.data + offset;
+}
+
+/* Whether the string at an offset is this one, of `size` bytes with its end. */
+static bool string_is(struct bytes bytes, uint64_t offset, const char *text, size_t size)
+{
+	const uint8_t *found = at(bytes, offset, size);
+
+	return found && memcmp(found, text, size) == 0;
 }
 
 /* ---- finding the table ---- */
@@ -172,10 +194,33 @@ static bool read_slices(struct gopclntab *table, const struct go_image *image, c
 		parts[i]->size = load_u64(slice + 8) * width[i];
 	}
 	/* ftab has one entry more than there are functions: the end of the last one. */
-	if (count < 2 || count > UINT32_MAX || count > table->functions.size / 8)
+	if (count < 2 || count > FUNCTIONS_MAX || count > table->functions.size / 8)
 		return false;
 	table->function_count = (uint32_t)count - 1;
 	table->gofunc.data = go_image_rest(image, table->module.gofunc, &table->gofunc.size);
+	return true;
+}
+
+static uint64_t entry_of(const struct gopclntab *table, uint32_t index)
+{
+	return table->module.text + load_u32(table->functions.data + (uint64_t)index * 8);
+}
+
+/* Returns the _func of a function, of which the fixed part is in bounds, or NULL. */
+static const uint8_t *func_of(const struct gopclntab *table, uint32_t index)
+{
+	uint32_t offset = load_u32(table->functions.data + (uint64_t)index * 8 + 4);
+
+	return at(table->functions, offset, table->version->pclntab.func_size);
+}
+
+/* Functions are in the order of their code, as Go's runtime demands when it starts: so they share none of it. */
+static bool functions_ascend(const struct gopclntab *table)
+{
+	for (uint32_t i = 0; i < table->function_count; i++) {
+		if (entry_of(table, i) > entry_of(table, i + 1))
+			return false;
+	}
 	return true;
 }
 
@@ -196,7 +241,8 @@ static bool open_module(struct gopclntab *table, const struct go_image *image, u
 		if (!read_module(image, version, address, &table->module, raw) || !read_slices(table, image, raw))
 			continue;
 		table->version = version;
-		return true;
+		if (functions_ascend(table))
+			return true;
 	}
 	return false;
 }
@@ -219,6 +265,7 @@ static bool scan_for_header(struct gopclntab *table, const struct go_image *imag
 {
 	/* the last three bytes of either magic, and the bytes that follow it */
 	const uint8_t tail[] = {0xff, 0xff, 0xff, 0, 0, least_instruction(image), 8};
+	int headers = 0;
 
 	for (size_t i = 0; i < image->segment_count; i++) {
 		const struct go_image_segment *segment = &image->segments[i];
@@ -228,8 +275,13 @@ static bool scan_for_header(struct gopclntab *table, const struct go_image *imag
 		while ((found = memmem(from, (size_t)(end - from), tail, sizeof(tail)))) {
 			uint64_t address = segment->address + (uint64_t)(found - data) - 1;
 
-			if (found > data && address % 8 == 0 && open_header(table, image, address, version))
-				return true;
+			if (found > data && address % 8 == 0 &&
+			    header_plausible(image, found - 1, (uint64_t)(end - found) + 1)) {
+				if (open_header(table, image, address, version))
+					return true;
+				if (++headers == HEADERS_MAX)
+					return false;
+			}
 			from = found + 1;
 		}
 	}
@@ -241,6 +293,8 @@ struct gopclntab *gopclntab_open(const struct go_image *image, const struct go_v
 	static const char *const sections[] = {".gopclntab", ".data.rel.ro.gopclntab"};
 	struct gopclntab *table = memory_zeroed(1, sizeof(*table));
 	uint64_t address, size;
+
+	table->steps_left = LOOKUP_STEPS_MAX;
 
 	for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]); i++) {
 		if (go_image_section(image, sections[i], &address, &size) &&
@@ -289,19 +343,6 @@ uint32_t gopclntab_function_count(const struct gopclntab *table)
 	return table->function_count;
 }
 
-static uint64_t entry_of(const struct gopclntab *table, uint32_t index)
-{
-	return table->module.text + load_u32(table->functions.data + (uint64_t)index * 8);
-}
-
-/* Returns the _func of a function, of which the fixed part is in bounds, or NULL. */
-static const uint8_t *func_of(const struct gopclntab *table, uint32_t index)
-{
-	uint32_t offset = load_u32(table->functions.data + (uint64_t)index * 8 + 4);
-
-	return at(table->functions, offset, table->version->pclntab.func_size);
-}
-
 bool gopclntab_function(const struct gopclntab *table, uint32_t index, struct go_function *function)
 {
 	const uint8_t *func;
@@ -339,8 +380,13 @@ bool gopclntab_function_at(const struct gopclntab *table, uint64_t address, stru
 
 bool gopclntab_function_named(const struct gopclntab *table, const char *name, struct go_function *function)
 {
+	size_t size = strlen(name) + 1;
+
 	for (uint32_t i = 0; i < table->function_count; i++) {
-		if (gopclntab_function(table, i, function) && strcmp(function->name, name) == 0)
+		const uint8_t *func = func_of(table, i);
+
+		if (func && string_is(table->names, load_u32(func + FUNC_NAME_OFF), name, size) &&
+		    gopclntab_function(table, i, function))
 			return true;
 	}
 	return false;
@@ -371,12 +417,18 @@ struct pc_step {
 	bool started;
 };
 
-/* Reads the next (value, until pc) of a pc table; returns false at its end. */
-static bool pc_step(const struct gopclntab *table, struct pc_step *step)
+static bool take(uint64_t *left, uint64_t steps)
+{
+	*left = *left > steps ? *left - steps : 0;
+	return *left > 0;
+}
+
+/* Reads the next (value, until pc) of a pc table; returns false at its end, and when no steps are left. */
+static bool pc_step(const struct gopclntab *table, struct pc_step *step, uint64_t *left)
 {
 	uint32_t value, pc;
 
-	if (!read_varint(table->pctab, &step->offset, &value) || (value == 0 && step->started) ||
+	if (!take(left, 1) || !read_varint(table->pctab, &step->offset, &value) || (value == 0 && step->started) ||
 	    !read_varint(table->pctab, &step->offset, &pc))
 		return false;
 	step->value = (int32_t)((uint32_t)step->value + (-(value & 1) ^ (value >> 1)));
@@ -386,13 +438,13 @@ static bool pc_step(const struct gopclntab *table, struct pc_step *step)
 }
 
 /* Returns the value of a pc table at an offset in its function; -1 if there is none. */
-static int32_t pc_value(const struct gopclntab *table, uint32_t offset, uint64_t pc)
+static int32_t pc_value(struct gopclntab *table, uint32_t offset, uint64_t pc)
 {
 	struct pc_step step = {.offset = offset, .value = -1};
 
 	if (offset == 0)
 		return -1;
-	while (pc_step(table, &step)) {
+	while (pc_step(table, &step, &table->steps_left)) {
 		if (pc < step.pc)
 			return step.value;
 	}
@@ -438,8 +490,8 @@ static const uint8_t *inline_record(const struct gopclntab *table, struct bytes 
 			      table->version->pclntab.inlined_size);
 }
 
-void gopclntab_inlined(const struct gopclntab *table, uint32_t index, bool (*visit)(const char *name, void *context),
-		       void *context)
+void gopclntab_inlined(const struct gopclntab *table, uint32_t index, uint64_t *steps_left,
+		       bool (*visit)(const char *name, void *context), void *context)
 {
 	const uint8_t *func = index < table->function_count ? func_of(table, index) : NULL;
 	struct pc_step step = {.value = -1};
@@ -453,7 +505,7 @@ void gopclntab_inlined(const struct gopclntab *table, uint32_t index, bool (*vis
 	if (step.offset == 0)
 		return;
 	/* The tree does not contain its length; it is given by the largest index in use. */
-	while (pc_step(table, &step))
+	while (pc_step(table, &step, steps_left))
 		last = step.value > last ? step.value : last;
 	for (int32_t i = 0; i <= last; i++) {
 		const uint8_t *record = inline_record(table, tree, i);
@@ -462,7 +514,9 @@ void gopclntab_inlined(const struct gopclntab *table, uint32_t index, bool (*vis
 		if (!record)
 			return;
 		name = string_at(table->names, load_u32(record + table->version->pclntab.inlined_name));
-		if (name && !visit(name, context))
+		if (!take(steps_left,
+			  1 + (name ? strnlen(name, NAME_MAX_BYTES) : NAME_MAX_BYTES) / NAME_BYTES_A_STEP) ||
+		    (name && !visit(name, context)))
 			return;
 	}
 }
@@ -497,7 +551,7 @@ static void set_name(struct gopclntab *table, struct profile_frame *frame, uint3
 	frame->function = full ? display_name(table, full) : NULL;
 }
 
-static void set_position(const struct gopclntab *table, struct profile_frame *frame, const uint8_t *func, uint64_t pc)
+static void set_position(struct gopclntab *table, struct profile_frame *frame, const uint8_t *func, uint64_t pc)
 {
 	int32_t file = pc_value(table, load_u32(func + FUNC_PCFILE), pc);
 	int32_t line = pc_value(table, load_u32(func + FUNC_PCLN), pc);

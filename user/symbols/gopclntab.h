@@ -59,8 +59,13 @@ bool gopclntab_function_at(const struct gopclntab *table, uint64_t address, stru
 /* Finds the function of exactly that name. The search is linear: for several names, iterate once instead. */
 bool gopclntab_function_named(const struct gopclntab *table, const char *name, struct go_function *function);
 
-/* Calls `visit` with the name of each function that was inlined into one, until it returns false. */
-void gopclntab_inlined(const struct gopclntab *table, uint32_t index, bool (*visit)(const char *name, void *context),
-		       void *context);
+/* What a walk by gopclntab_inlined() over all functions of a file takes at most; that over Kubernetes takes 20 million. */
+#define GOPCLNTAB_WALK_STEPS (UINT64_C(1) << 30)
+
+/* Calls `visit` with the name of each function that was inlined into one, until it returns false. The steps that this takes are
+ * subtracted from `*steps_left`, which the caller sets to GOPCLNTAB_WALK_STEPS for all functions together; nothing is visited
+ * any more when none are left. */
+void gopclntab_inlined(const struct gopclntab *table, uint32_t index, uint64_t *steps_left,
+		       bool (*visit)(const char *name, void *context), void *context);
 
 #endif
