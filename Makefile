@@ -72,7 +72,7 @@ ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(WARN) $(STACK_PROTECTOR) $(FORTIFY) $(CP
 # The path of this folder must not be in what is built from it.
 REPRODUCIBLE := -ffile-prefix-map='$(CURDIR)'=.
 USER_CFLAGS = $(ALL_CFLAGS) $(REPRODUCIBLE) $(PIE) -I. -I$(B) -Iuser -Ialloc-runtime/include -I$(B)/user -Iuser/target/$(MACHINE) $(CROSS_CFLAGS)
-USER_LIBS = -Wl,-Bstatic -lbpf -Wl,-Bdynamic -ldw -lelf -lz -lcjson -lprotobuf-c -lsmartcols -lncursesw -ltinfo -lcurl -lmicrohttpd -lm
+USER_LIBS = -Wl,-Bstatic -lbpf -Wl,-Bdynamic -ldw -lelf -llzma -lz -lcjson -lprotobuf-c -lsmartcols -lncursesw -ltinfo -lcurl -lmicrohttpd -lm
 
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-8s %s\n' "$(1)" "$(2)")

@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/regular_file.h"
 #include "symbols/elf_file.h"
 #include "symbols/symbolizer.h"
 
@@ -115,6 +116,187 @@ static void entries_that_lead_back_are_read_once(void **state)
 	assert_string_equal(first_function("circular"), "innermost");
 }
 
+/* --- compressed files and parts of files --- */
+
+static void what_is_compressed_is_not_inflated(void **state)
+{
+	(void)state;
+	run("gzip -k plain && xz -k plain && bzip2 -k plain");
+	assert_null(first_function("plain.gz"));
+	assert_null(first_function("plain.xz"));
+	assert_null(first_function("plain.bz2"));
+}
+
+/* Only root could have written the files of a test that runs as root: these are trusted. */
+static void give_away(const char *name)
+{
+	if (getuid() == 0)
+		assert_int_equal(chown(in_directory(name), 65534, 65534), 0);
+}
+
+static void symbols_in_xz_are_inflated_up_to_a_size(void **state)
+{
+	(void)state;
+	run("head -c 1000000 /dev/zero | xz > little.xz && head -c 200000000 /dev/zero | xz -0 > much.xz && "
+	    "objcopy --add-section .gnu_debugdata=little.xz plain little && "
+	    "objcopy --add-section .gnu_debugdata=much.xz plain much");
+	give_away("little");
+	give_away("much");
+	assert_string_equal(first_function("little"), "first");
+	assert_null(first_function("much"));
+}
+
+static void compressed_sections_are_inflated_up_to_a_size(void **state)
+{
+	uint64_t size = UINT64_C(600) << 20;
+	GElf_Shdr header;
+	int file;
+	Elf *elf;
+
+	(void)state;
+	run("gcc -g -gz -O1 -no-pie -rdynamic -o compressed plain.c");
+	give_away("compressed");
+	assert_string_equal(first_function("compressed"), "first");
+	elf = elf_file_open(in_directory("compressed"), &file);
+	assert_non_null(elf_section_find(elf, ".debug_info", &header));
+	assert_true(header.sh_flags & SHF_COMPRESSED);
+	elf_end(elf);
+	close(file);
+	file = open(in_directory("compressed"), O_RDWR);
+	assert_int_equal(pwrite(file, &size, 8, (off_t)header.sh_offset + 8), 8); /* Elf64_Chdr.ch_size */
+	close(file);
+	assert_null(first_function("compressed"));
+}
+
+/* --- tables and notes --- */
+
+/* A section table that is a hole: libelf takes memory for each entry that the header announces. */
+static void tables_longer_than_those_of_programs_are_not_read(void **state)
+{
+	Elf64_Ehdr header = {.e_ident = ELFMAG,
+			     .e_type = ET_DYN,
+			     .e_machine = EM_X86_64,
+			     .e_version = 1,
+			     .e_shoff = 4096,
+			     .e_ehsize = sizeof(header),
+			     .e_phentsize = sizeof(Elf64_Phdr),
+			     .e_shentsize = sizeof(Elf64_Shdr)};
+	Elf64_Shdr first = {.sh_size = 1 << 20};
+	int file;
+
+	(void)state;
+	header.e_ident[EI_CLASS] = ELFCLASS64;
+	header.e_ident[EI_DATA] = ELFDATA2LSB;
+	header.e_ident[EI_VERSION] = EV_CURRENT;
+	write_file("sections", &header, sizeof(header));
+	file = open(in_directory("sections"), O_RDWR);
+	assert_int_equal(pwrite(file, &first, sizeof(first), 4096), sizeof(first));
+	assert_int_equal(ftruncate(file, 4096 + (off_t)first.sh_size * (off_t)sizeof(first)), 0);
+	close(file);
+	assert_null(elf_file_open(in_directory("sections"), &file));
+	assert_null(symbolizer_open(in_directory("sections"), NULL));
+}
+
+static void notes_are_read_up_to_a_size(void **state)
+{
+	static const struct {
+		Elf64_Nhdr header;
+		char owner[4];
+		uint64_t value;
+	} note = {{4, 8, 7}, "own", 5};
+	const uint64_t sizes[] = {64 << 10, UINT64_C(1) << 30};
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		struct {
+			Elf64_Ehdr header;
+			Elf64_Phdr segment;
+		} bytes = {{.e_ident = ELFMAG,
+			    .e_type = ET_DYN,
+			    .e_machine = EM_X86_64,
+			    .e_version = 1,
+			    .e_phoff = sizeof(Elf64_Ehdr),
+			    .e_phnum = 1,
+			    .e_ehsize = sizeof(Elf64_Ehdr),
+			    .e_phentsize = sizeof(Elf64_Phdr)},
+			   {.p_type = PT_NOTE, .p_offset = 4097, .p_filesz = sizes[i], .p_align = 4}};
+		uint64_t address, value;
+		int file;
+
+		bytes.header.e_ident[EI_CLASS] = ELFCLASS64;
+		bytes.header.e_ident[EI_DATA] = ELFDATA2LSB;
+		bytes.header.e_ident[EI_VERSION] = EV_CURRENT;
+		write_file("notes", &bytes, sizeof(bytes));
+		file = open(in_directory("notes"), O_RDWR);
+		assert_int_equal(pwrite(file, &note, sizeof(note), 4097), sizeof(note));
+		assert_int_equal(ftruncate(file, 4097 + (off_t)sizes[i]), 0);
+		close(file);
+		assert_int_equal(elf_note_find(in_directory("notes"), "own", 7, &address, &value), i == 0);
+	}
+}
+
+/* --- files of the kernel --- */
+
+static void files_of_the_kernel_are_not_read(void **state)
+{
+	static const char *const files[] = {"/proc/self/maps", "/proc/kmsg",
+					    "/sys/kernel/mm/transparent_hugepage/enabled"};
+	char name[REGULAR_FILE_NAME];
+	struct error error = {0};
+	int file, again;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		if (access(files[i], F_OK))
+			continue;
+		assert_int_equal(regular_file_open(files[i], NULL, &error), -1);
+		assert_non_null(strstr(error.text, "is a file of the kernel"));
+		assert_false(regular_file_or_none(files[i]));
+	}
+	/* what only has its name there is */
+	file = open(in_directory("plain"), O_RDONLY);
+	again = regular_file_open(regular_file_name(file, name), NULL, &error);
+	assert_true(again >= 0);
+	close(again);
+	close(file);
+}
+
+/* --- checksums --- */
+
+static long long bytes_read(void)
+{
+	FILE *file = fopen("/proc/self/io", "r");
+	long long bytes = -1;
+
+	if (file && fscanf(file, "rchar: %lld", &bytes) != 1)
+		bytes = -1;
+	if (file)
+		fclose(file);
+	return bytes;
+}
+
+static void the_checksum_of_a_file_is_computed_once(void **state)
+{
+	enum { SIZE = 32 << 20 };
+	long long first, second;
+
+	(void)state;
+	run("objcopy --only-keep-debug plain part.debug && truncate -s 32M part.debug && "
+	    "strip -o bare plain && objcopy --add-gnu-debuglink=part.debug bare one && "
+	    "cp one two && cp one three");
+	if (bytes_read() < 0)
+		skip();
+	first = bytes_read();
+	assert_string_equal(first_function("one"), "first");
+	first = bytes_read() - first;
+	assert_true(first >= SIZE);
+	second = bytes_read();
+	assert_string_equal(first_function("two"), "first");
+	assert_string_equal(first_function("three"), "first");
+	second = bytes_read() - second;
+	assert_true(second < SIZE);
+}
+
 static int make_program(void **state)
 {
 	const struct rlimit memory = {1 << 30, 1 << 30}, seconds = {120, 120};
@@ -150,6 +332,13 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(entries_that_lead_back_are_read_once),
+		cmocka_unit_test(what_is_compressed_is_not_inflated),
+		cmocka_unit_test(symbols_in_xz_are_inflated_up_to_a_size),
+		cmocka_unit_test(compressed_sections_are_inflated_up_to_a_size),
+		cmocka_unit_test(tables_longer_than_those_of_programs_are_not_read),
+		cmocka_unit_test(notes_are_read_up_to_a_size),
+		cmocka_unit_test(files_of_the_kernel_are_not_read),
+		cmocka_unit_test(the_checksum_of_a_file_is_computed_once),
 	};
 
 	return cmocka_run_group_tests_name("hostile_files", tests, make_program, remove_directory);

@@ -4,8 +4,42 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <linux/magic.h>
 #include <string.h>
+#include <sys/vfs.h>
 #include <unistd.h>
+
+/* Their files look like regular ones, and do something when they are read: attributes of devices, the kernel's own state. */
+static bool is_kernels(int found)
+{
+	static const unsigned long kinds[] = {
+		PROC_SUPER_MAGIC,
+		SYSFS_MAGIC,
+		DEBUGFS_MAGIC,
+		TRACEFS_MAGIC,
+		SECURITYFS_MAGIC,
+		CGROUP_SUPER_MAGIC,
+		CGROUP2_SUPER_MAGIC,
+		BPF_FS_MAGIC,
+		EFIVARFS_MAGIC,
+		PSTOREFS_MAGIC,
+		SELINUX_MAGIC,
+		SMACK_MAGIC,
+		RDTGROUP_SUPER_MAGIC,
+		BINFMTFS_MAGIC,
+		0x62656570 /* configfs */,
+		0x65735543 /* fusectl */,
+	};
+	struct statfs system;
+
+	if (fstatfs(found, &system))
+		return true;
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		if ((unsigned long)system.f_type == kinds[i])
+			return true;
+	}
+	return false;
+}
 
 /* Opens what O_PATH has found. O_NONBLOCK, because whoever holds a lease on a file (fcntl(2), F_SETLEASE), as its owner may,
  * makes others wait for 45 seconds; it changes nothing for who reads a regular file. */
@@ -32,6 +66,8 @@ static int open_found(int found, const char *path, struct stat *status, struct e
 		error_set(error, STATUS_USAGE, "cannot open '%s': %s", path, strerror(errno));
 	} else if (!S_ISREG(known.st_mode)) {
 		error_set(error, STATUS_USAGE, "'%s' is not a regular file", path);
+	} else if (is_kernels(found)) {
+		error_set(error, STATUS_USAGE, "'%s' is a file of the kernel (proc, sysfs), not of a program", path);
 	} else if (known.st_size > REGULAR_FILE_MAX) {
 		error_set(error, STATUS_USAGE, "'%s' is larger than %lld GiB", path,
 			  (long long)(REGULAR_FILE_MAX >> 30));
@@ -64,7 +100,8 @@ bool regular_file_or_none(const char *path)
 	struct stat known;
 	bool safe = found < 0;
 
-	if (found >= 0 && fstat(found, &known) == 0 && S_ISREG(known.st_mode)) {
+	if (found >= 0 && fstat(found, &known) == 0 && S_ISREG(known.st_mode) && known.st_size <= REGULAR_FILE_MAX &&
+	    !is_kernels(found)) {
 		file = open_again(found);
 		safe = file >= 0 || errno != EWOULDBLOCK;
 	}

@@ -5,8 +5,8 @@
 /*
  * Opens files whose names come from outside: what a process maps, or a core file says that one did. Whoever made the name
  * may have put anything in the file's place. A FIFO, which would make us wait for its writer, a file with a lease, which
- * would make us wait for its holder, and a device, which may do something when it is opened, are not opened. May be used by
- * any thread.
+ * would make us wait for its holder, a device, which may do something when it is opened, and files of proc and sysfs, which
+ * may when they are read, are not opened. A name such as /proc/self/fd/3 leads out of proc. May be used by any thread.
  */
 
 #include <stdbool.h>
@@ -21,7 +21,7 @@
 
 /*
  * Opens a regular file to read it, and stores its status (may be NULL). The caller closes the descriptor. Returns -1 with
- * STATUS_USAGE if there is no such file, it may not be read, is of another kind or larger than REGULAR_FILE_MAX, or if
+ * STATUS_USAGE if there is no such file, it may not be read, is of another kind, the kernel's own, or larger than REGULAR_FILE_MAX, or if
  * another process holds a lease on it that reading would break.
  */
 int regular_file_open(const char *path, struct stat *status, struct error *error);

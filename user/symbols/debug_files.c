@@ -3,6 +3,7 @@
 
 #include <dwarf.h>
 #include <elfutils/libdwelf.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -10,9 +11,10 @@
 
 #include "base/memory.h"
 #include "base/regular_file.h"
+#include "symbols/elf_file.h"
 
 #define DEBUG_ROOT  "/usr/lib/debug"
-#define CHECKED_MAX (INT64_C(4) << 30) /* of a file whose checksum is computed: some seconds */
+#define CHECKED_MAX (INT64_C(4) << 30) /* of all files whose checksums are computed: some seconds */
 
 /* Returns the path of the directory of a file, also of one named through /proc/self/fd, with its last slash. The caller frees
  * it. NULL if there is none. */
@@ -25,18 +27,62 @@ static char *directory_of(const char *file)
 	return path;
 }
 
-static bool has_checksum(int file, GElf_Word wanted)
+/* Checksums of files, so that none is read twice: a target can have many files say that their debug information is in one. */
+static struct {
+	pthread_mutex_t lock;
+	struct checked {
+		struct stat file;
+		uLong sum;
+	} files[64];
+	size_t count;
+	int64_t read;
+} checked = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static bool is_unchanged(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
+	       memcmp(&a->st_mtim, &b->st_mtim, sizeof(a->st_mtim)) == 0 &&
+	       memcmp(&a->st_ctim, &b->st_ctim, sizeof(a->st_ctim)) == 0;
+}
+
+/* Under the lock. Returns false when too much has been read already. */
+static bool compute(int file, uLong *sum)
 {
 	enum { BLOCK = 64 << 10 };
 	Bytef *block = memory_allocate(BLOCK);
-	uLong sum = crc32(0, NULL, 0);
 	off_t at = 0;
-	ssize_t got;
+	ssize_t got = 1;
 
-	while ((got = pread(file, block, BLOCK, at)) > 0 && (at += got) <= CHECKED_MAX)
-		sum = crc32(sum, block, (uInt)got);
+	*sum = crc32(0, NULL, 0);
+	while (checked.read <= CHECKED_MAX && (got = pread(file, block, BLOCK, at)) > 0) {
+		at += got;
+		checked.read += got;
+		*sum = crc32(*sum, block, (uInt)got);
+	}
 	free(block);
-	return got == 0 && sum == wanted;
+	return got == 0;
+}
+
+static bool has_checksum(int file, const struct stat *status, GElf_Word wanted)
+{
+	const size_t places = sizeof(checked.files) / sizeof(checked.files[0]);
+	bool known = false;
+	uLong sum = 0;
+
+	if (status->st_size > CHECKED_MAX)
+		return false;
+	pthread_mutex_lock(&checked.lock);
+	for (size_t i = 0; i < places && i < checked.count && !known; i++) {
+		known = is_unchanged(&checked.files[i].file, status);
+		sum = checked.files[i].sum;
+	}
+	if (!known) {
+		known = compute(file, &sum);
+		if (known)
+			checked.files[checked.count++ % places] = (struct checked){*status, sum};
+	}
+	pthread_mutex_unlock(&checked.lock);
+	return known && sum == wanted;
 }
 
 /* Returns the descriptor of the file at this path, which it takes over, if that is the one that is looked for. */
@@ -45,7 +91,7 @@ static int open_at(char *at, GElf_Word checksum, char **path)
 	struct stat status;
 	int file = regular_file_open(at, &status, NULL);
 
-	if (file >= 0 && checksum && (status.st_size > CHECKED_MAX || !has_checksum(file, checksum))) {
+	if (file >= 0 && (!elf_file_is_harmless(file) || (checksum && !has_checksum(file, &status, checksum)))) {
 		close(file);
 		file = -1;
 	}
@@ -113,6 +159,17 @@ static const char *text_of(Dwarf_Die *unit, unsigned attribute)
 	return dwarf_attr(unit, attribute, &found) ? dwarf_formstring(&found) : NULL;
 }
 
+/* Whether libdw may open what is at this path. */
+static bool may_open(const char *path)
+{
+	int file = regular_file_open(path, NULL, NULL);
+	bool harmless = file >= 0 ? elf_file_is_harmless(file) : regular_file_or_none(path);
+
+	if (file >= 0)
+		close(file);
+	return harmless;
+}
+
 /* Whether libdw may look for a unit's other part, which it does from where the skeleton is. As in __libdw_find_split_unit():
  * in a package of all parts (since elfutils 0.191), by its name beside the file, and where it was compiled; it opens each. */
 static bool may_search(const char *skeleton, const char *name, const char *compiled_in)
@@ -126,8 +183,7 @@ static bool may_search(const char *skeleton, const char *name, const char *compi
 		char *there = memory_format("%s%s/%s", compiled_in && compiled_in[0] == '/' ? "" : directory,
 					    compiled_in ? compiled_in : "", name);
 
-		safe = regular_file_or_none(package) && regular_file_or_none(beside) &&
-		       (name[0] == '/' || regular_file_or_none(there));
+		safe = may_open(package) && may_open(beside) && (name[0] == '/' || may_open(there));
 		free(package);
 		free(beside);
 		free(there);

@@ -24,6 +24,7 @@
 #include "base/regular_file.h"
 #include "base/search.h"
 #include "symbols/debug_files.h"
+#include "symbols/elf_file.h"
 #include "symbols/elf_symbols.h"
 
 enum {
@@ -463,6 +464,12 @@ struct dwarf_symbols *dwarf_symbols_open(const char *path, struct error *error)
 	int descriptor = regular_file_open(path, NULL, error);
 
 	if (descriptor < 0) {
+		free(symbols);
+		return NULL;
+	}
+	if (!elf_file_is_harmless(descriptor)) {
+		error_set(error, STATUS_USAGE, "cannot read '%s' as an ELF file: it is none, or is damaged", path);
+		close(descriptor);
 		free(symbols);
 		return NULL;
 	}

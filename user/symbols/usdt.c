@@ -8,7 +8,10 @@
 #include "base/memory.h"
 #include "symbols/elf_file.h"
 
-enum { NOTE_STAPSDT = 3 };
+enum {
+	NOTE_STAPSDT = 3,
+	NOTES_BYTES = 4 << 20, /* QEMU's are 300 KiB */
+};
 
 static const char *string_end(const char *text, const char *limit)
 {
@@ -70,7 +73,7 @@ int usdt_read(const char *path, const char *provider, struct usdt_probes *probes
 	if (elf_section_find(elf, ".stapsdt.base", &header))
 		base = header.sh_addr;
 	section = elf_section_find(elf, ".note.stapsdt", &header);
-	data = section ? elf_getdata(section, NULL) : NULL;
+	data = section && header.sh_size <= NOTES_BYTES ? elf_getdata(section, NULL) : NULL;
 	while (data && !status && (next = gelf_getnote(data, position, &note, &name_offset, &descriptor_offset)) > 0) {
 		const char *name = (const char *)data->d_buf + name_offset;
 
