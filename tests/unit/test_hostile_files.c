@@ -13,12 +13,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/regular_file.h"
 #include "symbols/elf_file.h"
+#include "symbols/go_image.h"
 #include "symbols/symbolizer.h"
 
 static char directory[] = "/tmp/escapement-hostile-XXXXXX";
@@ -297,6 +299,103 @@ static void the_checksum_of_a_file_is_computed_once(void **state)
 	assert_true(second < SIZE);
 }
 
+/* --- files that change --- */
+
+static void overwrite(const char *name, off_t offset, const void *bytes, size_t size)
+{
+	int file = open(in_directory(name), O_WRONLY);
+
+	assert_int_equal(pwrite(file, bytes, size, offset), (ssize_t)size);
+	close(file);
+}
+
+static const char *function_at(struct symbolizer *symbolizer, uint64_t address)
+{
+	struct profile_frame frames[SYMBOLIZER_INLINE_MAX];
+
+	return symbolizer_lookup(symbolizer, address, frames) ? frames[0].function : NULL;
+}
+
+/* Memory of ours that lies behind the next file that is mapped, or behind those after it. */
+static void put_down_a_secret(void)
+{
+	for (int i = 0; i < 64; i++) {
+		char *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+		assert_true(page != MAP_FAILED);
+		strcpy(page, "SECRET");
+	}
+}
+
+/* The names of symbols are the last page of the file, and its owner overwrites the end of the last of them after we have looked at
+ * the first. */
+static void names_end_with_their_file(void **state)
+{
+	enum { PAGE = 4096, CODE = 0x1000, NAMES = 0x2000, SYMBOLS = 0x300, SECTIONS = 0x400, SECTION_NAMES = 0x200 };
+	static const char section_names[] = "\0.text\0.symtab\0.strtab\0.shstrtab";
+	const uint64_t base = 0x400000;
+	static uint8_t bytes[3 * PAGE];
+	Elf64_Ehdr header = {.e_ident = ELFMAG,
+			     .e_type = ET_EXEC,
+			     .e_machine = EM_X86_64,
+			     .e_version = 1,
+			     .e_phoff = 64,
+			     .e_shoff = SECTIONS,
+			     .e_ehsize = 64,
+			     .e_phentsize = 56,
+			     .e_phnum = 1,
+			     .e_shentsize = 64,
+			     .e_shnum = 5,
+			     .e_shstrndx = 4};
+	const Elf64_Phdr segment = {.p_type = PT_LOAD,
+				    .p_flags = PF_R | PF_X,
+				    .p_vaddr = base,
+				    .p_filesz = NAMES,
+				    .p_memsz = NAMES,
+				    .p_align = PAGE};
+	const Elf64_Sym symbols[] = {
+		{0},
+		{.st_name = 1, .st_info = 0x12, .st_shndx = 1, .st_value = base + CODE, .st_size = 16},
+		{.st_name = PAGE - 9, .st_info = 0x12, .st_shndx = 1, .st_value = base + CODE + 16, .st_size = 16},
+	};
+	const Elf64_Shdr sections[] = {
+		{0},
+		{1, SHT_PROGBITS, SHF_ALLOC | SHF_EXECINSTR, base + CODE, CODE, PAGE, 0, 0, 16, 0},
+		{7, SHT_SYMTAB, 0, 0, SYMBOLS, sizeof(symbols), 3, 1, 8, sizeof(symbols[0])},
+		{15, SHT_STRTAB, 0, 0, NAMES, PAGE, 0, 0, 1, 0},
+		{23, SHT_STRTAB, 0, 0, SECTION_NAMES, sizeof(section_names), 0, 0, 1, 0},
+	};
+	struct symbolizer *symbolizer;
+	struct go_image image;
+	struct error error;
+
+	(void)state;
+	header.e_ident[EI_CLASS] = ELFCLASS64;
+	header.e_ident[EI_DATA] = ELFDATA2LSB;
+	header.e_ident[EI_VERSION] = EV_CURRENT;
+	memcpy(bytes, &header, sizeof(header));
+	memcpy(bytes + 64, &segment, sizeof(segment));
+	memcpy(bytes + SECTION_NAMES, section_names, sizeof(section_names));
+	memcpy(bytes + SYMBOLS, symbols, sizeof(symbols));
+	memcpy(bytes + SECTIONS, sections, sizeof(sections));
+	strcpy((char *)bytes + NAMES + 1, "early");
+	strcpy((char *)bytes + NAMES + PAGE - 9, "lastname");
+	write_file("changing", bytes, sizeof(bytes));
+
+	put_down_a_secret();
+	symbolizer = symbolizer_open(in_directory("changing"), NULL);
+	assert_non_null(symbolizer);
+	assert_string_equal(function_at(symbolizer, base + CODE + 4), "early");
+	overwrite("changing", sizeof(bytes) - 1, "A", 1);
+	assert_string_equal(function_at(symbolizer, base + CODE + 20), "lastname");
+	symbolizer_close(symbolizer);
+
+	/* A Go program's names are looked at where they are. */
+	assert_int_equal(go_image_open(&image, in_directory("changing"), &error), 0);
+	assert_string_equal((const char *)image.data + sizeof(bytes) - 9, "lastnameA");
+	go_image_close(&image);
+}
+
 static int make_program(void **state)
 {
 	const struct rlimit memory = {1 << 30, 1 << 30}, seconds = {120, 120};
@@ -339,6 +438,7 @@ int main(void)
 		cmocka_unit_test(notes_are_read_up_to_a_size),
 		cmocka_unit_test(files_of_the_kernel_are_not_read),
 		cmocka_unit_test(the_checksum_of_a_file_is_computed_once),
+		cmocka_unit_test(names_end_with_their_file),
 	};
 
 	return cmocka_run_group_tests_name("hostile_files", tests, make_program, remove_directory);

@@ -26,6 +26,7 @@
 #include "symbols/debug_files.h"
 #include "symbols/elf_file.h"
 #include "symbols/elf_symbols.h"
+#include "symbols/mapped_text.h"
 
 enum {
 	DEPTH_MAX = 256,  /* nesting of entries; a greater depth means a damaged file */
@@ -65,7 +66,7 @@ struct unit {
 struct absolute {
 	UT_hash_handle hh;
 	struct absolute_key {
-		/* compared as pointers into debug information: equal names share their text */
+		/* of `texts`: equal ones are the same pointer */
 		const char *directory, *file;
 	} key;
 	char *path;
@@ -86,6 +87,7 @@ struct dwarf_symbols {
 	uint64_t work_left;		 /* of WORK_MAX */
 	struct elf_symbols *elf_symbols; /* NULL until first needed */
 	struct absolute *absolutes;
+	struct string_table texts;
 };
 
 /* Makes room for one more element. */
@@ -307,11 +309,23 @@ static uint32_t number_of(Dwarf_Die *die, unsigned name)
 	return (uint32_t)value;
 }
 
-static const char *text_of(Dwarf_Die *die, unsigned name)
+/* Returns a copy of text that libdw has found, in one of the files that it reads for this entry. */
+static const char *copy_of(struct dwarf_symbols *symbols, Dwarf_Die *die, const char *text)
+{
+	Dwarf *dwarf = dwarf_cu_getdwarf(die->cu), *shared = dwarf ? dwarf_getalt(dwarf) : NULL;
+	size_t length, other;
+
+	if (!mapped_text_length(dwarf ? dwarf_getelf(dwarf) : NULL, text, &length) ||
+	    !mapped_text_length(shared ? dwarf_getelf(shared) : NULL, text, &other))
+		return NULL;
+	return mapped_text_copy(&symbols->texts, text, length < other ? length : other);
+}
+
+static const char *text_of(struct dwarf_symbols *symbols, Dwarf_Die *die, unsigned name)
 {
 	Dwarf_Attribute attribute;
 
-	return dwarf_attr_integrate(die, name, &attribute) ? dwarf_formstring(&attribute) : NULL;
+	return dwarf_attr_integrate(die, name, &attribute) ? copy_of(symbols, die, dwarf_formstring(&attribute)) : NULL;
 }
 
 /* Whether the name is mangled (C++, Rust): an encoding of types and scopes for the linker. */
@@ -326,20 +340,20 @@ static bool is_mangled(const char *name)
  */
 static const char *name_of(struct dwarf_symbols *symbols, Dwarf_Die *die, bool physical, uint64_t address)
 {
-	const char *linkage = text_of(die, DW_AT_linkage_name), *symbol;
+	const char *linkage = text_of(symbols, die, DW_AT_linkage_name), *symbol;
 
 	if (linkage && !is_mangled(linkage))
 		return linkage;
 	symbol = physical ? elf_symbols_find(symbols->elf_symbols, address) : NULL;
 	if (symbol && elf_symbol_is_given(symbol))
 		return symbol;
-	return text_of(die, DW_AT_name);
+	return text_of(symbols, die, DW_AT_name);
 }
 
 /* Compilers record file names as they were given on the command line, together with the working directory. */
 static const char *absolute_path(struct dwarf_symbols *symbols, Dwarf_Die *unit, const char *file)
 {
-	struct absolute_key key = {.directory = text_of(unit, DW_AT_comp_dir), .file = file};
+	struct absolute_key key = {.directory = text_of(symbols, unit, DW_AT_comp_dir), .file = file};
 	struct absolute *entry;
 
 	if (!file || file[0] == '/' || !key.directory || key.directory[0] != '/')
@@ -363,7 +377,7 @@ static const char *file_of(struct dwarf_symbols *symbols, Dwarf_Die *unit, uint3
 
 	if (dwarf_getsrcfiles(unit, &files, &count) != 0 || index >= count)
 		return NULL;
-	return absolute_path(symbols, unit, dwarf_filesrc(files, index, NULL, NULL));
+	return absolute_path(symbols, unit, copy_of(symbols, unit, dwarf_filesrc(files, index, NULL, NULL)));
 }
 
 /* Sets the position of the instruction itself, which belongs to the innermost function. */
@@ -374,7 +388,7 @@ static void set_line(struct dwarf_symbols *symbols, Dwarf_Die *unit, uint64_t ad
 
 	if (!line)
 		return;
-	frame->file = absolute_path(symbols, unit, dwarf_linesrc(line, NULL, NULL));
+	frame->file = absolute_path(symbols, unit, copy_of(symbols, unit, dwarf_linesrc(line, NULL, NULL)));
 	if (dwarf_lineno(line, &number) == 0 && number > 0)
 		frame->line = (uint32_t)number;
 	if (dwarf_linecol(line, &number) == 0 && number > 0)
@@ -506,6 +520,7 @@ void dwarf_symbols_close(struct dwarf_symbols *symbols)
 	free(symbols->units);
 	free(symbols->ranges.rows);
 	elf_symbols_free(symbols->elf_symbols);
+	string_table_free(&symbols->texts);
 	HASH_ITER (hh, symbols->absolutes, entry, next) {
 		HASH_DEL(symbols->absolutes, entry);
 		free(entry->path);

@@ -5,6 +5,7 @@
 #include "symbols/elf_symbols.h"
 #include "base/memory.h"
 #include "base/search.h"
+#include "symbols/mapped_text.h"
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -15,16 +16,16 @@ enum { SYMBOLS_MAX = 4 << 20 };
 
 struct symbol {
 	uint64_t low, high; /* high == low if the symbol has no size: it extends to the next one */
-	const char *name;
+	const char *name;   /* in the file, and never read further than the length that it had when it was found */
+	uint32_t length;
 	int rank; /* of several symbols at one address, the one with the highest rank is shown */
 };
 
 struct elf_symbols {
 	struct symbol *rows; /* sorted by low; one per address */
 	size_t count;
-	bool incomplete;  /* some were left out, so nobody knows where one without a size ends */
-	char **cut_names; /* copies of names without the compiler's suffix */
-	size_t cut_count;
+	bool incomplete;	   /* some were left out, so nobody knows where one without a size ends */
+	struct string_table names; /* of those that were found */
 };
 
 /* Suffixes that compilers append to the names of clones and parts of a function. */
@@ -34,9 +35,12 @@ static const char *const suffixes[] = {".constprop", ".isra", ".part", ".cold", 
  * Returns the length of the name without these suffixes and without a version: "f.constprop.0" is f,
  * "runtime.newobject.cold" is runtime.newobject, "read@@GLIBC_2.2.5" is read.
  */
-static size_t length_without_suffix(const char *name)
+static uint32_t length_without_suffix(const char *name, size_t length)
 {
-	size_t length = strcspn(name, "@");
+	const char *version = memchr(name, '@', length);
+
+	if (version)
+		length = (size_t)(version - name);
 
 	for (;;) {
 		size_t digits = length, word;
@@ -48,7 +52,7 @@ static size_t length_without_suffix(const char *name)
 			size_t suffix;
 
 			if (i == sizeof(suffixes) / sizeof(suffixes[0]))
-				return length;
+				return (uint32_t)length;
 			suffix = strlen(suffixes[i]);
 			if (word > suffix && memcmp(name + word - suffix, suffixes[i], suffix) == 0) {
 				length = word - suffix;
@@ -61,12 +65,14 @@ static size_t length_without_suffix(const char *name)
 static int compare_symbols(const void *a, const void *b)
 {
 	const struct symbol *left = a, *right = b;
+	int order;
 
 	if (left->low != right->low)
 		return left->low < right->low ? -1 : 1;
 	if (left->rank != right->rank)
 		return right->rank - left->rank;
-	return strcmp(left->name, right->name);
+	order = memcmp(left->name, right->name, left->length < right->length ? left->length : right->length);
+	return order ? order : (left->length > right->length) - (left->length < right->length);
 }
 
 /* Prefers symbols with a size to labels, global symbols to weak and local ones, and plain names to reserved ones. */
@@ -74,19 +80,6 @@ static int rank(const GElf_Sym *symbol, const char *name)
 {
 	return (symbol->st_size ? 8 : 0) + (GELF_ST_BIND(symbol->st_info) == STB_GLOBAL ? 4 : 0) +
 	       (GELF_ST_BIND(symbol->st_info) == STB_WEAK ? 2 : 0) + (name[0] != '_');
-}
-
-static void cut_suffix(struct elf_symbols *symbols, struct symbol *symbol)
-{
-	size_t length = length_without_suffix(symbol->name);
-	char *copy;
-
-	if (!symbol->name[length])
-		return;
-	copy = memory_text_of(symbol->name, length);
-	symbols->cut_names = memory_resize(symbols->cut_names, symbols->cut_count + 1, sizeof(*symbols->cut_names));
-	symbols->cut_names[symbols->cut_count++] = copy;
-	symbol->name = copy;
 }
 
 struct elf_symbols *elf_symbols_new(Dwfl_Module *module)
@@ -101,24 +94,28 @@ struct elf_symbols *elf_symbols_new(Dwfl_Module *module)
 	for (int i = 1; rows && i < total; i++) {
 		GElf_Sym symbol;
 		GElf_Addr address;
-		const char *name = dwfl_module_getsym_info(module, i, &symbol, &address, NULL, NULL, NULL);
+		Elf *file = NULL;
+		const char *name = dwfl_module_getsym_info(module, i, &symbol, &address, NULL, &file, NULL);
 		int type = GELF_ST_TYPE(symbol.st_info);
+		size_t length;
 
-		if (!name || !*name || symbol.st_shndx == SHN_UNDEF ||
+		if (!mapped_text_length(file, name, &length) || !length || symbol.st_shndx == SHN_UNDEF ||
 		    (type != STT_FUNC && type != STT_GNU_IFUNC && type != STT_NOTYPE))
 			continue;
 		/* Labels without a type are functions of assembly files, unless they are data. */
 		if (type == STT_NOTYPE && name[0] == '.')
 			continue;
-		rows[symbols->count++] = (struct symbol){address, address + symbol.st_size, name, rank(&symbol, name)};
+		rows[symbols->count++] =
+			(struct symbol){address, address + symbol.st_size, name, (uint32_t)length, rank(&symbol, name)};
 	}
 	if (rows)
 		qsort(rows, symbols->count, sizeof(*rows), compare_symbols);
 	for (size_t i = 0; rows && i < symbols->count; i++) {
 		if (kept && rows[i].low == rows[kept - 1].low)
 			continue;
-		rows[kept++] = rows[i];
-		cut_suffix(symbols, &rows[kept - 1]);
+		rows[kept] = rows[i];
+		rows[kept].length = length_without_suffix(rows[i].name, rows[i].length);
+		kept++;
 	}
 	symbols->count = kept;
 	return symbols;
@@ -128,9 +125,7 @@ void elf_symbols_free(struct elf_symbols *symbols)
 {
 	if (!symbols)
 		return;
-	for (size_t i = 0; i < symbols->cut_count; i++)
-		free(symbols->cut_names[i]);
-	free(symbols->cut_names);
+	string_table_free(&symbols->names);
 	free(symbols->rows);
 	free(symbols);
 }
@@ -140,7 +135,7 @@ static bool begins_at_or_before(const void *rows, size_t index, const void *addr
 	return ((const struct symbol *)rows)[index].low <= *(const uint64_t *)address;
 }
 
-const char *elf_symbols_find(const struct elf_symbols *symbols, uint64_t address)
+static const struct symbol *find(const struct elf_symbols *symbols, uint64_t address)
 {
 	const struct symbol *last;
 	size_t low = search_place(0, symbols->count, begins_at_or_before, symbols->rows, &address);
@@ -150,10 +145,17 @@ const char *elf_symbols_find(const struct elf_symbols *symbols, uint64_t address
 	/* A label inside a function has no size: finds the function before it that extends to the address. */
 	for (size_t i = low; i-- > 0 && low - i < 64;) {
 		if (address < symbols->rows[i].high)
-			return symbols->rows[i].name;
+			return &symbols->rows[i];
 	}
 	last = &symbols->rows[low - 1];
-	return last->high == last->low && (!symbols->incomplete || address == last->low) ? last->name : NULL;
+	return last->high == last->low && (!symbols->incomplete || address == last->low) ? last : NULL;
+}
+
+const char *elf_symbols_find(struct elf_symbols *symbols, uint64_t address)
+{
+	const struct symbol *symbol = find(symbols, address);
+
+	return symbol ? mapped_text_copy(&symbols->names, symbol->name, symbol->length) : NULL;
 }
 
 bool elf_symbol_is_given(const char *name)

@@ -15,9 +15,9 @@ struct elf_symbols;
 struct elf_symbols *elf_symbols_new(Dwfl_Module *module);
 void elf_symbols_free(struct elf_symbols *symbols); /* NULL is allowed */
 
-/* Returns the name of the function that contains the address, NULL if there is none. The name is valid as long as the
- * module and `symbols`. */
-const char *elf_symbols_find(const struct elf_symbols *symbols, uint64_t address);
+/* Returns the name of the function that contains the address, NULL if there is none. The name is valid as long as
+ * `symbols`. */
+const char *elf_symbols_find(struct elf_symbols *symbols, uint64_t address);
 
 /* Whether the symbol name is an asm label (__asm__("runtime.newobject")), that is, not a valid C identifier. */
 bool elf_symbol_is_given(const char *name);

@@ -130,6 +130,24 @@ static int read_layout(struct go_image *image, const char *path, struct error *e
 	return 0;
 }
 
+/* Maps the file with a page of zeros behind it: whoever may write to the file can take away the end of its last string after we
+ * have looked for it, and then that page is its end. */
+static void *map_file(int file, size_t size)
+{
+	size_t pages = (size + PAGE_MASK) & ~PAGE_MASK;
+	char *place = mmap(NULL, pages + PAGE_MASK + 1, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	void *data = place == MAP_FAILED ? place : mmap(place, size, PROT_READ, MAP_PRIVATE | MAP_FIXED, file, 0);
+
+	if (place != MAP_FAILED && data == MAP_FAILED)
+		munmap(place, pages + PAGE_MASK + 1);
+	return data;
+}
+
+static void unmap_file(const void *data, size_t size)
+{
+	munmap((void *)data, ((size + PAGE_MASK) & ~PAGE_MASK) + PAGE_MASK + 1);
+}
+
 int go_image_open(struct go_image *image, const char *path, struct error *error)
 {
 	struct stat status;
@@ -141,7 +159,7 @@ int go_image_open(struct go_image *image, const char *path, struct error *error)
 		return -1;
 	if (status.st_size < (off_t)sizeof(Elf64_Ehdr))
 		return not_a_program(path, error);
-	data = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, image->file, 0);
+	data = map_file(image->file, (size_t)status.st_size);
 	if (data == MAP_FAILED)
 		return error_set(error, STATUS_USAGE, "cannot map '%s': %s", path, strerror(errno));
 	image->data = data;
@@ -152,7 +170,7 @@ int go_image_open(struct go_image *image, const char *path, struct error *error)
 void go_image_close(struct go_image *image)
 {
 	if (image->data)
-		munmap((void *)image->data, image->size);
+		unmap_file(image->data, image->size);
 	if (image->file >= 0)
 		close(image->file);
 	memset(image, 0, sizeof(*image));

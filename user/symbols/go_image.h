@@ -27,7 +27,7 @@ struct go_image_segment {
 
 struct go_image {
 	int file;	     /* its descriptor, for probes: they belong where these bytes say */
-	const uint8_t *data; /* the mapped file */
+	const uint8_t *data; /* the mapped file, and at least one zero behind it if its last page is full */
 	size_t size;
 	uint16_t machine; /* EM_X86_64 or EM_AARCH64 */
 	bool position_independent;

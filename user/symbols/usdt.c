@@ -20,8 +20,8 @@ static const char *string_end(const char *text, const char *limit)
 
 /* Parses one note: three addresses (instruction, .stapsdt.base at link time, semaphore), then provider, name,
  * arguments. */
-static int probe_parse(Elf *elf, const char *descriptor, size_t size, uint64_t base, const char *provider,
-		       struct usdt_probes *probes, struct error *error)
+static int parse(Elf *elf, const char *descriptor, size_t size, uint64_t base, const char *provider,
+		 struct usdt_probes *probes, struct error *error)
 {
 	const char *limit = descriptor + size, *owner, *name, *arguments;
 	struct usdt_probe *probe;
@@ -54,6 +54,19 @@ static int probe_parse(Elf *elf, const char *descriptor, size_t size, uint64_t b
 	return 0;
 malformed:
 	return error_set(error, STATUS_USAGE, "malformed USDT note: rebuild or reinstall the file");
+}
+
+/* Parses a copy: the file may change while it is looked at. */
+static int probe_parse(Elf *elf, const char *descriptor, size_t size, uint64_t base, const char *provider,
+		       struct usdt_probes *probes, struct error *error)
+{
+	char *copy = memory_allocate(size);
+	int status;
+
+	memcpy(copy, descriptor, size);
+	status = parse(elf, copy, size, base, provider, probes, error);
+	free(copy);
+	return status;
 }
 
 int usdt_read(const char *path, const char *provider, struct usdt_probes *probes, struct error *error)
