@@ -28,6 +28,7 @@ int regular_file_open(const char *path, struct stat *status, struct error *error
 
 /* The same for a name in an open directory. Follows no link. */
 int regular_file_open_in(int directory, const char *name, struct stat *status, struct error *error);
+
 /* Writes a path by which this process opens that very file again, whatever has its name by then. Valid until the descriptor is
  * closed. Returns `name`. */
 #define REGULAR_FILE_NAME 32
