@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What the tests of the agent share: a Go program that allocates when it is told to, and agents."""
-import contextlib
 import ctypes
 import functools
 import os
@@ -53,9 +52,15 @@ TABLES = ("windows", "sites", "heap")
 
 PROGRAMS = tempfile.TemporaryDirectory(prefix="escapement-fleet-")
 
-# Agents look at the whole machine, where the programs of all files have one name: the files run one after another.
-TURN = contextlib.ExitStack()
-TURN.enter_context(harness.alone(pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "escapement" / "fleet"))
+
+
+def named(name):
+    """That name in this run alone: agents look at the whole machine, where other files, and other runs, have programs too. At most 15 bytes
+    are the name of a process."""
+    return f"{name}-{os.getpid()}"
+
+
+TARGET = named("target")
 
 
 @functools.lru_cache
@@ -68,8 +73,8 @@ def go_program(build="first"):
     go = harness.go_toolchain(harness.go_releases("everyday")[-1])
     environment = {**os.environ, "GOFLAGS": "", "GOTOOLCHAIN": "local", "CGO_ENABLED": "0"}
     environment.pop("CC", None)
-    subprocess.run([go, "build", "-o", "target", "."], cwd=source, env=environment, check=True)
-    return source / "target"
+    subprocess.run([go, "build", "-o", TARGET, "."], cwd=source, env=environment, check=True)
+    return source / TARGET
 
 
 class Target:

@@ -17,7 +17,7 @@ from harness import contains, same, wait_for
 GOOD = "[watch a]\nname = x\n"
 
 
-def config(t, window="1s", every="1s", watch="name = target", **more):
+def config(t, window="1s", every="1s", watch=f"name = {fleet.TARGET}", **more):
     return "\n".join(["host = here", f"spool = {t.path('spool')}", f"window = {window}", f"every = {every}",
                       *(f"{key.replace('_', '-')} = {value}" for key, value in more.items()), "[watch api]", watch, ""])
 
@@ -94,8 +94,8 @@ def test_the_windows_of_a_program_add_up_to_its_own_count(t):
     assert after - before <= counted <= after - before + 100, (before, after, counted)
     for row in rows["windows"]:
         same((row["host"], row["service"], row["pid"], row["comm"], row["module"], row["dropped"]),
-             ("here", "api", str(target.pid), "target", "example.org/target", "0"))
-        same(row["executable"], "target", "redacted path")
+             ("here", "api", str(target.pid), fleet.TARGET, "example.org/target", "0"))
+        same(row["executable"], fleet.TARGET, "redacted path")
         assert abs(int(row["check_difference"])) <= int(row["check_bound"]), row
         same(int(row["objects"]), int(row["check_objects"]) + int(row["check_difference"]))
     # growth of the heap has a row of its own, without a type and without objects
@@ -140,10 +140,12 @@ def test_heap_snapshots_are_those_of_heap(t):
     """Of a program that samples every allocation, in windows between which it allocates nothing."""
     harness.require_root()
     target = fleet.Target(t, fleet.go_program(), env={**os.environ, "GODEBUG": "memprofilerate=1"})
-    sleeper = t.start("perl", "-e", "sleep 600")
+    perl = t.path(fleet.named("perl"))
+    shutil.copy(shutil.which("perl"), perl)
+    sleeper = t.start(perl, "-e", "sleep 600")
     target.ask(20000)
     target.ask(0)
-    text = config(t, heap_every="600s") + "[watch other]\nname = perl\n"
+    text = config(t, heap_every="600s") + f"[watch other]\nname = {perl.name}\n"
     agent = fleet.Agent(t, text, "--windows", 2)
     agent.process.wait(harness.TIMEOUT)
     same(agent.process.returncode, 0, agent.said())
@@ -160,7 +162,7 @@ def test_heap_snapshots_are_those_of_heap(t):
     # what the program keeps, and what no sweep has come to yet; `heap` is compared with pprof in its own tests
     assert 64 <= int(buffers["inuse_objects"]) < 20000 and int(buffers["collections"]) > 0, buffers
     same({row["service"] for row in rows["heap"]}, {"api"})
-    same(len(re.findall(rf"process {sleeper.pid} \(perl\) is not observed: ", agent.said())), 1, agent.said())
+    same(len(re.findall(rf"process {sleeper.pid} \({perl.name}\) is not observed: ", agent.said())), 1, agent.said())
     sleeper.kill()
 
 
@@ -178,14 +180,14 @@ def test_each_window_has_heap_snapshots_if_they_are_asked_for_as_often(t):
 def test_each_trouble_of_a_process_is_said_once(t):
     """Of two processes that have no heap profile, of which one has no verdicts either, in windows with snapshots and without."""
     harness.require_root()
-    program = t.path("unjudged")
+    program = t.path(fleet.named("other"))
     shutil.copy(fleet.go_program(), program)
     environment = {**os.environ, "GODEBUG": "memprofilerate=0"}
     both, other = fleet.Target(t, program, env=environment), fleet.Target(t, fleet.go_program(), env=environment)
-    agent = fleet.Agent(t, config(t, heap_every="2s") + f"[watch b]\nname = unjudged\nescape = {t.path('none')}\n")
+    agent = fleet.Agent(t, config(t, heap_every="2s") + f"[watch b]\nname = {program.name}\nescape = {t.path('none')}\n")
     agent.wait_for("a window was written", 3)
     agent.end()
-    for target, name, troubles in ((both, "unjudged", ("verdicts", "heap snapshots")), (other, "target", ("heap snapshots",))):
+    for target, name, troubles in ((both, program.name, ("verdicts", "heap snapshots")), (other, fleet.TARGET, ("heap snapshots",))):
         for trouble in ("verdicts", "heap snapshots"):
             same(len(re.findall(rf"process {target.pid} \({name}\) gets no {trouble}: ", agent.said())), int(trouble in troubles), agent.said())
 
@@ -195,9 +197,9 @@ def test_what_is_watched_follows_from_name_cgroup_and_language(t):
     target = fleet.Target(t, fleet.go_program())
     other = t.start(harness.workload("rhythm"), "1000000000") if harness.workload("rhythm").exists() else None
     cgroup = re.match(r"[^:]*:[^:]*:(.*)", open(f"/proc/{target.pid}/cgroup").readline()).group(1)
-    for watch, expected in ((f"cgroup = {cgroup}\nname = tar*t", True), ("cgroup = /no/such/*\nname = target", False),
-                            ("go = yes\nname = target", True), ("name = targe", False), ("user = root\nname = target", True),
-                            ("user = 65534\nname = target", False)):
+    for watch, expected in ((f"cgroup = {cgroup}\nname = tar*{fleet.TARGET[3:]}", True), (f"cgroup = /no/such/*\nname = {fleet.TARGET}", False),
+                            (f"go = yes\nname = {fleet.TARGET}", True), (f"name = {fleet.TARGET[:-1]}", False),
+                            (f"user = root\nname = {fleet.TARGET}", True), (f"user = 65534\nname = {fleet.TARGET}", False)):
         spool = t.path("spool-" + str(abs(hash(watch))))
         text = config(t, watch=watch).replace(str(t.path("spool")), str(spool))
         if expected:
@@ -215,17 +217,17 @@ def test_what_is_watched_follows_from_name_cgroup_and_language(t):
 def test_an_executable_that_cannot_be_read_holds_up_no_signal(t):
     """It is opened by a process of the agent's, which is ended when the agent is, and when it is late."""
     harness.require_root()
-    program = t.path("held")
+    program = t.path(fleet.named("held"))
     shutil.copy("/bin/sleep", program)
     sleeper = t.start(program, "600")
     held = fleet.Held(program)
-    agent = fleet.Agent(t, config(t, watch="name = held\ngo = yes"))
+    agent = fleet.Agent(t, config(t, watch=f"name = {program.name}\ngo = yes"))
     opener = held.wait_for_opener()
     assert opener != agent.process.pid
     contains(pathlib.Path(f"/proc/{opener}/status").read_text(), f"PPid:\t{agent.process.pid}\n")
     agent.end()
-    agent = fleet.Agent(t, config(t, watch="name = held\ngo = yes"))
-    agent.wait_for(f"the search for processes ended at the executable of process {sleeper.pid} (held)")
+    agent = fleet.Agent(t, config(t, watch=f"name = {program.name}\ngo = yes"))
+    agent.wait_for(f"the search for processes ended at the executable of process {sleeper.pid} ({program.name})")
     agent.end()
     held.close()
     sleeper.kill()
@@ -235,7 +237,7 @@ def test_nobody_keeps_others_out_by_the_number_of_his_processes(t):
     """There are more than can be watched, and they are older; none can be observed. A set-user-ID program is of whoever starts it."""
     harness.require_root()
     t.path(".").chmod(0o755)
-    sleep = t.path("target")
+    sleep = t.path(fleet.TARGET)
     shutil.copy("/bin/sleep", sleep)
     nobody = {"user": 65534, "group": 65534, "extra_groups": []}
     crowd = t.start("sh", "-c", f"for i in $(seq 300); do {sleep} 600 & done; echo; wait", start_new_session=True, **nobody)
@@ -253,7 +255,7 @@ def test_nobody_keeps_others_out_by_the_number_of_his_processes(t):
     sleep.chmod(0o4755)
     disguised = t.start(sleep, "600", **nobody)
     assert harness.ESCAPEMENT.exists() and pathlib.Path(f"/proc/{disguised.pid}").stat().st_uid == 0, "it has become root"
-    agent = fleet.Agent(t, config(t, watch="name = target\nuser = root"))
+    agent = fleet.Agent(t, config(t, watch=f"name = {fleet.TARGET}\nuser = root"))
     agent.wait_for("a window has begun: 1 process")
     agent.end()
     assert f"process {disguised.pid} " not in agent.said(), agent.said()
@@ -263,7 +265,7 @@ def test_nobody_keeps_others_out_by_the_number_of_his_processes(t):
 def test_a_program_that_was_replaced_is_watched_under_its_name(t):
     """Its file is deleted; the name of the process is cut, so only that of the file matches."""
     harness.require_root()
-    program = t.path("a-program-of-a-long-name")
+    program = t.path(fleet.named("a-program-of-a-long-name"))
     shutil.copy(fleet.go_program(), program)
     target = fleet.Target(t, program)
     program.unlink()
@@ -357,8 +359,8 @@ def test_compiler_output_that_never_ends_holds_up_no_window(t):
         file.truncate((256 << 20) + 1)
     for file, why in ((pipe, "is not a regular file"), (endless, "is not a regular file"), (huge, "more than the 268435456 that are read"),
                       (t.path("."), "is not a regular file")):
-        said = one_window(t, config(t, watch=f"name = target\nescape = {file}"))
-        contains(said, f"process {target.pid} (target) gets no verdicts: '{file}'")
+        said = one_window(t, config(t, watch=f"name = {fleet.TARGET}\nescape = {file}"))
+        contains(said, f"process {target.pid} ({fleet.TARGET}) gets no verdicts: '{file}'")
         contains(said, why)
     same(len(fleet.spooled(t, t.path("spool"))["windows"]), 4)
 
@@ -371,7 +373,7 @@ def test_probes_that_cost_a_process_too_much_are_taken_away(t):
     agent.wait_for("a window has begun: 1 process")
     target.ask(3_000_000)
     target.ask(0)
-    agent.wait_for(f"process {target.pid} (target): probes cost it more than max-overhead, so that its part of a window ended early")
+    agent.wait_for(f"process {target.pid} ({fleet.TARGET}): probes cost it more than max-overhead, so that its part of a window ended early")
     agent.process.wait(harness.TIMEOUT)
     row, = fleet.spooled(t, t.path("spool"))["windows"]
     assert 0 < float(row["overhead_seconds"]) < float(row["seconds"]) < 300, row
@@ -379,11 +381,13 @@ def test_probes_that_cost_a_process_too_much_are_taken_away(t):
 
 def test_what_cannot_be_observed_is_said_once(t):
     harness.require_root()
-    sleeper = t.start("sleep", "600")
-    agent = fleet.Agent(t, config(t, watch="name = sleep"))
+    sleep = t.path(fleet.named("sleep"))
+    shutil.copy(shutil.which("sleep"), sleep)
+    sleeper = t.start(sleep, "600")
+    agent = fleet.Agent(t, config(t, watch=f"name = {sleep.name}"))
     agent.wait_for("a window has begun: 0 processes", 2)
     agent.end()
-    same(len(re.findall(rf"process {sleeper.pid} \(sleep\) is not observed: ", agent.said())), 1, agent.said())
+    same(len(re.findall(rf"process {sleeper.pid} \({sleep.name}\) is not observed: ", agent.said())), 1, agent.said())
     sleeper.kill()
 
 

@@ -18,7 +18,7 @@ from harness import contains, same, wait_for
 
 def config(t, url, *lines, window="1s", every="1s", more=""):
     return "\n".join(["host = here", f"spool = {t.path('spool')}", f"window = {window}", f"every = {every}", more,
-                      "[watch api]", "name = target", "[clickhouse]", f"url = {url}", *lines, ""])
+                      "[watch api]", f"name = {fleet.TARGET}", "[clickhouse]", f"url = {url}", *lines, ""])
 
 
 def with_tables(t, server, *options):

@@ -22,7 +22,7 @@ SERIES = ("objects_total", "bytes_total", "heap_grows_total", "heap_grow_bytes_t
 
 
 def config(t, port, *lines, more=""):
-    return "\n".join(["host = here", f"spool = {t.path('spool')}", "window = 1s", "every = 1s", more, "[watch api]", "name = target",
+    return "\n".join(["host = here", f"spool = {t.path('spool')}", "window = 1s", "every = 1s", more, "[watch api]", f"name = {fleet.TARGET}",
                       "[prometheus]", f"listen = 127.0.0.1:{port}", *lines, ""])
 
 
@@ -110,7 +110,7 @@ def test_what_prometheus_scrapes_is_what_the_windows_have(t):
     rows = fleet.spooled(t, t.path("spool"))["windows"]
     target.ask(0)
     readings.append(target.heap_in_use)
-    labels = f'{{service="api",pid="{target.pid}",build="{rows[0]["build"]}",comm="target"}}'
+    labels = f'{{service="api",pid="{target.pid}",build="{rows[0]["build"]}",comm="{fleet.TARGET}"}}'
     for name in SERIES:
         column = name.removesuffix("_total").replace("observed_seconds", "seconds")
         expected = sum(float(row[column]) for row in rows)
@@ -219,7 +219,7 @@ def test_sighup_changes_who_is_let_in_and_what_is_watched(t):
     agent.wait_for(f"cannot listen for Prometheus at 192.0.2.1:{port}: Cannot assign requested address; the configuration from before stays")
     wait_for(lambda: f'pid="{target.pid}"' in tried(port), "an answer at the address from before")
     # what is not watched any more has no series, though it is alive
-    agent.reload(here.replace("name = target", "name = another"))
+    agent.reload(here.replace(fleet.TARGET, fleet.named("another")))
     wait_for(lambda: answers(port) and f'pid="{target.pid}"' not in tried(port), "its series to be gone")
     # without [prometheus] nobody listens, while a window goes on too, and a port that is asked for again is free
     long = here.replace("window = 1s", "window = 600s").replace("every = 1s", "every = 600s")

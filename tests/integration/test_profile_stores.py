@@ -21,7 +21,7 @@ PYROSCOPE, OTLP = "/push.v1.PusherService/Push", "/v1development/profiles"
 
 
 def config(t, pyroscope=None, otlp=None, window="1s", every="1s", more="", settings=()):
-    lines = ["host = here", f"spool = {t.path('spool')}", f"window = {window}", f"every = {every}", more, "[watch api]", "name = target"]
+    lines = ["host = here", f"spool = {t.path('spool')}", f"window = {window}", f"every = {every}", more, "[watch api]", f"name = {fleet.TARGET}"]
     for section, url in (("pyroscope", pyroscope), ("otlp", otlp)):
         if url:
             lines += [f"[{section}]", f"url = {url}", *(line for name, line in settings if name == section)]
@@ -86,7 +86,7 @@ def test_what_the_stores_get_adds_up_to_the_rows_and_to_what_the_program_counted
         resources = export["content"]["resources"]
         same(len(resources), len(kinds))
         for series, resource, (kind, (objects, size, name)) in zip(push["content"], resources, kinds.items()):
-            same(series["labels"], {"__name__": "memory", "__delta__": "false", "service_name": "api", "hostname": "here", "comm": "target",
+            same(series["labels"], {"__name__": "memory", "__delta__": "false", "service_name": "api", "hostname": "here", "comm": fleet.TARGET,
                                     "build_id": rows["windows"][0]["build"], "pyroscope_spy": "escapement"})
             profile, = series["profiles"]
             same(profile["types"], [[f"{kind}_objects", "count"], [f"{kind}_space", "bytes"]])
@@ -100,7 +100,7 @@ def test_what_the_stores_get_adds_up_to_the_rows_and_to_what_the_program_counted
                 same((each["time"], each["duration"]), (profile["time"], profile["duration"]))
             data = files[window].pop(0)
             same([go_pprof_total(t, data, f"{kind}_{unit}") for unit in ("objects", "space")], wanted, "pprof")
-            same(resource["attributes"], {"service.name": "api", "host.name": "here", "process.executable.name": "target", "process.pid": str(target.pid),
+            same(resource["attributes"], {"service.name": "api", "host.name": "here", "process.executable.name": fleet.TARGET, "process.pid": str(target.pid),
                                           "process.executable.build_id.go": rows["windows"][0]["build"], "process.runtime.name": "go",
                                           "process.runtime.version": rows["windows"][0]["runtime"]})
             same(resource["scope"][0][0], "escapement")

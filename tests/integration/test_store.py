@@ -20,7 +20,7 @@ from harness import contains, same
 def record(t, server, host, service, build, objects, *watch, redact="no"):
     """A window of a program in the store, in which it allocates so many buffers. Returns what the agent said."""
     text = "\n".join((f"host = {host}", f"spool = {t.path('spool')}", "window = 1s", "every = 1s", f"redact = {redact}", f"[watch {service}]",
-                      "name = target", *watch, "[clickhouse]", f"url = {server.url}", ""))
+                      f"name = {fleet.TARGET}", *watch, "[clickhouse]", f"url = {server.url}", ""))
     target = fleet.Target(t, fleet.go_program() if build == "first" else fleet.go_program(build))
     agent = fleet.Agent(t, text, "--windows", 1)
     agent.wait_for("a window has begun: 1 process")
