@@ -96,15 +96,17 @@ def test_a_report_is_the_sum_of_what_was_selected(t):
 
 
 def test_tables_of_an_earlier_release_are_asked_as_well(t):
-    """Without the column that the store adds up by, and with the one that docs/fleet.md adds: rows that were there have it, too."""
+    """Without the columns that the store adds up by, and with those that docs/fleet.md adds: rows that were there have them, too."""
     server = server_with_tables(t)
-    server.execute("ALTER TABLE escapement.sites DROP COLUMN place")
+    for table in ("sites", "windows"):
+        server.execute(f"ALTER TABLE escapement.{table} DROP COLUMN place")
     record(t, server, "a", "api", "first", 20000)
     check_sums(t, server)
-    statement = re.search(r"`(ALTER TABLE escapement\.sites ADD COLUMN (place .*))`", (harness.ROOT / "docs/fleet.md").read_text())
-    contains(t.escapement("agent", "--schema", "clickhouse").stdout, f"    {statement.group(2)}\n")
-    server.execute(statement.group(1))
-    check_sums(t, server)
+    for table in ("sites", "windows"):
+        statement = re.search(rf"`(ALTER TABLE escapement\.{table} ADD COLUMN (place .*))`", (harness.ROOT / "docs/fleet.md").read_text())
+        contains(t.escapement("agent", "--schema", "clickhouse").stdout, f"    {statement.group(2)}\n")
+        server.execute(statement.group(1))
+        check_sums(t, server)
     record(t, server, "b", "db", "second", 5000)
     check_sums(t, server)
     # a row is one of its texts and line, in the order in which the store finds them

@@ -46,7 +46,7 @@ static const struct fleet_column sites_columns[] = {FLEET_SITES(SITES_COLUMN){0}
 static const struct fleet_column heap_columns[] = {FLEET_HEAP(HEAP_COLUMN){0}};
 
 const struct fleet_table fleet_tables[FLEET_TABLES] = {
-	[FLEET_TABLE_WINDOWS] = {SPOOLED_WINDOWS, windows_columns, NULL},
+	[FLEET_TABLE_WINDOWS] = {SPOOLED_WINDOWS, windows_columns, FLEET_PLACE_OF_WINDOWS},
 	[FLEET_TABLE_SITES] = {SPOOLED_SITES, sites_columns, FLEET_PLACE_OF_SITES},
 	[FLEET_TABLE_HEAP] = {SPOOLED_HEAP, heap_columns, NULL},
 };

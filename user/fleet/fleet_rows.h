@@ -100,12 +100,13 @@ struct fleet_column {
 };
 
 /*
- * What a row of `sites` is about, as one number that a store makes of these columns itself when the row comes: to add up rows by
- * a number takes it two thirds of the time that their texts take. The build is among them, so whoever made two places have one
+ * What a row is about, as one number that a store makes of these columns itself when the row comes: to add up rows by a number
+ * takes it less than two thirds of the time that their texts take. The build is among them, so whoever made two places have one
  * number (a search of about 2^32) would have mixed rows of his own program only. Tables without the column work as well.
  */
-#define FLEET_PLACE	     "place"
-#define FLEET_PLACE_OF_SITES "sipHash64(build, function, file, line, via, type, verdict, words)"
+#define FLEET_PLACE	       "place"
+#define FLEET_PLACE_OF_WINDOWS "sipHash64(build, module, runtime)"
+#define FLEET_PLACE_OF_SITES   "sipHash64(build, function, file, line, via, type, verdict, words)"
 
 /* A table. Its columns end with one without a name. */
 struct fleet_table {

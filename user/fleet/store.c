@@ -112,12 +112,12 @@ int store_builds(const struct store *store, struct profile *profile, struct erro
 {
 	/* Seconds are stored with six digits after the point: as integers their sum does not depend on the order. */
 	static const struct store_column columns[] = {
-		{"any", "comm"},	  {"any", "executable"},
-		{"min", "window"},	  {"sum", "toUInt64(round(seconds * 1000000))"},
-		{"max", "rate"},	  {"min", "rate"},
-		{"sum", "lost_events"},	  {"sum", "lost_stacks"},
-		{"sum", "check_objects"}, {"sum", "check_difference"},
-		{"sum", "check_bound"},	  {0},
+		{"any", "comm", true},		 {"any", "executable", true},
+		{"min", "window", false},	 {"sum", "toUInt64(round(seconds * 1000000))", false},
+		{"max", "rate", false},		 {"min", "rate", false},
+		{"sum", "lost_events", false},	 {"sum", "lost_stacks", false},
+		{"sum", "check_objects", false}, {"sum", "check_difference", false},
+		{"sum", "check_bound", false},	 {0},
 	};
 	static const char *const keys[] = {"build", "module", "runtime", NULL};
 	static const struct store_query query = {
@@ -126,6 +126,7 @@ int store_builds(const struct store *store, struct profile *profile, struct erro
 		.columns = columns,
 		.order = "build, module, runtime",
 		.limit = BUILDS_MAX,
+		.by_host = true,
 		.take = take_build,
 	};
 	int builds;

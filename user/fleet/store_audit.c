@@ -95,7 +95,7 @@ static void take_row(void *context, char *cells)
 
 static int ask(const struct store *store, struct answer *answer, struct error *error)
 {
-	static const struct store_column columns[] = {{"min", "type"}, {"max", "type"}, STORE_ENDS, {0}};
+	static const struct store_column columns[] = {{"min", "type", true}, {"max", "type", true}, STORE_ENDS, {0}};
 	static const char *const keys[] = {"verdict", "function", "file", "line", "via", "words", NULL};
 	static const struct store_query query = {
 		.table = FLEET_TABLE_SITES,

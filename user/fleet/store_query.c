@@ -21,15 +21,8 @@ static void put_values(FILE *stream, const char *form)
 /* What of a question follows from the store and from what is in it. */
 struct plan {
 	struct store_repeats repeats;
-	bool by_place; /* rows are added up by their place first; otherwise by their keys */
+	bool by_place; /* rows are added up by their place, whose keys are looked up; otherwise by their keys */
 };
-
-/* Writes each key in a form, which has its name and number. */
-static void put_keys(FILE *stream, const struct store_query *query, const char *form)
-{
-	for (int i = 0; query->keys[i]; i++)
-		fprintf(stream, form, query->keys[i], i);
-}
 
 /* Writes the names that put_part() gives the keys. */
 static void put_key_names(FILE *stream, const struct store_query *query)
@@ -50,15 +43,20 @@ static void put_part(FILE *stream, const struct store *from, const struct store_
 	bool some = !question_is_of_whole_windows(&from->question);
 
 	fputs("SELECT ", stream);
-	put_keys(stream, query, plan->by_place ? "any(%s) AS k%d, " : "%s AS k%d, ");
+	if (plan->by_place)
+		fputs(FLEET_PLACE ", ", stream);
+	for (int i = 0; !plan->by_place && query->keys[i]; i++)
+		fprintf(stream, "%s AS k%d, ", query->keys[i], i);
 	if (some) {
 		question_put_wanted(stream, &from->question);
 		fputs(" AS wanted, ", stream);
 	}
 	fprintf(stream, "countIf(row = 0) - uniqExactIf(%s, row = 0) AS again",
 		plan->repeats.alike ? "cityHash64(host, window)" : "window");
-	for (int i = 0; query->columns[i].expression; i++)
-		fprintf(stream, ", %s(%s) AS x%d", query->columns[i].function, query->columns[i].expression, i);
+	for (int i = 0; query->columns[i].expression; i++) {
+		if (!(plan->by_place && query->columns[i].of_place))
+			fprintf(stream, ", %s(%s) AS x%d", query->columns[i].function, query->columns[i].expression, i);
+	}
 	put_values(stream, ", sum(%s) AS of_%s");
 	fprintf(stream, " FROM %s.%s%s", from->question.database, fleet_tables[query->table].name,
 		repeated ? " FINAL" : "");
@@ -68,19 +66,48 @@ static void put_part(FILE *stream, const struct store *from, const struct store_
 	store_repeats_put(stream, &plan->repeats, repeated);
 	fputs(" GROUP BY ", stream);
 	if (plan->by_place)
-		fputs(FLEET_PLACE, stream);
+		fputs(query->by_host ? FLEET_PLACE ", cityHash64(host)" : FLEET_PLACE, stream);
 	else
 		put_key_names(stream, query);
 	fputs(some ? ", wanted" : "", stream);
 }
 
 /*
+ * Joins the texts of each place. All of its rows have the same, so they are read in one window of each: texts are the dearest of
+ * what a row has, and the table is sorted by windows.
+ */
+static void put_texts(FILE *stream, const struct store *from, const struct store_query *query)
+{
+	const char *database = from->question.database, *table = fleet_tables[query->table].name;
+
+	fputs(" ANY LEFT JOIN (SELECT " FLEET_PLACE ", 1 AS known", stream);
+	for (int i = 0; query->keys[i]; i++)
+		fprintf(stream, ", any(%s) AS k%d", query->keys[i], i);
+	for (int i = 0; query->columns[i].expression; i++) {
+		if (query->columns[i].of_place)
+			fprintf(stream, ", any(%s) AS x%d", query->columns[i].expression, i);
+	}
+	fprintf(stream, " FROM %s.%s", database, table);
+	question_put_windows(stream, &from->question);
+	fprintf(stream, " AND (host, window) GLOBAL IN (SELECT any(host), any(window) FROM %s.%s", database, table);
+	question_put_windows(stream, &from->question);
+	fputs(" AND ", stream);
+	question_put_wanted(stream, &from->question);
+	fputs(" GROUP BY " FLEET_PLACE ") GROUP BY " FLEET_PLACE ") USING " FLEET_PLACE, stream);
+}
+
+/*
  * FINAL makes a store merge all rows that are asked for, which takes it several times as long as to add them up. So only what is
- * there repeatedly is asked for with FINAL, and the sums of both are added up. A sum in which a window is there again comes first.
+ * there repeatedly is asked for with FINAL, and the sums of both are added up. A sum in which a window is there again comes first; so
+ * does one of a place that has come while the others were looked up.
  */
 static char *query_text(const struct store *from, const struct store_query *query, const struct plan *plan)
 {
 	const struct store_repeats *repeats = &plan->repeats;
+	bool some = !question_is_of_whole_windows(&from->question);
+	const char *again = !plan->by_place ? "sum(again)"
+			    : some	    ? "sum(again + (wanted AND known = 0))"
+					    : "sum(again + (known = 0))";
 	char *text;
 	size_t length;
 	FILE *stream = open_memstream(&text, &length);
@@ -93,18 +120,21 @@ static char *query_text(const struct store *from, const struct store_query *quer
 	for (int i = 0; query->columns[i].expression; i++)
 		fprintf(stream, ", %s(x%d)", query->columns[i].function, i);
 	put_values(stream, ", sum(of_%s)");
-	fputs(", sum(again) FROM (", stream);
+	fprintf(stream, ", %s FROM (", again);
 	if (!repeats->many)
 		put_part(stream, from, query, plan, false);
 	if (!repeats->many && repeats->windows)
 		fputs(" UNION ALL ", stream);
 	if (repeats->many || repeats->windows)
 		put_part(stream, from, query, plan, true);
-	fputs(") GROUP BY ", stream);
+	fputc(')', stream);
+	if (plan->by_place)
+		put_texts(stream, from, query);
+	fputs(" GROUP BY ", stream);
 	put_key_names(stream, query);
-	if (!question_is_of_whole_windows(&from->question))
-		fputs(", wanted HAVING wanted OR sum(again) > 0", stream);
-	fprintf(stream, " ORDER BY sum(again) > 0 DESC, %s LIMIT %d FORMAT TabSeparated", query->order, query->limit);
+	if (some)
+		fprintf(stream, ", wanted HAVING wanted OR %s > 0", again);
+	fprintf(stream, " ORDER BY %s > 0 DESC, %s LIMIT %d FORMAT TabSeparated", again, query->order, query->limit);
 	if (fclose(stream))
 		memory_out();
 	return text;
@@ -160,20 +190,28 @@ static int look_for_place(struct plan *plan, const struct store *from, const str
 	return found < 0 ? -1 : 0;
 }
 
-/* Looks for what is there repeatedly; if nothing becomes known by that, all may be. -1 with an error. */
-static int learn(struct store_repeats *repeats, const struct store *from, const char *table, struct error *error)
+/* What holds whatever is in the store, and takes it longest. */
+static void plan_for_all(struct plan *plan)
 {
+	store_repeats_all(&plan->repeats);
+	plan->by_place = false;
+}
+
+/* Looks for what is there repeatedly; if nothing becomes known by that, all may be. -1 with an error. */
+static int learn(struct plan *plan, const struct store *from, const char *table, struct error *error)
+{
+	struct store_repeats *repeats = &plan->repeats;
 	bool alike = repeats->alike;
 	int found = store_repeats_find(repeats, from, table, error);
 
 	if (!found && repeats->alike == alike)
-		store_repeats_all(repeats);
+		plan_for_all(plan);
 	return found < 0 ? -1 : 0;
 }
 
 /*
  * Nearly always nothing is there repeatedly. If the answer says that something was, it is looked up, and the question is put
- * again; and once more for what came meanwhile or is on another replica, at last with FINAL for everything.
+ * again; and once more for what came meanwhile or is on another replica, at last with FINAL for everything, by texts.
  */
 static char *answer_once(const struct store *from, const struct store_query *query, struct error *error)
 {
@@ -192,9 +230,9 @@ static char *answer_once(const struct store *from, const struct store_query *que
 		free(text);
 		again = answer && !repeats->many && adds_again(answer);
 		if (again && attempt + 1 == ATTEMPTS)
-			store_repeats_all(repeats);
+			plan_for_all(&plan);
 		else if (again)
-			failed = learn(repeats, from, table->name, error);
+			failed = learn(&plan, from, table->name, error);
 	}
 	store_repeats_clear(repeats);
 	if (!failed)
