@@ -22,6 +22,7 @@ static void put_values(FILE *stream, const char *form)
 struct plan {
 	struct store_repeats repeats;
 	bool by_place; /* rows are added up by their place, whose keys are looked up; otherwise by their keys */
+	bool whole;    /* the server that is asked has the table itself, not only a view of it in shards */
 };
 
 /* Writes the names that put_part() gives the keys. */
@@ -74,9 +75,9 @@ static void put_part(FILE *stream, const struct store *from, const struct store_
 
 /*
  * Joins the texts of each place. All of its rows have the same, so they are read in one window of each: texts are the dearest of
- * what a row has, and the table is sorted by windows.
+ * what a row has, and the table is sorted by windows. (GLOBAL, without which a store refuses to ask shards, keeps it from using that.)
  */
-static void put_texts(FILE *stream, const struct store *from, const struct store_query *query)
+static void put_texts(FILE *stream, const struct store *from, const struct store_query *query, const struct plan *plan)
 {
 	const char *database = from->question.database, *table = fleet_tables[query->table].name;
 
@@ -89,7 +90,8 @@ static void put_texts(FILE *stream, const struct store *from, const struct store
 	}
 	fprintf(stream, " FROM %s.%s", database, table);
 	question_put_windows(stream, &from->question);
-	fprintf(stream, " AND (host, window) GLOBAL IN (SELECT any(host), any(window) FROM %s.%s", database, table);
+	fprintf(stream, " AND (host, window) %s (SELECT any(host), any(window) FROM %s.%s",
+		plan->whole ? "IN" : "GLOBAL IN", database, table);
 	question_put_windows(stream, &from->question);
 	fputs(" AND ", stream);
 	question_put_wanted(stream, &from->question);
@@ -129,7 +131,7 @@ static char *query_text(const struct store *from, const struct store_query *quer
 		put_part(stream, from, query, plan, true);
 	fputc(')', stream);
 	if (plan->by_place)
-		put_texts(stream, from, query);
+		put_texts(stream, from, query, plan);
 	fputs(" GROUP BY ", stream);
 	put_key_names(stream, query);
 	if (some)
@@ -163,17 +165,16 @@ static bool adds_again(const char *answer)
 	return store_count(last) > 0;
 }
 
-/* Whether the store's table has a column. -1 with an error. */
-static int has_column(const struct store *from, const char *table, const char *column, struct error *error)
+/* Whether a row of the store's answer begins with a text. -1 with an error. The query is freed. */
+static int answers(const struct store *from, char *query, const char *text, struct error *error)
 {
-	char *query = memory_format("DESCRIBE TABLE %s.%s FORMAT TabSeparated", from->question.database, table);
 	char *answer = store_answer(from, query, error), *rest = answer, *row;
 	int found = answer ? 0 : -1;
 
 	while ((row = strsep(&rest, "\n"))) {
-		const char *name = cell_next(&row);
+		const char *cell = cell_next(&row);
 
-		found |= name && strcmp(name, column) == 0;
+		found |= cell && strcmp(cell, text) == 0;
 	}
 	free(answer);
 	free(query);
@@ -181,13 +182,24 @@ static int has_column(const struct store *from, const char *table, const char *c
 }
 
 /* Tables of an earlier release have no place, which then would take longer to make than it helps. -1 with an error. */
-static int look_for_place(struct plan *plan, const struct store *from, const struct fleet_table *table,
-			  struct error *error)
+static int look_at_table(struct plan *plan, const struct store *from, const struct fleet_table *table,
+			 struct error *error)
 {
-	int found = table->place ? has_column(from, table->name, FLEET_PLACE, error) : 0;
+	const char *database = from->question.database;
+	int placed = 0, whole = 0;
 
-	plan->by_place = found > 0;
-	return found < 0 ? -1 : 0;
+	if (table->place)
+		placed = answers(from, memory_format("DESCRIBE TABLE %s.%s FORMAT TabSeparated", database, table->name),
+				 FLEET_PLACE, error);
+	if (placed > 0)
+		whole = answers(from,
+				memory_format("SELECT engine LIKE '%%MergeTree' FROM system.tables "
+					      "WHERE database = '%s' AND name = '%s' FORMAT TabSeparated",
+					      database, table->name),
+				"1", error);
+	plan->by_place = placed > 0;
+	plan->whole = whole > 0;
+	return placed < 0 || whole < 0 ? -1 : 0;
 }
 
 /* What holds whatever is in the store, and takes it longest. */
@@ -219,7 +231,7 @@ static char *answer_once(const struct store *from, const struct store_query *que
 	struct plan plan = {0};
 	struct store_repeats *repeats = &plan.repeats;
 	char *answer = NULL;
-	int failed = look_for_place(&plan, from, table, error);
+	int failed = look_at_table(&plan, from, table, error);
 	bool again = true;
 
 	for (int attempt = 1; again && !failed; attempt++) {
