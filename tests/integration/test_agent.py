@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """`escapement agent` without a store: its configuration, which processes it records, and the windows in its spool, whose
 sums are compared with what Go's runtime counts in the program itself (runtime.MemStats)."""
+import contextlib
 import os
 import pathlib
 import re
@@ -230,6 +231,7 @@ def test_an_executable_that_cannot_be_read_holds_up_no_signal(t):
     agent.wait_for(f"the search for processes ended at the executable of process {sleeper.pid} ({program.name})")
     agent.end()
     held.close()
+    contains(agent.said(), "what user 0 runs as api is left out for 1 s")
     sleeper.kill()
 
 
@@ -260,6 +262,55 @@ def test_nobody_keeps_others_out_by_the_number_of_his_processes(t):
     agent.end()
     assert f"process {disguised.pid} " not in agent.said(), agent.said()
     disguised.kill()
+
+
+def recorded(pid):
+    """The processes of which a process has a pidfd, as a window has of those that it records."""
+    found = set()
+    for file in pathlib.Path(f"/proc/{pid}/fdinfo").iterdir():
+        with contextlib.suppress(OSError):
+            found |= {int(each) for each in re.findall(r"^Pid:\t(\d+)$", file.read_text(), re.M)}
+    return found
+
+
+def test_who_ends_windows_ends_no_others(t):
+    """A window that is killed, as the kernel does where memory is out, is followed by one of each user's processes."""
+    harness.require_root()
+    good = fleet.Target(t, fleet.go_program())
+    bad = fleet.Target(t, t.copy(fleet.go_program()), user=65534, group=65534, extra_groups=[])
+    agent = fleet.Agent(t, config(t))
+
+    def recorder(targets):
+        """The process that records just these; None: there is none now."""
+        return next((pid for pid in harness.children(agent.process.pid) if recorded(pid) & {good.pid, bad.pid} == targets), None)
+
+    def end_window(targets):
+        """Kills it, in a window that it has not come to the end of. It is another one each second."""
+        lost = agent.said().count("a window was lost")
+
+        def killed():
+            with contextlib.suppress(TypeError, FileNotFoundError, ProcessLookupError):
+                os.kill(recorder(targets), signal.SIGKILL)
+            return agent.said().count("a window was lost: the process that recorded it was killed by SIGKILL") > lost
+        wait_for(killed, "a window to be lost")
+
+    pid = wait_for(lambda: recorder({good.pid, bad.pid}), "a window of both")
+    with contextlib.suppress(FileNotFoundError):  # of one that has ended
+        contains(pathlib.Path(f"/proc/{pid}/oom_score_adj").read_text(), "1000")
+        limit, = re.findall(r"Max data size +(\S+)", pathlib.Path(f"/proc/{pid}/limits").read_text())
+        assert 1 << 30 <= int(limit) <= max(2 << 30, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")), limit
+    end_window({good.pid, bad.pid})
+    end_window({bad.pid})
+    agent.wait_for("what user 65534 runs as api is left out for 1 s")
+    end_window({bad.pid})
+    agent.wait_for("what user 65534 runs as api is left out for 2 s")
+    written = agent.said().count("a window was written")
+    agent.wait_for("a window was written", written + 2)
+    agent.end()
+    assert "user 0 " not in agent.said(), agent.said()
+    rows = fleet.spooled(t, t.path("spool"))["windows"]
+    same({row["pid"] for row in rows if row["dropped"] == "3"} - {str(bad.pid)}, {str(good.pid)}, "who has windows after the three that were lost")
+    assert "the spool is full" not in agent.said(), agent.said()
 
 
 def test_a_program_that_was_replaced_is_watched_under_its_name(t):

@@ -34,11 +34,11 @@ static struct metrics_part part_of(int pid, const char *service, const char *bui
 /* What is published, which the caller frees. */
 static char *published(struct metrics *metrics)
 {
-	const struct spool_state state = {0};
+	const struct metrics_agent agent = {.host = "host"};
 	size_t length;
 	char *text;
 
-	metrics_publish(metrics, "host", &state);
+	metrics_publish(metrics, &agent);
 	text = metrics_text(metrics, &length);
 	assert_non_null(text);
 	assert_int_equal(strlen(text), length);

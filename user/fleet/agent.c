@@ -2,11 +2,14 @@
 #include "fleet/agent.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -21,6 +24,7 @@
 #include "fleet/http.h"
 #include "fleet/setbacks.h"
 #include "fleet/watch.h"
+#include "fleet/watch_groups.h"
 #include "target/privilege.h"
 #include "target/procfs.h"
 
@@ -31,6 +35,8 @@ enum {
 	LATE_S = 120,  /* a window so much longer than twice its length, */
 	STOP_S = 40,   /* and so long after it was told to end */
 };
+/* A process that reads files may take so much on each machine, for large programs. */
+#define LEAST_MEMORY ((rlim_t)2 << 30)
 
 struct agent {
 	const struct agent_options *options;
@@ -43,13 +49,17 @@ struct agent {
 	sigset_t signals, signals_before;
 	struct metrics *metrics;
 	struct agent_helpers helpers;
-	struct watch_found *found;     /* shared with the search */
-	pid_t search, window;	       /* one of them runs at a time; 0: does not */
-	int64_t next_ns, heap_ns;      /* when the next window begins, and the next one with heap snapshots */
-	int64_t late_ns;	       /* when what runs is ended */
-	int64_t planned_ns;	       /* when the window that is prepared was to begin */
-	int64_t windows;	       /* that have ended */
-	uint64_t dropped;	       /* when the last window had ended */
+	struct watch_found *found; /* shared with the search */
+	struct watch_groups groups;
+	size_t first, next, count; /* of those found: where the window that runs and the next one begin, and the end */
+	uint64_t failed;	   /* windows that were lost with their process */
+	pid_t search, window;	   /* one of them runs at a time; 0: does not */
+	int64_t next_ns, heap_ns;  /* when the next window begins, and the next one with heap snapshots */
+	int64_t late_ns;	   /* when what runs is ended */
+	int64_t planned_ns;	   /* when the first window of the round was to begin */
+	bool heap;		   /* the round has heap snapshots */
+	int64_t windows;	   /* that have ended */
+	uint64_t dropped;	   /* when the last window had ended */
 	bool stopping, none, crowded;  /* asked to end; "no process" and "too many" have been said */
 	bool outdated;		       /* the search that runs is for a configuration from before */
 	bool dropping;		       /* the same of windows that are dropped */
@@ -66,10 +76,16 @@ static void stop_window(int signal)
 
 static void publish(struct agent *agent)
 {
-	struct spool_state state = spool_state(agent->spool);
+	const struct metrics_agent about = {
+		.host = agent->config->host,
+		.spool = spool_state(agent->spool),
+		.failed = agent->failed,
+		.config = agent->config,
+		.setbacks = agent->setbacks,
+	};
 
 	if (agent->config->prometheus.listen)
-		metrics_publish(agent->metrics, agent->config->host, &state);
+		metrics_publish(agent->metrics, &about);
 }
 
 static int64_t nanoseconds(double seconds)
@@ -94,9 +110,31 @@ static bool takes_heap(struct agent *agent, int64_t planned_ns)
 	return true;
 }
 
+/* What anybody's files make this process take, others may need: it ends first if there is no memory, and takes at most a
+ * quarter of it. */
+static void limit_memory(void)
+{
+	long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+	rlim_t most = pages > 0 ? (rlim_t)pages / 4 * (rlim_t)page : 0;
+	struct rlimit limit;
+	int file = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+
+	if (file >= 0) {
+		dprintf(file, "1000");
+		close(file);
+	}
+	if (getrlimit(RLIMIT_DATA, &limit))
+		return;
+	most = most > LEAST_MEMORY ? most : LEAST_MEMORY;
+	if (most < limit.rlim_cur)
+		limit.rlim_cur = most;
+	setrlimit(RLIMIT_DATA, &limit);
+}
+
 /* In a child that reads what processes of anybody offer. */
 static void become_reader(struct agent *agent)
 {
+	limit_memory();
 	credentials_forget(); /* it delivers nothing */
 	agent_helpers_close(&agent->helpers);
 	sigprocmask(SIG_SETMASK, &agent->signals_before, NULL);
@@ -125,7 +163,8 @@ static void start_search(struct agent *agent)
 	/* a window that took longer than `every` puts off the next one, which then begins at once */
 	agent->next_ns = planned_ns + every > now ? planned_ns + every : now + 1;
 	agent->planned_ns = planned_ns;
-	agent->found->looks_at = 0;
+	setbacks_tidy(agent->setbacks);
+	agent->found->looks_at.pid = 0;
 	agent->outdated = false;
 	agent->search = agent_fork(agent->options->say);
 	if (agent->search == 0)
@@ -135,19 +174,24 @@ static void start_search(struct agent *agent)
 	agent->late_ns = now + SEARCH_S * 1000000000LL;
 }
 
-static void start_window(struct agent *agent, int count)
+/* Starts the next window of the round. */
+static void start_window(struct agent *agent)
 {
-	bool heap = takes_heap(agent, agent->planned_ns);
+	struct watched *processes = agent->found->processes + agent->next;
+	size_t count = watch_groups_next(&agent->groups, agent->setbacks, processes, agent->count - agent->next);
 
+	agent->first = agent->next;
+	agent->next += count;
 	agent->shared->count = 0;
 	agent->shared->why[0] = 0;
+	agent->shared->stored = agent->shared->strained = false;
 	agent->window = agent_fork(agent->options->say);
 	if (agent->window == 0) {
 		signal(SIGTERM, stop_window);
 		signal(SIGINT, SIG_IGN); /* the agent tells us */
 		become_reader(agent);
-		_exit(agent_window_record(agent->options, agent->config, agent->spool, agent->found->processes, count,
-					  heap, &window_stops, agent->shared));
+		_exit(agent_window_record(agent->options, agent->config, agent->spool, processes, (int)count,
+					  agent->heap, &window_stops, agent->shared));
 	}
 	if (agent->window < 0)
 		agent->window = 0;
@@ -171,6 +215,16 @@ static int take_found(struct agent *agent)
 	return count < WATCHED_MAX ? count : WATCHED_MAX;
 }
 
+/* What one user runs as one service has ended a process of ours. */
+static void leave_out(struct agent *agent, const struct watched *process)
+{
+	double seconds = setbacks_add(agent->setbacks, watch_groups_key(process), agent->config->every);
+
+	agent->options->say("what user %u runs as %s is left out for %.0f s", process->user,
+			    agent->config->watches[process->watch].service, seconds);
+	agent->groups.length = 0; /* so that is why */
+}
+
 static void search_ended(struct agent *agent, int status)
 {
 	int count;
@@ -178,20 +232,24 @@ static void search_ended(struct agent *agent, int status)
 	agent->search = 0;
 	if (agent->stopping || agent->outdated)
 		return;
-	if (WIFSIGNALED(status) && agent->found->looks_at) {
+	if (status && agent->found->looks_at.pid) {
 		char name[32];
 
-		procfs_name(agent->found->looks_at, name, sizeof(name));
+		procfs_name(agent->found->looks_at.pid, name, sizeof(name));
 		agent->options->say("no window: the search for processes ended at the executable of process %d (%s)",
-				    agent->found->looks_at, name);
+				    agent->found->looks_at.pid, name);
+		leave_out(agent, &agent->found->looks_at);
+		agent->next_ns = agent->planned_ns; /* the others need not wait */
 	}
 	if (status)
 		return;
 	count = take_found(agent);
 	metrics_keep(agent->metrics, agent->config, agent->found->processes, count);
-	if (count)
-		start_window(agent, count);
-	else
+	watch_groups_begin(&agent->groups);
+	agent->next = 0;
+	agent->count = (size_t)count;
+	agent->heap = count && takes_heap(agent, agent->planned_ns);
+	if (!count)
 		publish(agent);
 }
 
@@ -234,7 +292,7 @@ static void say_dropped(struct agent *agent)
 
 static void take_note(struct agent *agent, const struct agent_note *note)
 {
-	const struct setback_key key = {note->pid, note->started};
+	const struct setback_key key = setback_of_process(note->pid, note->started);
 
 	if (note->observed) {
 		metrics_add(agent->metrics, &note->part);
@@ -244,15 +302,44 @@ static void take_note(struct agent *agent, const struct agent_note *note)
 	}
 }
 
+/* Whether the process of a window ended in another way than it should. */
+static bool has_failed(int status)
+{
+	return !WIFEXITED(status) ||
+	       (WEXITSTATUS(status) != AGENT_WINDOW_WRITTEN && WEXITSTATUS(status) < AGENT_WINDOW_EMPTY);
+}
+
+/* Counts a window that was lost, and sees to it that whoever is to blame ends no more windows of others. */
+static void judge_window(struct agent *agent, bool failed)
+{
+	const struct watched *processes = agent->found->processes + agent->first;
+	bool one;
+
+	if (failed && !agent->shared->stored) {
+		agent->failed++;
+		agent->dropped++; /* which is no reason to say that the spool is full */
+		spool_lose(agent->spool);
+	}
+	if (agent->stopping || agent->outdated)
+		return;
+	one = watch_groups_is_one(processes, agent->next - agent->first);
+	if (failed && one)
+		leave_out(agent, processes);
+	else if (!one && (failed || agent->shared->strained))
+		watch_groups_failed(&agent->groups);
+}
+
 static void window_ended(struct agent *agent, int status)
 {
 	enum agent_window_result before = agent->last;
 
 	agent->window = 0;
 	agent->windows++;
+	judge_window(agent, has_failed(status));
 	if (WIFSIGNALED(status)) {
 		agent->options->say("a window was lost: the process that recorded it was killed by SIG%s",
 				    sigabbrev_np(WTERMSIG(status)));
+		publish(agent);
 		return;
 	}
 	agent->last = (enum agent_window_result)WEXITSTATUS(status);
@@ -266,7 +353,6 @@ static void window_ended(struct agent *agent, int status)
 	say_dropped(agent);
 	for (int i = 0; i < agent->shared->count && i < WATCHED_MAX; i++)
 		take_note(agent, &agent->shared->notes[i]);
-	setbacks_tidy(agent->setbacks);
 	publish(agent);
 	agent_helpers_wake(&agent->helpers);
 }
@@ -315,6 +401,9 @@ static void reload(struct agent *agent)
 	spool_set_limit(agent->spool, config->spool_limit);
 	agent->none = agent->crowded = false;
 	agent->outdated = true;
+	agent->next = agent->count = 0;
+	setbacks_forget(agent->setbacks);
+	agent->groups = (struct watch_groups){0};
 	agent_notes_forget(agent->notes);
 	agent->next_ns = agent->heap_ns = monotonic_ns();
 	delivery_set_stores(agent->spool, agent->config);
@@ -362,6 +451,15 @@ static bool has_enough(const struct agent *agent)
 	return agent->options->windows && agent->windows >= agent->options->windows;
 }
 
+/* Starts the next window of the round or, if it is time, the next round. */
+static void start_next(struct agent *agent)
+{
+	if (agent->next < agent->count)
+		start_window(agent);
+	else if (monotonic_ns() >= agent->next_ns)
+		start_search(agent);
+}
+
 static int run(struct agent *agent, struct error *error)
 {
 	while (!agent->stopping || is_busy(agent)) {
@@ -374,8 +472,8 @@ static int run(struct agent *agent, struct error *error)
 			return error_set(error, STATUS_CANNOT_MEASURE, "%s", agent->shared->why);
 		if (!agent->stopping)
 			agent_helpers_start(&agent->helpers, agent->config);
-		if (!is_busy(agent) && !agent->stopping && !enough && monotonic_ns() >= agent->next_ns)
-			start_search(agent);
+		if (!is_busy(agent) && !agent->stopping && !enough)
+			start_next(agent);
 		end_what_is_late(agent);
 		wait_for_signal(agent, wait_ms(agent, delivering));
 	}

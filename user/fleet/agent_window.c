@@ -68,6 +68,7 @@ static void note_results(struct agent_shared *shared, const struct profile *prof
 		*note = (struct agent_note){.pid = targets[i].pid, .started = targets[i].started};
 		note_troubles(note, window, &targets[i], (size_t)i);
 		note->late = targets[i].late;
+		shared->strained |= note->late;
 		note->observed = targets[i].observed && process;
 		if (note->observed)
 			note_part(&note->part, &targets[i], window->watches[i], process);
@@ -131,6 +132,8 @@ enum agent_window_result agent_window_record(const struct agent_options *options
 		result = targets[0].why.text[0] ? AGENT_WINDOW_EMPTY : AGENT_WINDOW_UNMEASURED;
 	else if (store(spool, &window, profile, targets, count, &error))
 		result = AGENT_WINDOW_UNWRITTEN;
+	shared->stored = result == AGENT_WINDOW_WRITTEN;
+	shared->strained = memory_is_low();
 	note_results(shared, profile, &window, targets, count);
 	if (result != AGENT_WINDOW_WRITTEN)
 		snprintf(shared->why, sizeof(shared->why), "%s", error.text);

@@ -35,12 +35,14 @@ enum agent_trouble {
 
 struct agent_shared {
 	char why[AGENT_WHY]; /* of a result that is not WRITTEN */
+	bool stored;	     /* the window is in the spool */
+	bool strained;	     /* it lacked memory, or the time to attach to all */
 	int count;
 	struct agent_note {
 		int pid;
 		uint64_t started;
 		char why[AGENT_TROUBLES][AGENT_WHY]; /* why it is so; "" if it is not */
-		bool late;			     /* not observed, for which it is not to blame */
+		bool late;			     /* not observed, for which others are to blame */
 		bool observed;
 		struct metrics_part part; /* if it was */
 	} notes[WATCHED_MAX];

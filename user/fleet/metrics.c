@@ -201,25 +201,53 @@ static void put_values(FILE *stream, const struct metrics *metrics)
 	}
 }
 
-static void put_agent(FILE *stream, const char *host, const struct spool_state *spool)
+/* The groups that have failed, which are being printed. */
+struct groups {
+	FILE *stream;
+	const struct agent_config *config;
+	int count;
+};
+
+static void put_group(void *context, uid_t user, size_t watch, unsigned failures)
 {
+	struct groups *groups = context;
 	char name[METRICS_NAME];
 
-	snprintf(name, sizeof(name), "%s", host);
+	if (watch >= groups->config->watch_count || groups->count++ >= METRICS_GROUPS)
+		return;
+	snprintf(name, sizeof(name), "%s", groups->config->watches[watch].service);
+	fputs("escapement_agent_group_failures{", groups->stream);
+	put_label(groups->stream, "service", name);
+	fprintf(groups->stream, ",uid=\"%u\"} %u\n", user, failures);
+}
+
+static void put_agent(FILE *stream, const struct metrics_agent *agent)
+{
+	struct groups groups = {stream, agent->config, 0};
+	char name[METRICS_NAME];
+
+	snprintf(name, sizeof(name), "%s", agent->host);
 	put_head(stream, "agent_info", "gauge", "The agent.");
 	fputs("escapement_agent_info{", stream);
 	put_label(stream, "host", name);
 	fputs(",version=\"" ESCAPEMENT_VERSION "\"} 1\n", stream);
 	put_head(stream, "agent_spool_windows", "gauge", "Windows that wait for the store.");
-	fprintf(stream, "escapement_agent_spool_windows %" PRIu64 "\n", spool->windows);
+	fprintf(stream, "escapement_agent_spool_windows %" PRIu64 "\n", agent->spool.windows);
 	put_head(stream, "agent_spool_bytes", "gauge", "Their bytes.");
-	fprintf(stream, "escapement_agent_spool_bytes %" PRIu64 "\n", spool->bytes);
+	fprintf(stream, "escapement_agent_spool_bytes %" PRIu64 "\n", agent->spool.bytes);
 	put_head(stream, "agent_dropped_windows_total", "counter",
 		 "Windows that were dropped since the spool was made.");
-	fprintf(stream, "escapement_agent_dropped_windows_total %" PRIu64 "\n", spool->dropped);
+	fprintf(stream, "escapement_agent_dropped_windows_total %" PRIu64 "\n", agent->spool.dropped);
+	put_head(stream, "agent_failed_windows_total", "counter",
+		 "Windows that were lost because their process did not end well.");
+	fprintf(stream, "escapement_agent_failed_windows_total %" PRIu64 "\n", agent->failed);
+	put_head(stream, "agent_group_failures", "gauge",
+		 "Windows and searches that what a user runs as a service has ended lately.");
+	if (agent->setbacks)
+		setbacks_groups(agent->setbacks, put_group, &groups);
 }
 
-void metrics_publish(struct metrics *metrics, const char *host, const struct spool_state *spool)
+void metrics_publish(struct metrics *metrics, const struct metrics_agent *agent)
 {
 	struct page *page = metrics->page;
 	size_t length;
@@ -229,7 +257,7 @@ void metrics_publish(struct metrics *metrics, const char *host, const struct spo
 	if (!stream)
 		memory_out();
 	forget_ended(metrics);
-	put_agent(stream, host, spool);
+	put_agent(stream, agent);
 	put_values(stream, metrics);
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
 		put_metric(stream, metrics, &table[i]);

@@ -24,7 +24,9 @@ enum {
 	METRICS_SERIES = VALUE_COUNT + 16, /* of a process, at most */
 	METRICS_LINE =
 		2 * (METRICS_NAME + METRICS_BUILD + METRICS_COMM) + 256, /* each byte of a label may have an escape */
-	METRICS_TEXT_MAX = (METRICS_PROCESSES + 1) * METRICS_SERIES * METRICS_LINE, /* + 1: heads, and of the agent */
+	METRICS_GROUPS = 64,
+	METRICS_TEXT_MAX = ((METRICS_PROCESSES + 1) * METRICS_SERIES + METRICS_GROUPS) *
+			   METRICS_LINE, /* + 1: heads, and of the agent */
 };
 
 /* One window of one process. Texts are cut. */
@@ -50,8 +52,17 @@ void metrics_add(struct metrics *metrics, const struct metrics_part *part);
 /* Forgets what is not watched any more, or by another service. */
 void metrics_keep(struct metrics *metrics, const struct agent_config *config, const struct watched *watched, int count);
 
+/* Of the agent. At most METRICS_GROUPS groups are named. */
+struct metrics_agent {
+	const char *host;
+	struct spool_state spool;
+	uint64_t failed; /* windows that were lost because their process did not end well */
+	const struct agent_config *config;
+	const struct setbacks *setbacks; /* which has groups that have failed */
+};
+
 /* Writes the text anew, without processes that have ended. */
-void metrics_publish(struct metrics *metrics, const char *host, const struct spool_state *spool);
+void metrics_publish(struct metrics *metrics, const struct metrics_agent *agent);
 
 /* In a process that only reads the text: from now on it cannot write it. -1 with errno if the kernel refuses. */
 int metrics_only_read(const struct metrics *metrics);

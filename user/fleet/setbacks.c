@@ -32,15 +32,29 @@ static void forget(struct setbacks *setbacks, struct entry *entry)
 	free(entry);
 }
 
-void setbacks_free(struct setbacks *setbacks)
+void setbacks_forget(struct setbacks *setbacks)
 {
 	struct entry *entry, *next;
 
-	if (!setbacks)
-		return;
 	HASH_ITER (hh, setbacks->entries, entry, next)
 		forget(setbacks, entry);
+}
+
+void setbacks_free(struct setbacks *setbacks)
+{
+	if (setbacks)
+		setbacks_forget(setbacks);
 	free(setbacks);
+}
+
+struct setback_key setback_of_process(int pid, uint64_t started)
+{
+	return (struct setback_key){0, (uint64_t)pid, started};
+}
+
+struct setback_key setback_of_group(uid_t user, size_t watch)
+{
+	return (struct setback_key){1, user, watch};
 }
 
 static struct entry *find(const struct setbacks *setbacks, struct setback_key key)
@@ -51,7 +65,7 @@ static struct entry *find(const struct setbacks *setbacks, struct setback_key ke
 	return entry;
 }
 
-static int64_t pause_ns(double every, unsigned times)
+static double pause_of(double every, unsigned times)
 {
 	double pause = every;
 
@@ -59,19 +73,22 @@ static int64_t pause_ns(double every, unsigned times)
 		pause *= 2;
 	if (pause > LONGEST_S)
 		pause = every > LONGEST_S ? every : LONGEST_S;
-	return (int64_t)(pause * 1e9);
+	return pause;
 }
 
-void setbacks_add(struct setbacks *setbacks, struct setback_key key, double every)
+double setbacks_add(struct setbacks *setbacks, struct setback_key key, double every)
 {
 	struct entry *entry = find(setbacks, key);
+	double pause;
 
 	if (!entry) {
 		entry = memory_zeroed(1, sizeof(*entry));
 		entry->key = key;
 		HASH_ADD(hh, setbacks->entries, key, sizeof(entry->key), entry);
 	}
-	entry->until_ns = monotonic_ns() + pause_ns(every, ++entry->times);
+	pause = pause_of(every, ++entry->times);
+	entry->until_ns = monotonic_ns() + (int64_t)(pause * 1e9);
+	return pause;
 }
 
 void setbacks_remove(struct setbacks *setbacks, struct setback_key key)
@@ -87,7 +104,8 @@ void setbacks_tidy(struct setbacks *setbacks)
 	struct entry *entry, *next;
 
 	HASH_ITER (hh, setbacks->entries, entry, next) {
-		if (procfs_start_time((int)entry->key.pid) != entry->key.started)
+		if (entry->key.is_group ? monotonic_ns() > entry->until_ns + LONGEST_S * 1000000000LL
+					: procfs_start_time((int)entry->key.first) != entry->key.second)
 			forget(setbacks, entry);
 	}
 }
@@ -99,4 +117,13 @@ enum setback setbacks_find(const struct setbacks *setbacks, struct setback_key k
 	if (!entry)
 		return SETBACK_NONE;
 	return monotonic_ns() < entry->until_ns ? SETBACK_NOW : SETBACK_DUE;
+}
+
+void setbacks_groups(const struct setbacks *setbacks,
+		     void (*take)(void *context, uid_t user, size_t watch, unsigned failures), void *context)
+{
+	for (const struct entry *entry = setbacks->entries; entry; entry = entry->hh.next) {
+		if (entry->key.is_group)
+			take(context, (uid_t)entry->key.first, entry->key.second, entry->times);
+	}
 }

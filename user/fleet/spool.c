@@ -404,6 +404,13 @@ static void make_room(struct spool *spool, int64_t wanted)
 	free(listing.entries);
 }
 
+void spool_lose(struct spool *spool)
+{
+	read_state(spool);
+	spool->dropped++;
+	write_state(spool); /* if it cannot be written, nor could the window have been */
+}
+
 int spool_add(struct spool *spool, uint64_t number, const void *bytes, size_t size, struct error *error)
 {
 	bool fits = size <= WINDOW_MAX && (int64_t)size <= spool->limit;

@@ -61,6 +61,9 @@ struct spool_store_state spool_store_state(struct spool *spool, const char *stor
  */
 int spool_add(struct spool *spool, uint64_t number, const void *bytes, size_t size, struct error *error);
 
+/* Counts a window as dropped that could not be made. Not while another process adds one. */
+void spool_lose(struct spool *spool);
+
 /* A window being delivered: it is not dropped meanwhile. */
 struct spool_window {
 	int file;     /* -1: it is not open */

@@ -74,15 +74,15 @@ static bool is_go_file(const char *path)
 	return found;
 }
 
-static bool runs_go(struct watch_cache *cache, int pid, struct watch_found *found)
+static bool runs_go(struct watch_cache *cache, const struct watched *process, struct watch_found *found)
 {
 	struct file_note *note;
 	struct file_key key;
 	struct stat file;
 	char path[64];
 
-	found->looks_at = pid;
-	snprintf(path, sizeof(path), "/proc/%d/exe", pid);
+	found->looks_at = *process;
+	snprintf(path, sizeof(path), "/proc/%d/exe", process->pid);
 	if (stat(path, &file))
 		return false;
 	key = (struct file_key){file.st_dev, file.st_ino, file.st_ctim.tv_sec, file.st_ctim.tv_nsec};
@@ -92,7 +92,7 @@ static bool runs_go(struct watch_cache *cache, int pid, struct watch_found *foun
 
 		*note = (struct file_note){key, go};
 	}
-	found->looks_at = 0;
+	found->looks_at.pid = 0;
 	return note->go;
 }
 
@@ -152,24 +152,31 @@ struct search {
 	size_t count, capacity;
 };
 
-static bool holds(struct search *search, const struct agent_watch *watch, int pid)
+/* Whether the conditions hold about which the kernel is asked. */
+static bool may_hold(const struct agent_watch *watch, int pid)
 {
 	return (!watch->user || is_of_user(pid, watch->uid)) && (!watch->name || has_name(pid, watch->name)) &&
-	       (!watch->cgroup || is_in_cgroup(pid, watch->cgroup)) &&
-	       (!watch->go || runs_go(search->cache, pid, search->found));
+	       (!watch->cgroup || is_in_cgroup(pid, watch->cgroup));
 }
 
 static void look_at(struct search *search, int pid)
 {
 	struct watched process = {.pid = pid, .started = procfs_start_time(pid)};
-	enum setback setback = setbacks_find(search->setbacks, (struct setback_key){pid, process.started});
+	enum setback setback = setbacks_find(search->setbacks, setback_of_process(pid, process.started));
 	uid_t effective;
 
 	if (!process.started || !procfs_users(pid, &process.user, &effective))
 		return;
-	while (process.watch < search->config->watch_count &&
-	       !holds(search, &search->config->watches[process.watch], pid))
-		process.watch++;
+	for (; process.watch < search->config->watch_count; process.watch++) {
+		const struct agent_watch *watch = &search->config->watches[process.watch];
+
+		if (!may_hold(watch, pid))
+			continue;
+		if (setbacks_find(search->setbacks, setback_of_group(process.user, process.watch)) == SETBACK_NOW)
+			setback = SETBACK_NOW;
+		if (setback == SETBACK_NOW || !watch->go || runs_go(search->cache, &process, search->found))
+			break;
+	}
 	if (process.watch == search->config->watch_count)
 		return;
 	if (setback == SETBACK_NOW) {

@@ -30,9 +30,9 @@ void watch_cache_free(struct watch_cache *cache);
 
 /* The result of a search, in memory that those who look at it may share with who searches. */
 struct watch_found {
-	int looks_at; /* the process whose executable is being read; 0: none */
-	int waiting;  /* so many could not be observed, and are left alone for a time */
-	int count;    /* so many others there are, of which WATCHED_MAX are stored at most */
+	struct watched looks_at; /* the process whose executable is being read; PID 0: none */
+	int waiting;		 /* so many are left alone for a time (setbacks.h) */
+	int count;		 /* so many others there are, of which WATCHED_MAX are stored at most */
 	struct watched processes[WATCHED_MAX];
 };
 
