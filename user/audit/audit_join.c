@@ -218,7 +218,7 @@ static void set_bounds(const struct join *join, const struct interval *interval,
 
 	row->objects_low = row->objects_high = row->values[VALUE_OBJECTS];
 	row->bytes_low = row->bytes_high = row->values[VALUE_BYTES];
-	if (profile->rows_exact)
+	if (profile_is_exact(profile))
 		return;
 	if (!(profile->row_measured & 1U << VALUE_SAMPLES)) {
 		row->objects_low = row->objects_high = row->bytes_low = row->bytes_high = VALUE_UNMEASURED;

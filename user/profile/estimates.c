@@ -22,6 +22,7 @@ bool estimates_is_tiny(const struct profile_stack *stack)
 enum {
 	LARGE_LEAST = 32768,
 	MOST_SCALED = 10,
+	TINY_MOST = 15, /* in a block of 16 bytes, beside the one that opened it */
 };
 
 static void *checked(void *memory)
@@ -172,11 +173,11 @@ static void add_totals(struct estimates *estimates)
 		sum->objects -= (double)sample->values[VALUE_OBJECTS];
 		sum->bytes -= (double)sample->values[VALUE_BYTES];
 	}
-	estimates->tiny_shared = folded ? fmax(0, tiny) : -1;
+	if (!folded)
+		return;
+	estimates->tiny_shared = fmax(0, tiny);
 	estimates->tiny_most =
-		folded ? estimates->tiny_shared +
-				 fmax(0, estimates->classes[span_class_size_class(TINY_SPAN_CLASS)].objects)
-		       : 0;
+		estimates->tiny_shared + fmax(0, estimates->classes[span_class_size_class(TINY_SPAN_CLASS)].objects);
 }
 
 /* --- samples, and the number of sites with them --- */
@@ -258,12 +259,25 @@ static void add_samples(struct estimates *estimates)
 	set_unseen(estimates, &sites);
 }
 
+/* How many tiny objects may share the blocks that a heap profile of Go has. Only at rate 1 it has them all. */
+static double most_in_blocks(const struct profile *profile)
+{
+	double blocks = 0;
+
+	for (size_t i = 0; i < profile->sample_count; i++) {
+		if (estimates_size_class(profile->samples[i]) == span_class_size_class(TINY_SPAN_CLASS))
+			blocks += (double)profile->samples[i]->values[profile_objects(profile)];
+	}
+	return profile->rate == 1 ? TINY_MOST * blocks : INFINITY;
+}
+
 struct estimates *estimates_new(const struct profile *profile)
 {
 	struct estimates *estimates = checked(memory_zeroed(1, sizeof(*estimates)));
 
 	estimates->profile = profile;
-	estimates->tiny_shared = -1;
+	estimates->tiny_shared = profile->tiny_in_blocks ? 0 : -1;
+	estimates->tiny_most = profile->tiny_in_blocks ? most_in_blocks(profile) : 0;
 	if (profile->rows_exact)
 		return estimates;
 	add_totals(estimates);

@@ -16,10 +16,12 @@
 #include "profile/pprof.h"
 #include "base/arena.h"
 #include "base/memory.h"
+#include "profile/estimates.h"
 #include "profile/pprof_format.h"
 #include "profile/pprof_read_samples.h"
 #include "profile/pprof_source.h"
 #include "profile/pprof_tables.h"
+#include "profile/size_class.h"
 
 /* Limit for the unpacked contents of a file other than its samples, which are a few times as large as in the file. */
 #define MESSAGE_BYTES_MAX ((size_t)2 << 30)
@@ -197,7 +199,8 @@ static int read_types(struct reader *reader)
 		if (pprof_tables_string(&reader->tables, message->sample_type[i]->type, &name) ||
 		    pprof_tables_string(&reader->tables, message->sample_type[i]->unit, &unit))
 			return -1;
-		for (int value = 0; value < VALUE_COUNT && name && unit; value++) {
+		unit = unit ? unit : "";
+		for (int value = 0; value < VALUE_COUNT && name; value++) {
 			int64_t factor = unit_factor(unit, profile_values[value].pprof_unit);
 
 			if (strcmp(name, profile_values[value].pprof_type) != 0)
@@ -256,6 +259,16 @@ static int read_comments(struct reader *reader)
 	return ours;
 }
 
+/* Whether a heap profile of Go has objects of 16 bytes, which may be blocks of tiny objects. */
+static bool has_blocks(const struct profile *profile)
+{
+	for (size_t i = 0; i < profile->sample_count; i++) {
+		if (estimates_size_class(profile->samples[i]) == span_class_size_class(TINY_SPAN_CLASS))
+			return true;
+	}
+	return false;
+}
+
 /* Completes a file by another tool, which has no processes and totals: one process, whose totals are the sums of its
  * rows. */
 static void complete_foreign(struct reader *reader)
@@ -269,7 +282,10 @@ static void complete_foreign(struct reader *reader)
 			profile->row_measured |= 1u << value;
 	}
 	profile->rate = reader->columns.period ? reader->columns.period : RATE_UNKNOWN;
-	profile->rows_exact = profile->totals_exact = profile->rate == 1;
+	/* at rate 1 every block has a sample; where there is none, there was no tiny object */
+	profile->tiny_in_blocks = reader->columns.go_heap && (profile->rate != 1 || has_blocks(profile));
+	profile->rows_exact = profile->rate == 1;
+	profile->totals_exact = profile_is_exact(profile);
 	if (reader->columns.go_heap)
 		profile->row_measured |= 1u << VALUE_SAMPLES;
 	process = profile_process_add(profile, 0);

@@ -73,6 +73,8 @@ static const struct {
 	{"PERFILE2", "a recording of perf, which does not count allocations"},
 	{"goroutine profile:", "a goroutine profile as text: it does not count allocations"},
 	{"<!DOCTYPE html", "a web page: is it the index of /debug/pprof/? the profile is /debug/pprof/allocs"},
+	{"go 1.", "an execution trace of Go, not a profile: fetch /debug/pprof/allocs instead of /debug/pprof/trace"},
+	{"# callgrind format", "a profile of callgrind, which does not count allocations"},
 	{"# ", "compiler output, it seems: give it to 'escapement escapes', or to 'audit --escape'"},
 };
 

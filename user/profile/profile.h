@@ -202,6 +202,9 @@ struct profile {
 	uint32_t written; /* what its file shall have, one bit per value; 0: all of its kind */
 	bool totals_exact;
 	bool rows_exact;
+	/* Of tiny objects (below 16 bytes, without pointers) the samples have only those that opened a block: a heap profile of Go's
+	 * runtime. Then rows_exact is about all others. */
+	bool tiny_in_blocks;
 	bool rows_least; /* a part of the time is in the totals only, so that objects and bytes of rows are lower bounds */
 	uint32_t row_measured;		/* one bit per enum profile_value that the samples measure */
 	struct time_series heap_growth; /* bytes by which heaps grew; of a recording with heap_grows only */
@@ -227,6 +230,12 @@ struct profile {
 
 	struct profile_storage *storage; /* private to profile.c */
 };
+
+/* Whether the rows are exact, tiny objects included. */
+static inline bool profile_is_exact(const struct profile *profile)
+{
+	return profile->rows_exact && !profile->tiny_in_blocks;
+}
 
 struct profile *profile_new(void);	    /* never NULL: the process ends when memory is out */
 void profile_free(struct profile *profile); /* NULL is allowed */

@@ -484,6 +484,8 @@ static void set_totals(struct report *report)
 		interval_add_sample(&sum, report->estimates, profile->samples[i]);
 	report->totals_have_bounds = true;
 	report->bounds = interval_bounds(&sum, report->estimates);
+	if (profile->tiny_in_blocks && !interval_allow_tiny(&report->bounds, report->estimates))
+		report->bounds.objects_high = VALUE_UNMEASURED; /* of bytes, all blocks have their samples */
 	interval_clear(&sum);
 }
 
@@ -515,7 +517,7 @@ static struct report *begin(const struct profile *profile, enum report_by by, en
 	report->profile = profile;
 	report->by = by;
 	report->sort = sort;
-	report->rows_exact = profile->rows_exact;
+	report->rows_exact = profile_is_exact(profile);
 	report->measured = profile->row_measured;
 	report->classes_folded = profile->snapshot;
 	for (size_t i = 0; i < profile->process_count; i++)

@@ -95,7 +95,7 @@ static void write_row(struct json_writer *writer, const struct audit *audit, con
 		write_advice(writer, audit, row);
 	write_inlined_at(writer, row);
 	write_numbers(writer, row->values);
-	if (!audit->profile->rows_exact) {
+	if (!profile_is_exact(audit->profile)) {
 		json_write_value(writer, "objects_low", row->objects_low);
 		json_write_value(writer, "objects_high", row->objects_high);
 		json_write_value(writer, "bytes_low", row->bytes_low);
@@ -150,8 +150,8 @@ static void write_head(struct json_writer *writer, const struct audit *audit)
 	json_write_newline(writer);
 	json_write_object(writer, "exact");
 	/* These totals are the sums of the rows: 100 % for shares. */
-	json_write_bool(writer, "totals", profile->totals_exact && profile->rows_exact);
-	json_write_bool(writer, "rows", profile->rows_exact);
+	json_write_bool(writer, "totals", profile->totals_exact && profile_is_exact(profile));
+	json_write_bool(writer, "rows", profile_is_exact(profile));
 	json_write_object_end(writer);
 	json_write_newline(writer);
 	json_write_value(writer, "rate", profile->rate); /* null where it is not known */

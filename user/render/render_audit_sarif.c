@@ -275,7 +275,7 @@ static void add_result(cJSON *results, const struct audit *audit, const struct a
 	properties = object_in(result, "properties");
 	json_add_value(properties, "objects", row->values[VALUE_OBJECTS]);
 	json_add_value(properties, "bytes", row->values[VALUE_BYTES]);
-	json_add_bool(properties, "exact", audit->profile->rows_exact);
+	json_add_bool(properties, "exact", profile_is_exact(audit->profile));
 }
 
 static void add_tool(cJSON *run)

@@ -408,6 +408,8 @@ static char *estimate_text(const struct profile *profile)
 		return memory_format("lines estimated from %s", bursts);
 	if (profile->rate > 1)
 		return memory_format("lines estimated from a sample every %s", terminal_bytes(rate, profile->rate));
+	if (profile->rows_exact)
+		return memory_text("of tiny objects only the blocks that they share");
 	return memory_text("lines estimated");
 }
 
@@ -434,7 +436,7 @@ char *audit_head_text(const struct audit *audit)
 				     terminal_number(number, whole[VALUE_OBJECTS]),
 				     terminal_bytes(bytes, whole[VALUE_BYTES]),
 				     terminal_number(known, totals[VALUE_OBJECTS]));
-	if (profile->rows_exact || profile->rows_least)
+	if (profile_is_exact(profile) || profile->rows_least)
 		return memory_format(
 			"%s%s objects, %s%s", profile->rows_least ? "at least " : "",
 			terminal_number(number, totals[VALUE_OBJECTS]), terminal_bytes(bytes, totals[VALUE_BYTES]),

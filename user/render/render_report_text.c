@@ -153,7 +153,10 @@ static void print_totals(const struct writer *writer)
 		   : report->totals_have_bounds	 ? "estimated"
 		   : is_foreign(writer)		 ? "as the file has them"
 						 : "incomplete");
-	if (report->totals_have_bounds && report->bounds.objects_low < report->bounds.objects_high)
+	if (report->totals_have_bounds && report->bounds.objects_high == VALUE_UNMEASURED)
+		print_line(writer, "", "", "at least %" PRId64 " %s, and tiny objects besides, if any",
+			   report->bounds.objects_low, profile_values[profile_objects(report->profile)].plural);
+	else if (report->totals_have_bounds && report->bounds.objects_low < report->bounds.objects_high)
 		print_line(writer, "", "", "between %" PRId64 " and %" PRId64 " %s (95 %% interval)",
 			   report->bounds.objects_low, report->bounds.objects_high,
 			   profile_values[profile_objects(report->profile)].plural);
@@ -242,9 +245,11 @@ static void print_trust(const struct writer *writer)
 				: "");
 	else
 		print_line(writer, "", "rows",
-			   profile->unreachable		     ? "exact, but for the objects whose site is not known"
-			   : profile->rows_least	     ? "lower bounds: the warnings say what is in no row"
-			   : is_foreign(writer)		     ? "estimates, as the file has them, without intervals"
+			   profile->unreachable	 ? "exact, but for the objects whose site is not known"
+			   : profile->rows_least ? "lower bounds: the warnings say what is in no row"
+			   : is_foreign(writer)	 ? "estimates, as the file has them, without intervals"
+			   : profile->rows_exact
+				   ? "exact, but for tiny objects: Go's sampler counts the blocks that they share"
 			   : profile_bursts(profile).count   ? "estimated from bursts, with 95 %% intervals of objects"
 			   : profile_bursts(profile).present ? "counted, all the time but the recording's very edges"
 			   : measures_objects(writer)	     ? "estimated from samples, with 95 %% intervals of objects"
