@@ -258,6 +258,8 @@ static void the_type_tells_annotations_apart_where_it_is_known(void **state)
 		ESCAPES(P, "p.go", 1, 9, "new(B)"),
 		ESCAPES(P, "p.go", 2, 2, "&sub.S[go.shape.int]{...}"),
 		ESCAPES(P, "p.go", 2, 9, "&sub.S[go.shape.string]{...}"),
+		ESCAPES(P, "p.go", 3, 2, "&sub.S[go.shape.struct { p.a int }_0]{...}"),
+		ESCAPES(P, "p.go", 3, 9, "&sub.S[go.shape.string_0]{...}"),
 	};
 	struct escape_output *output = output_of(said, COUNT(said));
 	struct profile *profile = exact_profile();
@@ -267,13 +269,17 @@ static void the_type_tells_annotations_apart_where_it_is_known(void **state)
 	measure_typed(profile, "runtime.newobject < example.com/p.F /w/p/p.go:1", "sub.A", 1, 8);
 	measure_typed(profile, "runtime.newobject < example.com/p.F /w/p/p.go:1", "p.B", 1, 16);
 	measure_typed(profile, "runtime.newobject < example.com/p.F /w/p/p.go:2", "sub.S[string]", 1, 32);
+	measure_typed(profile, "runtime.newobject < example.com/p.F /w/p/p.go:3", "sub.S[string]", 1, 4);
+	measure_typed(profile, "runtime.newobject < example.com/p.F /w/p/p.go:3", "sub.S[struct { p.a int }]", 1, 2);
 	audit = audit_of(profile, output);
-	assert_int_equal(audit->verdicts[AUDIT_ESCAPES], 3);
+	assert_int_equal(audit->verdicts[AUDIT_ESCAPES], 5);
 	assert_string_equal(audit->rows[0].annotations[0]->subject, "&sub.S[go.shape.string]{...}");
 	assert_string_equal(audit->rows[1].annotations[0]->subject, "new(B)");
 	assert_string_equal(audit->rows[1].type, "p.B");
 	assert_string_equal(audit->rows[2].annotations[0]->subject, "&sub.A{...}");
-	for (int i = 0; i < 3; i++)
+	assert_string_equal(audit->rows[3].annotations[0]->subject, "&sub.S[go.shape.string_0]{...}");
+	assert_string_equal(audit->rows[4].annotations[0]->subject, "&sub.S[go.shape.struct { p.a int }_0]{...}");
+	for (int i = 0; i < 5; i++)
 		assert_false(audit->rows[i].shared);
 	assert_string_equal(row_at(audit, AUDIT_ESCAPES_UNSEEN, 2)->annotations[0]->subject,
 			    "&sub.S[go.shape.int]{...}");
@@ -399,6 +405,39 @@ static void an_inlined_allocation_belongs_to_the_call_site_and_is_linked_to_the_
 	audit_free(audit);
 	profile_free(profile);
 	output_free(output);
+}
+
+/* Add calls New, whose literal escapes, in its own append; both are inlined. Go's own profiles do not have the runtime's frames. */
+static void what_was_inlined_into_the_callees_line_is_not_the_callees_own(void **state)
+{
+	static const char add[] = "example.com/p.Add /w/p/p.go:23 | example.com/p.F /w/p/p.go:40";
+	static const struct said said[] = {
+		{P, "p.go", 23, 70, ESCAPE_INLINED_CALL, "New"},
+		ESCAPES(P, "p.go", 23, 70, "&B{...}"),
+		{P, "p.go", 40, 8, ESCAPE_INLINED_CALL, "Add"},
+		ESCAPES(P, "p.go", 40, 8, "&B{...}"),
+		ESCAPES(P, "p.go", 40, 8, "append"),
+		ESCAPES(P, "p.go", 23, 50, "append"),
+	};
+
+	(void)state;
+	for (size_t count = COUNT(said) - 2; count <= COUNT(said);
+	     count += 2) { /* before Go 1.25 it says nothing of appends */
+		struct escape_output *output = output_of(said, count);
+		struct profile *profile = exact_profile();
+		const struct audit_row *row;
+		struct audit *audit;
+
+		measure(profile, add, 3, 72);
+		audit = audit_of(profile, output);
+		row = row_at(audit, count < COUNT(said) ? AUDIT_UNANNOTATED : AUDIT_ESCAPES, 23);
+		assert_false(row->shared);
+		if (row->annotation_count)
+			assert_string_equal(row->annotations[0]->subject, "append");
+		audit_free(audit);
+		profile_free(profile);
+		output_free(output);
+	}
 }
 
 static void one_of_two_callers_of_an_inlined_callee_escapes(void **state)
@@ -685,6 +724,7 @@ int main(void)
 		cmocka_unit_test(a_box_has_no_value_that_cannot_be_of_its_type),
 		cmocka_unit_test(the_state_of_a_loop_over_a_function_is_an_int),
 		cmocka_unit_test(an_inlined_allocation_belongs_to_the_call_site_and_is_linked_to_the_callee),
+		cmocka_unit_test(what_was_inlined_into_the_callees_line_is_not_the_callees_own),
 		cmocka_unit_test(one_of_two_callers_of_an_inlined_callee_escapes),
 		cmocka_unit_test(output_of_a_build_without_inlining_still_explains_inlined_allocations),
 		cmocka_unit_test(stacks_without_a_site_are_apart_and_nothing_is_dropped),

@@ -385,6 +385,34 @@ static const char *end_of_type(const char *start, const struct expression *expre
 	return NULL;
 }
 
+/* What the first type argument is, as far as its shape or name tells. */
+enum argument { ARGUMENT_UNKNOWN, ARGUMENT_STRUCT, ARGUMENT_BASIC };
+
+static enum argument first_argument(const char *type)
+{
+	static const char shape[] = "go.shape.";
+	const char *bracket = strchr(type, '['), *at = bracket ? bracket + 1 : NULL;
+
+	if (!at)
+		return ARGUMENT_UNKNOWN;
+	at += strncmp(at, shape, strlen(shape)) == 0 ? strlen(shape) : 0;
+	if (strncmp(at, "struct {", strlen("struct {")) == 0)
+		return ARGUMENT_STRUCT;
+	bracket = at;
+	while (islower((unsigned char)*at) || isdigit((unsigned char)*at))
+		at++;
+	return at > bracket && *at && strchr("],_", *at) ? ARGUMENT_BASIC : ARGUMENT_UNKNOWN;
+}
+
+/* Whether one is an instance for a struct, and the other for a number or a string. Structs have shapes of their own, which can
+ * be spelled in several ways. */
+static bool instances_differ(const char *subject, const char *type)
+{
+	enum argument a = first_argument(subject), b = first_argument(type);
+
+	return strstr(subject, "[go.shape.") && a != ARGUMENT_UNKNOWN && b != ARGUMENT_UNKNOWN && a != b;
+}
+
 static bool excluded_by_name(const struct expression *expression, const char *subject, const char *type,
 			     bool shapes_decide)
 {
@@ -392,6 +420,8 @@ static bool excluded_by_name(const struct expression *expression, const char *su
 
 	if (!end || end <= start)
 		return false;
+	if (shapes_decide && instances_differ(subject, type))
+		return true;
 	/* In a generic function, the compiler prints types with the shapes that they have at run time. */
 	if (shapes_decide && !strstr(type, "struct {") && !strstr(type, "func(") && !strstr(subject, "*uint8") &&
 	    !strstr(subject, "struct") && !strstr(subject, "<node"))

@@ -222,6 +222,38 @@ static void narrow_to_callers_own(struct audit_matcher *matcher, const struct gr
 	narrow(candidates, is_callers_own, &call);
 }
 
+/*
+ * What the compiler says at the position of a call that was inlined into the callee's own line is about a deeper copy, whose chain
+ * begins at another site. Takes it from the callee's own candidates. If there are no others, and the profile does not name the
+ * runtime call, takes what has its words from those of the call's line, too.
+ */
+static void leave_to_callees(struct audit_matcher *matcher, const struct group *group, struct candidates *own,
+			     struct candidates *matched)
+{
+	struct inlined_call call = {.family = call_family(group->call)};
+	size_t kept = 0, others = 0;
+
+	if (!own->count)
+		return;
+	call.calls = audit_index_calls(matcher->index, &group->chain[0]);
+	for (size_t i = 0; i < own->count; i++) {
+		const struct escape_annotation *annotation = own->list[i];
+
+		if (is_callers_own(annotation, &call))
+			own->list[kept++] = annotation;
+	}
+	if (kept)
+		own->count = kept;
+	if (kept || call.family)
+		return;
+	for (size_t i = 0; i < matched->count; i++) {
+		if (is_subject_of(matched->list[i], own) < 2)
+			matched->list[others++] = matched->list[i];
+	}
+	matched->count = others;
+	own->count = 0;
+}
+
 /* ---- slices that move ---- */
 
 /* Of more candidates nobody would look for the one that it is, and a row has a list of its own. */
@@ -311,6 +343,7 @@ void audit_match(struct audit_matcher *matcher, const struct group *group, struc
 	own->count = 0;
 	if (group->length > 1) {
 		collect(matcher, &group->chain[0], &call, own);
+		leave_to_callees(matcher, group, own, matched);
 		narrow(own, is_possible_type, &call);
 		narrow(matched, is_subject_of, own);
 		/* The output is from a build without inlining, or does not cover the caller: uses the callee's own
