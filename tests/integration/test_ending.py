@@ -3,8 +3,11 @@
 """A program that a command starts ends with that command, however the command ends; a process that a command attaches
 to does not."""
 import contextlib
+import errno
 import os
 import pathlib
+import re
+import shutil
 import signal
 
 import harness
@@ -143,6 +146,27 @@ def test_a_daemon_that_outlives_its_program_is_named_by_record_and_ended_by_gate
     t.path("pids").unlink()
     t.escapement("gate", "--baseline", t.path("b.json"), "--update", "--runs", "1", "--", "sh", "-c", script)
     check_gone(pids(t, 1), "gate")
+
+
+def test_what_others_reap_is_signalled_by_descriptor(t):
+    """Its number may be another process's by then. Where descriptors are denied, each is ended once it is a child of ours."""
+    denied = [harness.BUILD / "tests" / "tools" / "deny", "pidfd_open", errno.EPERM]
+    traced = ["strace", "-f", "-o", t.path("trace"), "-e", "trace=kill,pidfd_send_signal"]
+    for before in [denied] + [traced] * (shutil.which("strace") is not None):
+        t.path("pids").unlink(missing_ok=True)
+        running = t.start(*before, *commands(t)["record --in-process"], env=harness.without_leaks())
+        found = pids(t, 4)
+        recorder = running.pid if before is denied else harness.children(running.pid)[0]
+        program = harness.children(harness.children(recorder)[0])
+        os.kill(recorder, signal.SIGTERM)
+        _, messages = running.communicate(timeout=harness.TIMEOUT)
+        assert running.returncode in (0, 3, 4), f"{before}: {running.returncode}: {messages}"
+        check_gone(found, str(before))
+    if before is traced:
+        trace = t.path("trace").read_text()
+        contains(trace, "pidfd_send_signal(")
+        numbers = {int(number) for number in re.findall(r" kill\((\d+), SIG", trace)}
+        same(numbers & set(found), set(program), "processes that are signalled by number: the guard's child")
 
 
 def test_a_program_runs_as_who_called_sudo_and_without_what_the_recorder_has(t):

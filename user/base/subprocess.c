@@ -74,7 +74,7 @@ static int read_outputs(const struct subprocess *process, pid_t pid, int files[2
 		struct pollfd ready[2] = {{.fd = files[0], .events = POLLIN}, {.fd = files[1], .events = POLLIN}};
 		int count = poll(ready, 2, POLL_MS);
 
-		if (process->stop && *process->stop && !asked) {
+		if (process->stop && *process->stop && !asked && !ended) {
 			kill(pid, SIGTERM);
 			asked = true;
 		}

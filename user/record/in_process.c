@@ -84,7 +84,7 @@ static bool wait_for(const struct guard *guard, const struct session_options *op
 
 		if ((signal || over) && !result->asked) {
 			if (signal >= 0) /* otherwise the terminal has sent the signal to the program too */
-				kill(guard_program(guard), signal ? signal : SIGTERM);
+				guard_signal(guard, signal ? signal : SIGTERM);
 			result->asked = true;
 			*grace_ms = session_grace_ms(options);
 			asked = now;

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -28,17 +29,47 @@ void descendants_adopt(bool on)
 	prctl(PR_SET_CHILD_SUBREAPER, on, 0, 0, 0);
 }
 
-/* Collects all descendants, parents before their children. */
-static size_t find(int pids[DESCENDANTS])
+/*
+ * A process of ours, named by a descriptor: others than we may reap it, and then its number is anybody's. Without a descriptor,
+ * which a seccomp filter or a limit may deny, it is a child of ours, which only we reap.
+ */
+struct descendant {
+	int pid, file;
+};
+
+static bool is_unreaped(const struct descendant *one)
 {
+	return one->file < 0 || syscall(SYS_pidfd_send_signal, one->file, 0, NULL, 0) == 0 || errno != ESRCH;
+}
+
+/* Opens a process that had this number as a child of `parent`. Returns false if it is none. The two are looked at
+ * after their numbers were read: who has not been reaped by then had them when they were read. */
+static bool open_child(const struct descendant *parent, int pid, struct descendant *child)
+{
+	int now;
+
+	*child = (struct descendant){pid, (int)syscall(SYS_pidfd_open, pid, 0)};
+	if (child->file < 0)
+		return errno != ESRCH && parent->pid == getpid();
+	now = procfs_status_number(pid, "PPid"); /* ours, if its parent has ended meanwhile */
+	if ((now == parent->pid || now == getpid()) && is_unreaped(child) && is_unreaped(parent))
+		return true;
+	close(child->file);
+	return false;
+}
+
+/* Collects all descendants, parents before their children. The caller closes them. */
+static size_t find(struct descendant found[DESCENDANTS])
+{
+	const struct descendant ourselves = {getpid(), -1};
 	size_t count = 0, done = 0;
 
-	for (int pid = getpid();; pid = pids[done++]) {
+	for (const struct descendant *parent = &ourselves;; parent = &found[done++]) {
 		size_t child_count;
-		int *children = procfs_children(pid, &child_count);
+		int *children = procfs_children(parent->pid, &child_count);
 
 		for (size_t i = 0; i < child_count && count < DESCENDANTS; i++)
-			pids[count++] = children[i];
+			count += open_child(parent, children[i], &found[count]);
 		free(children);
 		if (done == count)
 			return count;
@@ -47,11 +78,17 @@ static size_t find(int pids[DESCENDANTS])
 
 static size_t signal_all(int number)
 {
-	static int pids[DESCENDANTS];
-	size_t count = find(pids);
+	static struct descendant found[DESCENDANTS];
+	size_t count = find(found);
 
-	for (size_t i = 0; i < count && number; i++)
-		kill(pids[i], number);
+	for (size_t i = 0; i < count; i++) {
+		if (number && found[i].file >= 0)
+			syscall(SYS_pidfd_send_signal, found[i].file, number, NULL, 0);
+		else if (number)
+			kill(found[i].pid, number);
+		if (found[i].file >= 0)
+			close(found[i].file);
+	}
 	return count;
 }
 
@@ -89,25 +126,33 @@ struct guard {
 	pid_t pid;
 	struct beginning beginning;
 	int status; /* the guard writes the program's wait status to it */
-	int alive;  /* the guard waits for its end, which comes when we end */
+	int orders; /* the numbers of signals for the program; the guard waits for its end, which comes when we end */
 };
 
-/* Waits for the program's end and for ours. */
-__attribute__((noreturn)) static void guard_run(pid_t program, int status, int alive)
+/* Waits for the program's end and for ours. Only here it is known whether the program still has its number. */
+__attribute__((noreturn)) static void guard_run(pid_t program, int status, int orders)
 {
-	struct pollfd ours = {.fd = alive};
+	struct pollfd ours = {.fd = orders, .events = POLLIN};
+	unsigned char number;
 	int ended;
 	pid_t pid;
 
 	for (;;) {
 		while ((pid = waitpid(-1, &ended, WNOHANG)) > 0) {
-			if (pid == program && write(status, &ended, sizeof(ended)) < 0)
+			if (pid != program)
+				continue;
+			program = 0;
+			if (write(status, &ended, sizeof(ended)) < 0)
 				_exit(127);
 		}
-		if (poll(&ours, 1, STEP_MS) > 0) {
+		if (poll(&ours, 1, STEP_MS) <= 0)
+			continue;
+		if (read(orders, &number, 1) != 1) {
 			descendants_end(0);
 			_exit(0);
 		}
+		if (program)
+			kill(program, number);
 	}
 }
 
@@ -126,7 +171,7 @@ static void close_others(int one, int other)
 
 /* Runs in the guard's process: starts the program. The guard ignores the terminal's signals, which the program and
  * our process handle. */
-__attribute__((noreturn)) static void guard_begin(void (*become)(void *context), void *context, int status, int alive)
+__attribute__((noreturn)) static void guard_begin(void (*become)(void *context), void *context, int status, int orders)
 {
 	pid_t guard = getpid();
 	struct beginning beginning;
@@ -140,33 +185,33 @@ __attribute__((noreturn)) static void guard_begin(void (*become)(void *context),
 		_exit(127);
 	}
 	beginning.privileged = privilege_keep(PRIVILEGE_SIGNAL) ? errno : 0;
-	close_others(status, alive);
+	close_others(status, orders);
 	signal(SIGINT, SIG_IGN);
 	signal(SIGTERM, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
 	if (beginning.program < 0 || write(status, &beginning, sizeof(beginning)) < 0)
 		_exit(127);
-	guard_run(beginning.program, status, alive);
+	guard_run(beginning.program, status, orders);
 }
 
 struct guard *guard_start(void (*become)(void *context), void *context)
 {
 	enum { READ, WRITE };
-	int status[2] = {-1, -1}, alive[2] = {-1, -1};
+	int status[2] = {-1, -1}, orders[2] = {-1, -1};
 	struct guard *guard = memory_zeroed(1, sizeof(*guard));
 
-	if (pipe2(status, O_CLOEXEC) || pipe2(alive, O_CLOEXEC) || (guard->pid = fork()) < 0) {
+	if (pipe2(status, O_CLOEXEC) || pipe2(orders, O_CLOEXEC) || (guard->pid = fork()) < 0) {
 		guard->pid = -1;
 	} else if (guard->pid == 0) {
-		close(alive[WRITE]);
+		close(orders[WRITE]);
 		close(status[READ]);
-		guard_begin(become, context, status[WRITE], alive[READ]);
+		guard_begin(become, context, status[WRITE], orders[READ]);
 	}
 	close(status[WRITE]);
-	close(alive[READ]);
+	close(orders[READ]);
 	guard->status = status[READ];
-	guard->alive = alive[WRITE];
+	guard->orders = orders[WRITE];
 	if (guard->pid > 0 &&
 	    read(guard->status, &guard->beginning, sizeof(guard->beginning)) == sizeof(guard->beginning))
 		return guard;
@@ -174,9 +219,12 @@ struct guard *guard_start(void (*become)(void *context), void *context)
 	return NULL;
 }
 
-pid_t guard_program(const struct guard *guard)
+void guard_signal(const struct guard *guard, int number)
 {
-	return guard->beginning.program;
+	unsigned char order = (unsigned char)number;
+
+	if (write(guard->orders, &order, 1) < 0)
+		return; /* somebody has killed the guard, and with it the program */
 }
 
 int guard_privileged(const struct guard *guard)
@@ -205,7 +253,7 @@ void guard_free(struct guard *guard)
 	}
 	if (guard->status >= 0)
 		close(guard->status);
-	if (guard->alive >= 0)
-		close(guard->alive);
+	if (guard->orders >= 0)
+		close(guard->orders);
 	free(guard);
 }

@@ -22,7 +22,8 @@ struct guard;
 
 /* Starts both. `become` is called in the program's process; if it returns, that ends with 127. NULL with errno. */
 struct guard *guard_start(void (*become)(void *context), void *context);
-pid_t guard_program(const struct guard *guard);
+/* Signals the program, if it has not ended. */
+void guard_signal(const struct guard *guard, int number);
 /* 0, or the errno with which the kernel did not let the guard give up its privileges. */
 int guard_privileged(const struct guard *guard);
 /* Whether the program has ended; stores its wait status. If the guard was killed, it counts as killed. */
