@@ -13,6 +13,9 @@ import harness
 from harness import contains, same, workload
 
 DENY = harness.BUILD / "tests" / "tools" / "deny"
+# They do not open /proc/PID/mem of another user's process.
+THREE_CAPABILITIES = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--inh-caps", "+bpf,+perfmon,+sys_ptrace",
+                      "--ambient-caps", "+bpf,+perfmon,+sys_ptrace"]
 ALLOCATES = """package main
 
 import (
@@ -115,14 +118,23 @@ def check(t, what, before, pid, status, cause, *words):
 def test_a_seccomp_filter_is_named_with_its_system_call(t):
     harness.require_root()
     pid = target(t).pid
-    for call, status in {"bpf": 3, "pidfd_open": 3, "process_vm_readv": 4, "ptrace": 0, "perf_event_open": 0}.items():
-        cause = "unreadable" if call == "process_vm_readv" else "seccomp"
+    # Who may open /proc/PID/mem reads without process_vm_readv.
+    for call, status in {"bpf": 3, "pidfd_open": 3, "process_vm_readv": 0, "ptrace": 0, "perf_event_open": 0}.items():
         for number in (errno.EPERM, errno.ENOSYS):
-            check(t, f"{call}, {number}", [DENY, call, number], pid, status, cause,
+            check(t, f"{call}, {number}", [DENY, call, number], pid, status, "seccomp",
                   f"a seccomp filter forbids the system call {call}")
-    for arguments in (["heap"], ["heap", "--memory"]):
-        done = t.run(DENY, "process_vm_readv", errno.EPERM, harness.ESCAPEMENT, *arguments, "-p", pid, status=3)
-        contains(done.stderr, "a seccomp filter forbids the system call process_vm_readv")
+    t.run(DENY, "process_vm_readv", errno.EPERM, harness.ESCAPEMENT, "heap", "--memory", "-p", pid)
+
+
+def test_memory_that_cannot_be_read_in_either_way_is_told(t):
+    harness.require_root()
+    t.directory.chmod(0o777)
+    pid = target(t).pid
+    for number in (errno.EPERM, errno.ENOSYS):
+        check(t, f"process_vm_readv, {number}", [*THREE_CAPABILITIES, DENY, "process_vm_readv", number], pid, 4, "unreadable",
+              "a seccomp filter forbids the system call process_vm_readv")
+    done = t.run(*THREE_CAPABILITIES, DENY, "process_vm_readv", errno.EPERM, harness.ESCAPEMENT, "heap", "-p", pid, status=3)
+    contains(done.stderr, "a seccomp filter forbids the system call process_vm_readv")
 
 
 def test_what_is_started_is_traced_and_a_filter_on_that_is_named(t):
@@ -167,11 +179,9 @@ def test_missing_capabilities_are_named(t):
 def test_another_user_with_the_three_capabilities_can_record(t):
     harness.require_root()
     t.directory.chmod(0o777)
-    three = "+bpf,+perfmon,+sys_ptrace"
     check(t, "nobody", ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"], target(t).pid, 3, "capability",
           "CAP_SYS_PTRACE")
-    check(t, "nobody with capabilities", ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--inh-caps",
-                                          three, "--ambient-caps", three], target(t).pid, 0, None)
+    check(t, "nobody with capabilities", THREE_CAPABILITIES, target(t).pid, 0, None)
 
 
 def test_a_program_that_the_verifier_refuses_is_found_by_doctor_too(t):

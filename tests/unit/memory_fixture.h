@@ -39,7 +39,7 @@ static inline void fixture_init(struct memory_fixture *fixture)
 	fixture->reader.copy = fixture_copy;
 	fixture->reader.context = fixture;
 	fixture->target.reader = &fixture->reader;
-	fixture->target.image = -1;
+	fixture->target.memory = -1;
 	memory_allow(&fixture->reader);
 }
 

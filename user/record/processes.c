@@ -79,7 +79,9 @@ static void discard(struct processes *processes, struct observed **slot)
 
 int processes_observe(struct processes *processes, int pid, bool from_first_instruction, struct observed *before)
 {
-	struct target *target = target_open(pid, &processes->error);
+	bool changeable = processes->options->enable_sampler;
+	struct target *target =
+		changeable ? target_open_changeable(pid, &processes->error) : target_open(pid, &processes->error);
 	int64_t began = monotonic_ns();
 	struct runtime *runtime;
 	bool absent = false;
@@ -97,8 +99,7 @@ int processes_observe(struct processes *processes, int pid, bool from_first_inst
 			processes->error = why;
 		return absent ? 0 : -1;
 	}
-	target_watch_image(target);
-	runtime->may_change = processes->options->enable_sampler;
+	runtime->may_change = changeable;
 	runtime->stacks = !processes->options->no_stacks;
 	runtime->sampler_beside = processes->options->sampler_beside;
 	while (slot < EVENT_SLOTS && (processes->observed[slot] || processes->spoiled[slot]))

@@ -305,7 +305,7 @@ static void release(struct reader *reader)
 
 int raw_profile_read(struct profile *profile, int file, const char *name, struct error *error)
 {
-	struct reader reader = {.profile = profile, .target = {.pid = getpid(), .tid = getpid(), .image = -1}};
+	struct reader reader = {.profile = profile, .target = {.pid = getpid(), .tid = getpid(), .memory = -1}};
 	FILE *stream = fdopen(file, "re");
 	int result;
 

@@ -255,6 +255,8 @@ static void give_up_privileges(const struct session *session)
 		uses |= PRIVILEGE_SIGNAL;
 	if (!options->view)
 		uses |= PRIVILEGE_WRITE;
+	if (options->enable_sampler)
+		uses |= PRIVILEGE_CHANGE;
 	if (privilege_keep(uses))
 		profile_warn(session->processes.profile, "the recorder could not give up its privileges: %s",
 			     strerror(errno));

@@ -367,7 +367,7 @@ struct target *core_open(const char *path, const char *executable, struct error 
 	target->core = core;
 	target->core_free = core_free;
 	target->core_file_open = core_file_open;
-	target->image = -1;
+	target->memory = -1;
 	target->reader = memory_zeroed(1, sizeof(*target->reader));
 	target->reader->copy = copy_core;
 	target->reader->context = core;

@@ -125,7 +125,7 @@ static const struct {
 	unsigned use;
 	int capability;
 } needed[] = {
-	{PRIVILEGE_READ, CAP_SYS_PTRACE}, /* process_vm_readv, and most of /proc/PID */
+	{PRIVILEGE_READ, CAP_SYS_PTRACE}, /* process_vm_readv, /proc/PID/mem, and most of /proc/PID */
 	{PRIVILEGE_READ, CAP_DAC_READ_SEARCH},
 	{PRIVILEGE_READ, CAP_CHECKPOINT_RESTORE}, /* /proc/PID/map_files, the only way to a deleted library */
 	{PRIVILEGE_PRIORITY, CAP_SYS_NICE},
@@ -136,6 +136,7 @@ static const struct {
 	{PRIVILEGE_WRITE, CAP_DAC_OVERRIDE},
 	{PRIVILEGE_WRITE, CAP_CHOWN},
 	{PRIVILEGE_WRITE, CAP_FOWNER},
+	{PRIVILEGE_CHANGE, CAP_DAC_OVERRIDE}, /* /proc/PID/mem, to write */
 };
 
 static uint64_t capabilities_for(unsigned uses)

@@ -43,6 +43,7 @@ enum privilege_use {
 	PRIVILEGE_SIGNAL = 1 << 4,	/* to end a program that runs as another user */
 	PRIVILEGE_ATTACH_PERF = 1 << 3, /* the same where the kernel has perf uprobes only */
 	PRIVILEGE_WRITE = 1 << 5,	/* to write results where they were asked for, and to give them to their user */
+	PRIVILEGE_CHANGE = 1 << 6,	/* to write into a process of another user, if that was asked for */
 };
 
 /*

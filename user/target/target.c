@@ -26,6 +26,8 @@
 
 enum {
 	MAPPINGS_MAX = 1 << 20,
+	SINGLE_MAX =
+		16 << 10, /* the largest piece that is copied through the descriptor as fast as by process_vm_readv() */
 	MAPPINGS_BYTES = 32 << 20, /* limit for all their paths; consecutive mappings with the same path share it */
 };
 
@@ -180,31 +182,93 @@ void target_find_thread(struct target *target)
 	free(executable);
 }
 
-/* memory_reader.copy of a live process. */
-static ssize_t copy_live(void *context, const struct target_piece *pieces, size_t count)
+/*
+ * Opens the memory that the process has now. Read and written through this descriptor, it is that memory for ever: not that of a
+ * program that the process becomes by exec, nor of another process that has its number later. -1 if that is not permitted:
+ * then only process_vm_readv() reads it, which needs no right to the file.
+ */
+static int open_memory(int tid, bool changeable)
 {
-	struct target *target = context;
+	char path[64];
+	int file = -1;
+
+	snprintf(path, sizeof(path), "/proc/%d/mem", tid);
+	if (changeable)
+		file = open(path, O_RDWR | O_CLOEXEC);
+	return file < 0 ? open(path, O_RDONLY | O_CLOEXEC) : file;
+}
+
+/* Copies the pieces one after another through the descriptor, and returns what process_vm_readv() would. */
+static ssize_t copy_singly(const struct target *target, const struct target_piece *pieces, size_t count)
+{
+	ssize_t copied = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		ssize_t got = pread(target->memory, pieces[i].buffer, pieces[i].size, (off_t)pieces[i].address);
+
+		if (got == 0 && pieces[i].size) {
+			errno = ESRCH;
+			return -1;
+		}
+		copied += got > 0 ? got : 0;
+		if (got < (ssize_t)pieces[i].size)
+			break;
+	}
+	if (copied)
+		return copied;
+	errno = EFAULT; /* the file says EIO, or EINVAL of the kernel's addresses */
+	return -1;
+}
+
+/* All in one call, so that they are from nearly the same instant, and with less than half of the work for each. */
+static ssize_t copy_together(const struct target *target, const struct target_piece *pieces, size_t count)
+{
 	struct iovec local[MEMORY_BATCH], remote[MEMORY_BATCH];
-	ssize_t copied;
 
 	for (size_t i = 0; i < count; i++) {
 		local[i] = (struct iovec){pieces[i].buffer, pieces[i].size};
 		remote[i] = (struct iovec){(void *)(uintptr_t)pieces[i].address, pieces[i].size};
 	}
-	copied = process_vm_readv(target->tid, local, count, remote, count, 0);
-	if (copied < 0 && (errno == EPERM || errno == EACCES || errno == ENOSYS))
-		target->denied = errno;
+	return process_vm_readv(target->tid, local, count, remote, count, 0);
+}
+
+static bool is_refusal(int code)
+{
+	return code == EPERM || code == EACCES || code == ENOSYS;
+}
+
+/* memory_reader.copy of a live process. */
+static ssize_t copy_live(void *context, const struct target_piece *pieces, size_t count)
+{
+	struct target *target = context;
+	ssize_t copied;
+
+	if (target->memory >= 0 && ((count == 1 && pieces->size <= SINGLE_MAX) || target->singly))
+		return copy_singly(target, pieces, count);
+	copied = copy_together(target, pieces, count);
+	if (copied < 0 && is_refusal(errno)) {
+		if (target->memory < 0) {
+			target->denied = errno;
+			return -1;
+		}
+		target->singly = true; /* a seccomp filter, say: the file was open before it was asked */
+		return copy_singly(target, pieces, count);
+	}
+	if (copied > 0 && target_lost_image(target)) { /* they may be of what has the number now */
+		errno = ESRCH;
+		return -1;
+	}
 	return copied;
 }
 
-struct target *target_open(int pid, struct error *error)
+static struct target *open_process(int pid, bool changeable, struct error *error)
 {
 	struct target *target = memory_zeroed(1, sizeof(*target));
 	char path[64];
 
 	target->reader = memory_zeroed(1, sizeof(*target->reader));
 	target->pid = target->tid = pid;
-	target->image = -1;
+	target->memory = -1;
 	target->reader->copy = copy_live;
 	target->reader->context = target;
 	target_allow(target);
@@ -214,6 +278,8 @@ struct target *target_open(int pid, struct error *error)
 		goto fail;
 	}
 	target_find_thread(target);
+	/* first, so that all that is found out from now on is of this memory, or of none */
+	target->memory = open_memory(target->tid, changeable);
 	target->executable = target_executable(target->tid);
 	if (!target->executable) {
 		if (errno == EACCES || errno == EPERM)
@@ -234,6 +300,16 @@ fail:
 	return NULL;
 }
 
+struct target *target_open(int pid, struct error *error)
+{
+	return open_process(pid, false, error);
+}
+
+struct target *target_open_changeable(int pid, struct error *error)
+{
+	return open_process(pid, true, error);
+}
+
 void target_close(struct target *target)
 {
 	if (!target)
@@ -244,8 +320,8 @@ void target_close(struct target *target)
 	if (target->core)
 		target->core_free(target->core);
 	free(target->reader);
-	if (target->image >= 0)
-		close(target->image);
+	if (target->memory >= 0)
+		close(target->memory);
 	free(target);
 }
 
@@ -260,20 +336,13 @@ int target_watch(int pid, struct error *error)
 	return file;
 }
 
-void target_watch_image(struct target *target)
-{
-	char path[64];
-
-	snprintf(path, sizeof(path), "/proc/%d/mem", target->tid);
-	target->image = open(path, O_RDONLY | O_CLOEXEC);
-}
-
 bool target_lost_image(const struct target *target)
 {
 	char byte;
 
-	/* reading fails once the last user of this address space is gone; this byte is readable until then */
-	return target->image >= 0 && pread(target->image, &byte, 1, (off_t)target->mappings[0].start) == 0;
+	/* Reading is the end of the file once the last user of this memory is gone; until then it is at most an error, as there is
+	 * seldom memory at 0. */
+	return target->memory >= 0 && pread(target->memory, &byte, 1, 0) == 0;
 }
 
 bool target_has_image(struct target *target)
@@ -420,9 +489,7 @@ void target_unreadable(const struct target *target, char *why, size_t size)
 
 int target_write_word(const struct target *target, uint64_t address, uint64_t value)
 {
-	struct iovec local = {&value, sizeof(value)}, remote = {(void *)(uintptr_t)address, sizeof(value)};
-
-	return process_vm_writev(target->tid, &local, 1, &remote, 1, 0) == sizeof(value) ? 0 : -1;
+	return pwrite(target->memory, &value, sizeof(value), (off_t)address) == sizeof(value) ? 0 : -1;
 }
 
 static bool has_name(int pid, const char *name)

@@ -24,7 +24,7 @@ struct target_mapping {
 
 struct target {
 	int pid;
-	int tid;      /* the thread through which memory is read: the first one may end before others */
+	int tid;      /* the thread that stands for it: the first one may end before others */
 	bool exiting; /* stopped at its very end, with all its threads; set by the caller that stopped it */
 	bool killed;  /* and a signal ends it */
 	bool gone;    /* it has ended; set by the caller that reaped it */
@@ -33,8 +33,9 @@ struct target {
 	char *command_line; /* its arguments, `command_length` bytes; each but the last ends in a NUL */
 	size_t command_length;
 	struct memory_reader *reader; /* reads its memory */
+	int memory;		      /* /proc/TID/mem of when it was opened; -1: not permitted */
+	bool singly;		      /* all is read through `memory`, as process_vm_readv() is not permitted */
 	int denied;		      /* errno of a read that was not permitted; 0: there was none */
-	int image;		      /* /proc/PID/mem opened by target_watch_image(); -1: not watched */
 	struct core *core;	      /* what stands for the process (core.h); NULL: it is live. Its functions: */
 	void (*core_free)(struct core *core);
 	int (*core_file_open)(const struct core *core, const struct target_mapping *mapping, struct error *error);
@@ -47,21 +48,23 @@ const char **target_command(const struct target *target);
 
 /* Fails with STATUS_CANNOT_MEASURE if there is no such process or it may not be read. */
 struct target *target_open(int pid, struct error *error);
+/* The same for one that target_write_word() may change: --enable-sampler. */
+struct target *target_open_changeable(int pid, struct error *error);
 void target_close(struct target *target); /* NULL is allowed */
 
 /* Returns a descriptor (pidfd) by which the process's end is noticed, also if its number is reused. The caller closes it. -1
  * with STATUS_CANNOT_MEASURE on failure. */
 int target_watch(int pid, struct error *error);
 
-/* After this call, target_lost_image() reports whether the process has ended or has become another program (exec). */
-void target_watch_image(struct target *target);
+/* Whether the process has ended or has become another program (exec); then nothing of it is read or written any more. False if
+ * its memory may not be opened. */
 bool target_lost_image(const struct target *target);
 /* Whether a process that has lost its image has another one. If not, it is about to end. */
 bool target_has_image(struct target *target);
 /* Whether each of its threads is stopped or has ended: what is read of its memory stays the same. */
 bool target_is_still(const struct target *target);
 
-/* If the thread through which memory is read has ended, chooses another one of the process. */
+/* If the thread that stands for it has ended, chooses another one of the process. */
 void target_find_thread(struct target *target);
 
 /* A line of /proc/PID/maps, or the first one of a mapping in smaps: fills all but mapping->path, which stands at *path in
@@ -97,7 +100,7 @@ void target_allow(const struct target *target);
  * have the memory, it is not permitted, a pointer led to where the process has no memory, or it has ended. */
 void target_unreadable(const struct target *target, char *why, size_t size);
 
-/* Writes one word. No other function writes to a process; use it only for changes that the user has asked for. */
+/* Writes one word of the memory that the process had when target_open_changeable() opened it, or returns -1. No other function writes to a process; use it only for changes that the user has asked for. */
 int target_write_word(const struct target *target, uint64_t address, uint64_t value);
 
 /* Reads a NUL-terminated string of at most `size` - 1 bytes; a longer one is cut. */
