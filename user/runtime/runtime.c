@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "runtime/runtime.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -8,7 +10,10 @@
 #include "symbols/elf_file.h"
 #include "target/obstacle.h"
 
-enum { FILES_MAX = 4096 }; /* mapped ones that are looked at */
+enum {
+	FILES_MAX = 4096,  /* mapped ones that are looked at */
+	FILES_AT_ONCE = 4, /* that are open at one time meanwhile, at most */
+};
 
 static struct runtime *(*const detectors[])(const struct target *, bool *, struct error *) = {
 	runtime_goalloc_detect,
@@ -59,6 +64,18 @@ static void explain_absence(const struct target *target, struct error *error)
 	obstacle_set(error, obstacle, library, "process %d (%s)", target->pid, target->comm);
 }
 
+/* Whether files could be opened: one that cannot be looks as if it had nothing in it. */
+static bool descriptors_are_left(void)
+{
+	int files[FILES_AT_ONCE], count = 0;
+
+	while (count < FILES_AT_ONCE && (files[count] = open("/", O_PATH | O_CLOEXEC)) >= 0)
+		count++;
+	for (int i = 0; i < count; i++)
+		close(files[i]);
+	return count == FILES_AT_ONCE;
+}
+
 struct runtime *runtime_detect(const struct target *target, bool *absent, struct error *error)
 {
 	for (size_t i = 0; i < sizeof(detectors) / sizeof(detectors[0]); i++) {
@@ -69,7 +86,13 @@ struct runtime *runtime_detect(const struct target *target, bool *absent, struct
 		if (runtime || !*absent)
 			return runtime;
 	}
-	explain_absence(target, error);
+	if (descriptors_are_left()) {
+		explain_absence(target, error);
+	} else {
+		*absent = false;
+		error_set(error, STATUS_CANNOT_MEASURE, "cannot open the files of process %d (%s): %s", target->pid,
+			  target->comm, strerror(EMFILE));
+	}
 	return NULL;
 }
 

@@ -152,7 +152,7 @@ extern const char runtime_unsampled_advice[];
 
 /*
  * Recognises the runtime of a process by its mapped files. NULL with *absent true: it has none (yet: the dynamic linker
- * may still map one). NULL with *absent false: it has one, and the error says why it cannot be observed.
+ * may still map one). NULL with *absent false: it has one, or may have, and the error says why it cannot be observed.
  */
 struct runtime *runtime_detect(const struct target *target, bool *absent, struct error *error);
 void runtime_free(struct runtime *runtime); /* NULL is allowed */
