@@ -30,7 +30,8 @@ static bool table_fits(uint64_t size, uint64_t offset, uint64_t count, uint64_t 
 	return count == 0 || (offset <= size && count <= (size - offset) / entry);
 }
 
-/* Whether this is a 64-bit ELF file whose tables lie in it and are no longer than those of real programs. */
+/* Whether this is a 64-bit ELF file whose tables lie in it and are no longer than those of real programs. One of the other byte
+ * order is none: libelf would read other numbers from it than we do here. */
 static bool is_sound(int file)
 {
 	Elf64_Ehdr header;
@@ -39,7 +40,8 @@ static bool is_sound(int file)
 	uint64_t sections;
 
 	if (fstat(file, &status) || pread(file, &header, sizeof(header), 0) != sizeof(header) ||
-	    memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 || header.e_ident[EI_CLASS] != ELFCLASS64)
+	    memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 || header.e_ident[EI_CLASS] != ELFCLASS64 ||
+	    header.e_ident[EI_DATA] != ELFDATA2LSB)
 		return false;
 	sections = header.e_shnum;
 	if (header.e_shoff && !sections && header.e_shoff <= INT64_MAX &&
