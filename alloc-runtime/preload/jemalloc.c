@@ -33,8 +33,10 @@ EXPORT void *mallocx(size_t size, int flags)
 {
 	struct caller caller = CALLER_HERE();
 
-	if (flags & Zero && alignment_of(flags) <= MallocSizeStep)
-		return calloc(1, mallocgc_usableFor(1, size ? size : 1)); /* which leaves pages alone that are fresh */
+	if (flags & Zero && alignment_of(flags) <= MallocSizeStep) {
+		size_t whole = mallocgc_usableFor(1, size ? size : 1);
+		return calloc(1, whole ? whole : size); /* which leaves pages alone that are fresh */
+	}
 	return zeroed_from(preload_align(alignment_of(flags), size, &caller), 0, flags);
 }
 

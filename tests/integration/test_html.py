@@ -257,9 +257,22 @@ def test_a_link_to_what_is_no_source_is_not_followed(t):
     for name, target in (("file.go", "secret"), ("device.go", "/dev/null"), ("code.c", "code.go")):
         t.path(name).symlink_to(target)
     same(sources_of(t, ["file.go", "device.go", "code.c"]), ["code.c"])
-    t.run("strace", "-f", "-e", "trace=open,openat", "-o", "calls", harness.ESCAPEMENT, "html", "-o", "page.html", "made.pb.gz")
+    t.run("strace", "-f", "-e", "trace=open,openat,openat2", "-o", "calls", harness.ESCAPEMENT, "html", "-o", "page.html", "made.pb.gz")
     opened = [line for line in t.path("calls").read_text().splitlines() if "device.go" in line]
     assert opened and all("O_PATH" in line for line in opened), opened
+
+
+def test_names_that_another_process_gives_are_no_source(t):
+    """In a mount namespace of one's own any file can have any name."""
+    harness.require_root()
+    t.directory.chmod(0o755)
+    t.path("secret").write_text("root:hash\n")
+    t.path("code.go").write_text("package main\n")
+    other = t.start("unshare", "--mount", "sh", "-c", 'mount --bind secret code.go && echo ready && read end')
+    same(other.stdout.readline().strip(), "ready")
+    there = f"/proc/{other.pid}/root{t.path('code.go')}"
+    same(pathlib.Path(there).read_text(), "root:hash\n")
+    same(sources_of(t, [there, str(t.path("code.go"))]), [str(t.path("code.go"))])
 
 
 def test_who_called_sudo_is_shown_what_that_user_may_read(t):

@@ -187,5 +187,14 @@ def test_a_line_of_a_raw_profile_is_bounded(t):
     contains(done.stderr, "raw:3: a line of a raw profile has at most")
 
 
+def test_a_shared_directory_of_a_group_takes_what_is_temporary(t):
+    shared = t.path("shared")
+    shared.mkdir()
+    shared.chmod(0o2770)
+    t.escapement("record", "-q", "--in-process", "-o", "p.pb.gz", "--", harness.workload("seeds"), "--rounds", 1,
+                 env={**os.environ, "TMPDIR": str(shared)})
+    harness.same(list(shared.iterdir()), [])
+
+
 if __name__ == "__main__":
     harness.main()

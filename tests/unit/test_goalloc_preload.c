@@ -590,7 +590,13 @@ static void jemallocs_functions_are_of_this_heap(void **state)
 	goalloc_read_stats(&after);
 	assert_int_equal(after.total.objects - before.total.objects, after.total.frees - before.total.frees);
 	assert_int_equal(nallocx(SIZE_MAX - 5, 0), 0);
-	assert_null(mallocx(SIZE_MAX / 2, 12));
+	void *kept = mallocx(100, 0);
+	for (int flags = 0; flags <= (MALLOCX_ZERO | 12); flags = flags == 12 ? MALLOCX_ZERO : flags + 12) {
+		assert_null(mallocx(SIZE_MAX / 2, flags));
+		assert_null(mallocx(SIZE_MAX - 8, flags));
+		assert_null(rallocx(kept, SIZE_MAX - 8, flags));
+	}
+	dallocx(kept, 0);
 }
 
 static void in_place_resizing_says_what_came_of_it(void **state)

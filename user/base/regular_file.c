@@ -5,7 +5,9 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <linux/magic.h>
+#include <linux/openat2.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -92,6 +94,13 @@ int regular_file_open(const char *path, struct stat *status, struct error *error
 int regular_file_open_in(int directory, const char *name, struct stat *status, struct error *error)
 {
 	return open_found(openat(directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC), name, status, error);
+}
+
+int regular_file_open_here(const char *path, struct stat *status, struct error *error)
+{
+	const struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_NO_MAGICLINKS};
+
+	return open_found((int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how)), path, status, error);
 }
 
 bool regular_file_or_none(const char *path)

@@ -54,7 +54,7 @@ static int open_as(const struct caller *caller, const char *path, struct stat *s
 	setfsuid(caller->user);
 	/* Both return the number that was; a number that is none changes nothing. */
 	if ((gid_t)setfsgid((gid_t)-1) == caller->group && (uid_t)setfsuid((uid_t)-1) == caller->user)
-		descriptor = regular_file_open(path, status, NULL);
+		descriptor = regular_file_open_here(path, status, NULL);
 	setfsuid(geteuid());
 	setfsgid(getegid());
 	syscall(SYS_setgroups, count, groups);
@@ -73,7 +73,8 @@ int source_file_open(const char *file, const char *directory, size_t *size)
 	if (!is_source_name(file))
 		return -1;
 	path = memory_format("%s%s%s", below ? directory : "", below ? "/" : "", file);
-	descriptor = caller_find(&caller) ? open_as(&caller, path, &status) : regular_file_open(path, &status, NULL);
+	descriptor =
+		caller_find(&caller) ? open_as(&caller, path, &status) : regular_file_open_here(path, &status, NULL);
 	free(path);
 	if (descriptor >= 0 && (status.st_size > SOURCE_FILE_MAX || !is_source(descriptor))) {
 		close(descriptor);

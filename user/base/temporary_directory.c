@@ -42,7 +42,8 @@ static bool is_new(int file)
 	struct stat status;
 	int count;
 
-	if (fstat(file, &status) || status.st_uid != geteuid() || (status.st_mode & 07777) != 0700)
+	/* The parent may hand down its group, with the bit that hands it on. */
+	if (fstat(file, &status) || status.st_uid != geteuid() || status.st_mode & 077)
 		return false;
 	count = scandirat(file, ".", &entries, is_content, NULL);
 	for (int i = 0; i < count; i++)
