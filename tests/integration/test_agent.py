@@ -242,9 +242,11 @@ def test_nobody_keeps_others_out_by_the_number_of_his_processes(t):
     sleep = t.path(fleet.TARGET)
     shutil.copy("/bin/sleep", sleep)
     nobody = {"user": 65534, "group": 65534, "extra_groups": []}
-    crowd = t.start("sh", "-c", f"for i in $(seq 300); do {sleep} 600 & done; echo; wait", start_new_session=True, **nobody)
+    crowd = t.start("sh", "-c", f"for i in $(seq 300); do {sleep} 600 & done; wait", start_new_session=True, **nobody)
     try:
-        crowd.stdout.readline()
+        # each is the shell until it has become the program
+        wait_for(lambda: sum(f"{fleet.TARGET}\n" in harness.of_threads(pid, "comm") for pid in harness.children(crowd.pid)) == 300,
+                 "all of the crowd")
         target = fleet.Target(t, fleet.go_program())
         agent = fleet.Agent(t, config(t))
         agent.wait_for("301 processes are to be watched, but only 256 can be at one time")
@@ -281,7 +283,9 @@ def test_who_ends_windows_ends_no_others(t):
     agent = fleet.Agent(t, config(t))
 
     def recorder(targets):
-        """The process that records just these; None: there is none now."""
+        """The process that records just these; None: there is none now. One that ends lets go of one after the other."""
+        if re.findall(r"a window has begun: (\d+) process", agent.said())[-1:] != [str(len(targets))]:
+            return None
         return next((pid for pid in harness.children(agent.process.pid) if recorded(pid) & {good.pid, bad.pid} == targets), None)
 
     def end_window(targets):

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
 """The agent's metrics as Debian's Prometheus scrapes them: its sums are those of the windows, and the program's own."""
+import contextlib
 import functools
 import json
 import os
@@ -133,6 +134,15 @@ def test_what_prometheus_scrapes_is_what_the_windows_have(t):
     agent.end()
 
 
+def keeps_out(port, clients):
+    """Adds as many clients as are let in, and one more, none of which ends its request; whether a scrape is refused then."""
+    for _ in range(9):
+        clients.append(socket.create_connection(("127.0.0.1", port)))
+        with contextlib.suppress(OSError):  # it was refused
+            clients[-1].sendall(b"GET /metrics HTTP/1.1\r\nX: ")
+    return not answers(port)
+
+
 def goes_on(client):
     """Sends one more byte of a request's header; whether the server still listens to it."""
     try:
@@ -161,10 +171,8 @@ def test_the_endpoint_has_no_rights_and_answers_nothing_else(t):
     shared = [line.split()[1] for line in pathlib.Path(f"/proc/{server}/maps").read_text().splitlines() if "/dev/zero" in line]
     assert "r--s" in shared, shared
     # more clients than are let in keep Prometheus out, but not for ever, also if they never stop sending their request
-    busy = [socket.create_connection(("127.0.0.1", port)) for _ in range(9)]
-    for each in busy:
-        each.sendall(b"GET /metrics HTTP/1.1\r\nX: ")
-    wait_for(lambda: not answers(port), "a scrape that is refused")
+    busy = []
+    wait_for(lambda: keeps_out(port, busy), "a scrape that is refused")
     wait_for(lambda: not any([goes_on(each) for each in busy]), "all of them to be sent away")
     contains(fetch(port), "escapement_agent_info")
     for each in busy:
