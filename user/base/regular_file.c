@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 /* Their files look like regular ones, and do something when they are read: attributes of devices, the kernel's own state. */
-static bool is_kernels(int found)
+static bool is_kernels(const struct statfs *system)
 {
 	static const unsigned long kinds[] = {
 		PROC_SUPER_MAGIC,
@@ -32,12 +32,9 @@ static bool is_kernels(int found)
 		0x62656570 /* configfs */,
 		0x65735543 /* fusectl */,
 	};
-	struct statfs system;
 
-	if (fstatfs(found, &system))
-		return true;
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-		if ((unsigned long)system.f_type == kinds[i])
+		if ((unsigned long)system->f_type == kinds[i])
 			return true;
 	}
 	return false;
@@ -62,13 +59,16 @@ const char *regular_file_name(int file, char name[REGULAR_FILE_NAME])
 static int open_found(int found, const char *path, struct stat *status, struct error *error)
 {
 	struct stat known;
+	struct statfs system;
 	int file = -1;
 
 	if (found < 0 || fstat(found, &known)) {
 		error_set(error, STATUS_USAGE, "cannot open '%s': %s", path, strerror(errno));
 	} else if (!S_ISREG(known.st_mode)) {
 		error_set(error, STATUS_USAGE, "'%s' is not a regular file", path);
-	} else if (is_kernels(found)) {
+	} else if (fstatfs(found, &system)) {
+		error_set(error, STATUS_USAGE, "cannot tell what file system '%s' is on: %s", path, strerror(errno));
+	} else if (is_kernels(&system)) {
 		error_set(error, STATUS_USAGE, "'%s' is a file of the kernel (proc, sysfs), not of a program", path);
 	} else if (known.st_size > REGULAR_FILE_MAX) {
 		error_set(error, STATUS_USAGE, "'%s' is larger than %lld GiB", path,
@@ -107,10 +107,11 @@ bool regular_file_or_none(const char *path)
 {
 	int found = open(path, O_PATH | O_CLOEXEC), file = -1;
 	struct stat known;
+	struct statfs system;
 	bool safe = found < 0;
 
 	if (found >= 0 && fstat(found, &known) == 0 && S_ISREG(known.st_mode) && known.st_size <= REGULAR_FILE_MAX &&
-	    !is_kernels(found)) {
+	    fstatfs(found, &system) == 0 && !is_kernels(&system)) {
 		file = open_again(found);
 		safe = file >= 0 || errno != EWOULDBLOCK;
 	}

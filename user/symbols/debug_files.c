@@ -85,13 +85,20 @@ static bool has_checksum(int file, const struct stat *status, GElf_Word wanted)
 	return known && sum == wanted;
 }
 
+/* In our own mount namespace: only root, and not that of a container, can put a file there. */
+static bool is_below_root(const char *path)
+{
+	return strncmp(path, DEBUG_ROOT "/", strlen(DEBUG_ROOT "/")) == 0;
+}
+
 /* Returns the descriptor of the file at this path, which it takes over, if that is the one that is looked for. */
 static int open_at(char *at, GElf_Word checksum, char **path)
 {
 	struct stat status;
 	int file = regular_file_open(at, &status, NULL);
 
-	if (file >= 0 && (!elf_file_is_harmless(file) || (checksum && !has_checksum(file, &status, checksum)))) {
+	if (file >= 0 && ((!is_below_root(at) && !elf_file_is_harmless(file, NULL)) ||
+			  (checksum && !has_checksum(file, &status, checksum)))) {
 		close(file);
 		file = -1;
 	}
@@ -112,13 +119,13 @@ static int open_plain(const char *directory, const char *link, GElf_Word checksu
 	return file;
 }
 
-/* A name with a path: only root can put a file below that directory. */
+/* A name with a path. */
 static int open_below_root(const char *directory, const char *link, GElf_Word checksum, char **path)
 {
 	char *name = memory_format("%s%s", link[0] == '/' ? "" : directory, link), *real = realpath(name, NULL);
 
 	free(name);
-	if (real && strncmp(real, DEBUG_ROOT "/", strlen(DEBUG_ROOT "/")) == 0)
+	if (real && is_below_root(real))
 		return open_at(real, checksum, path);
 	free(real);
 	return -1;
@@ -163,7 +170,7 @@ static const char *text_of(Dwarf_Die *unit, unsigned attribute)
 static bool may_open(const char *path)
 {
 	int file = regular_file_open(path, NULL, NULL);
-	bool harmless = file >= 0 ? elf_file_is_harmless(file) : regular_file_or_none(path);
+	bool harmless = file >= 0 ? elf_file_is_harmless(file, NULL) : regular_file_or_none(path);
 
 	if (file >= 0)
 		close(file);

@@ -13,6 +13,7 @@
 #include <ctype.h>
 #include <dwarf.h>
 #include <elfutils/libdw.h>
+#include <elfutils/libdwelf.h>
 #include <elfutils/libdwfl.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -73,9 +74,12 @@ struct absolute {
 };
 
 struct dwarf_symbols {
-	Dwfl *dwfl;
+	Dwfl *dwfl; /* NULL for a file of which libdw would inflate too much: it has only symbols */
 	Dwfl_Module *module;
-	char *path; /* of the file, without links; NULL if it has none any more */
+	Elf *plain; /* then this is the file */
+	int plain_file;
+	char *limit; /* NULL until a limit was reached; then what is missing, and why */
+	char *path;  /* of the file, without links; NULL if it has none any more */
 	char *build_id;
 	bool units_read;
 	Dwarf *dwarf;
@@ -444,7 +448,7 @@ size_t dwarf_symbols_lookup(struct dwarf_symbols *symbols, uint64_t address,
 
 	if (!symbols->elf_symbols)
 		symbols->elf_symbols = elf_symbols_new(symbols->module);
-	count = lookup_dwarf(symbols, address, frames);
+	count = symbols->module ? lookup_dwarf(symbols, address, frames) : 0;
 	if (count == 0) {
 		frames[0] = (struct profile_frame){.function = elf_symbols_find(symbols->elf_symbols, address)};
 		count = frames[0].function ? 1 : 0;
@@ -460,32 +464,61 @@ static const Dwfl_Callbacks callbacks = {
 	.section_address = dwfl_offline_section_address,
 };
 
-static char *read_build_id(Dwfl_Module *module)
+static char *build_id_text(const unsigned char *bytes, ssize_t length)
 {
-	const unsigned char *bytes;
-	GElf_Addr address;
-	int length = dwfl_module_build_id(module, &bytes, &address);
 	char *text = length > 0 ? memory_allocate(2 * (size_t)length + 1) : NULL;
 
-	for (int i = 0; text && i < length; i++)
+	for (ssize_t i = 0; text && i < length; i++)
 		snprintf(text + 2 * i, 3, "%02x", bytes[i]);
 	return text;
+}
+
+static void reach_limit(struct dwarf_symbols *symbols, const char *what)
+{
+	if (!symbols->limit)
+		symbols->limit = memory_text(what);
+}
+
+/* Reads only the symbols of a file. Returns false if it is no ELF file either. */
+static bool open_plain(struct dwarf_symbols *symbols, int descriptor, const char *why)
+{
+	char name[REGULAR_FILE_NAME], *missing;
+	const void *id;
+	ssize_t length;
+
+	symbols->plain = elf_file_open(regular_file_name(descriptor, name), &symbols->plain_file);
+	if (!symbols->plain)
+		return false;
+	length = dwelf_elf_gnu_build_id(symbols->plain, &id);
+	symbols->build_id = build_id_text(id, length);
+	symbols->elf_symbols = elf_symbols_of_file(symbols->plain);
+	missing = memory_format("only names of symbols are known: %s", why);
+	reach_limit(symbols, missing);
+	free(missing);
+	return true;
 }
 
 struct dwarf_symbols *dwarf_symbols_open(const char *path, struct error *error)
 {
 	struct dwarf_symbols *symbols = memory_zeroed(1, sizeof(*symbols));
 	int descriptor = regular_file_open(path, NULL, error);
+	const unsigned char *id = NULL;
+	struct error why;
+	GElf_Addr address;
+	int length;
 
 	if (descriptor < 0) {
 		free(symbols);
 		return NULL;
 	}
-	if (!elf_file_is_harmless(descriptor)) {
-		error_set(error, STATUS_USAGE, "cannot read '%s' as an ELF file: it is none, or is damaged", path);
+	if (!elf_file_is_harmless(descriptor, &why)) {
+		if (!open_plain(symbols, descriptor, why.text)) {
+			error_set(error, STATUS_USAGE, "cannot read '%s' as an ELF file: %s", path, why.text);
+			free(symbols);
+			symbols = NULL;
+		}
 		close(descriptor);
-		free(symbols);
-		return NULL;
+		return symbols;
 	}
 	symbols->ranges_left = RANGES_MAX;
 	symbols->work_left = WORK_MAX;
@@ -503,7 +536,8 @@ struct dwarf_symbols *dwarf_symbols_open(const char *path, struct error *error)
 		dwarf_symbols_close(symbols);
 		return NULL;
 	}
-	symbols->build_id = read_build_id(symbols->module);
+	length = dwfl_module_build_id(symbols->module, &id, &address);
+	symbols->build_id = build_id_text(id, length);
 	return symbols;
 }
 
@@ -528,6 +562,11 @@ void dwarf_symbols_close(struct dwarf_symbols *symbols)
 	}
 	free(symbols->path);
 	free(symbols->build_id);
+	free(symbols->limit);
+	if (symbols->plain) {
+		elf_end(symbols->plain);
+		close(symbols->plain_file);
+	}
 	if (symbols->dwfl)
 		dwfl_end(symbols->dwfl);
 	free(symbols);
@@ -536,4 +575,9 @@ void dwarf_symbols_close(struct dwarf_symbols *symbols)
 const char *dwarf_symbols_build_id(const struct dwarf_symbols *symbols)
 {
 	return symbols->build_id;
+}
+
+const char *dwarf_symbols_limit(const struct dwarf_symbols *symbols)
+{
+	return symbols->limit;
 }

@@ -18,6 +18,7 @@
 
 struct dwarf_symbols;
 
+/* Opens a file. One of which more is compressed than libdw may inflate has its symbols' names only. NULL if it is no ELF file. */
 struct dwarf_symbols *dwarf_symbols_open(const char *path, struct error *error);
 void dwarf_symbols_close(struct dwarf_symbols *symbols); /* NULL is allowed */
 
@@ -27,5 +28,8 @@ size_t dwarf_symbols_lookup(struct dwarf_symbols *symbols, uint64_t address,
 
 /* Returns the GNU build id in lower-case hexadecimal, NULL if there is none. Valid as long as `symbols`. */
 const char *dwarf_symbols_build_id(const struct dwarf_symbols *symbols);
+
+/* Says what is not read of the file, and which limit it is over; NULL if none so far. Valid as long as `symbols`. */
+const char *dwarf_symbols_limit(const struct dwarf_symbols *symbols);
 
 #endif

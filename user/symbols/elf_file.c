@@ -18,11 +18,11 @@ enum {
 	NOTES_BYTES = 1 << 20,	  /* of a file: libelf copies those at odd places */
 	SYMBOLS_BYTES = 64 << 20, /* of a table: likewise */
 	XZ_BLOCK = 64 << 10,
-	XZ_MEMORY = 64 << 20,	  /* that the decoder of .gnu_debugdata may take */
+	XZ_MEMORY = 96 << 20,	  /* that the decoder of .gnu_debugdata may take: 65 MiB after xz -9 */
 	DEBUGDATA_MAX = 64 << 20, /* of .gnu_debugdata: some symbols of a library */
 };
 
-/* What libdw may inflate of a file that others than root may have made: more than Kubernetes' debug information. */
+/* What libdw may inflate of a file: more than Kubernetes' debug information. */
 #define INFLATED_MAX (INT64_C(512) << 20)
 
 static bool table_fits(uint64_t size, uint64_t offset, uint64_t count, uint64_t entry)
@@ -167,7 +167,8 @@ static int64_t section_inflated(Elf_Scn *section)
 	return size < INFLATED_MAX ? (int64_t)size : INFLATED_MAX + 1;
 }
 
-static bool inflates_little(Elf *elf)
+/* Fills `error` with the limit if a file inflates to more. */
+static bool inflates_little(Elf *elf, struct error *error)
 {
 	Elf_Scn *section = NULL;
 	int64_t inflated = 0;
@@ -176,25 +177,34 @@ static bool inflates_little(Elf *elf)
 
 	while ((section = elf_nextscn(elf, section)) && inflated <= INFLATED_MAX)
 		inflated += section_inflated(section);
+	if (inflated > INFLATED_MAX) {
+		error_set(error, STATUS_USAGE, "its compressed sections inflate to more than %d MiB",
+			  (int)(INFLATED_MAX >> 20));
+		return false;
+	}
 	section = elf_section_find(elf, ".gnu_debugdata", &header);
 	data = section && header.sh_type != SHT_NOBITS ? elf_rawdata(section, NULL) : NULL;
-	return inflated <= INFLATED_MAX && (!data || !data->d_buf || xz_inflated(data, DEBUGDATA_MAX) <= DEBUGDATA_MAX);
+	if (data && data->d_buf && xz_inflated(data, DEBUGDATA_MAX) > DEBUGDATA_MAX) {
+		error_set(error, STATUS_USAGE,
+			  "its .gnu_debugdata inflates to more than %d MiB, or takes %d MiB to read",
+			  DEBUGDATA_MAX >> 20, XZ_MEMORY >> 20);
+		return false;
+	}
+	return true;
 }
 
-bool elf_file_is_harmless(int file)
+bool elf_file_is_harmless(int file, struct error *error)
 {
 	char name[REGULAR_FILE_NAME];
-	struct stat status;
 	int again;
-	Elf *elf;
+	Elf *elf = elf_file_open(regular_file_name(file, name), &again);
 	bool harmless;
 
-	if (!fstat(file, &status) && status.st_uid == 0 && !(status.st_mode & (S_IWGRP | S_IWOTH)))
-		return is_sound(file);
-	elf = elf_file_open(regular_file_name(file, name), &again);
-	if (!elf)
+	if (!elf) {
+		error_set(error, STATUS_USAGE, "it is no 64-bit ELF file of this byte order, or is damaged");
 		return false;
-	harmless = inflates_little(elf);
+	}
+	harmless = inflates_little(elf, error);
 	elf_end(elf);
 	close(again);
 	return harmless;

@@ -10,12 +10,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/error.h"
+
 /*
  * Whether libdw may be given this file: it believes what a header says of the size of tables, inflates what is compressed, and
  * what is no ELF file at all. Here it is one whose tables lie in it and are no longer than those of real programs; nor is there
- * more that is compressed, unless only root can write to the file.
+ * more that is compressed. That holds as long as nobody writes to the file. If not, `error` (may be NULL) says why, of "it".
  */
-bool elf_file_is_harmless(int file);
+bool elf_file_is_harmless(int file, struct error *error);
 
 /* Opens an ELF file, a regular and sound one. The caller calls elf_end() and closes the descriptor `*file`. NULL if it is not an ELF file. */
 Elf *elf_file_open(const char *path, int *file);

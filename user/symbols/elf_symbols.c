@@ -82,32 +82,37 @@ static int rank(const GElf_Sym *symbol, const char *name)
 	       (GELF_ST_BIND(symbol->st_info) == STB_WEAK ? 2 : 0) + (name[0] != '_');
 }
 
-struct elf_symbols *elf_symbols_new(Dwfl_Module *module)
+/* Makes an empty table with places for `found` symbols, or as many as are kept. Returns that number. */
+static int make_room(struct elf_symbols *symbols, int found)
 {
-	struct elf_symbols *symbols = memory_zeroed(1, sizeof(*symbols));
-	int found = dwfl_module_getsymtab(module), total = found < SYMBOLS_MAX ? found : SYMBOLS_MAX;
-	struct symbol *rows = total > 0 ? memory_zeroed((size_t)total, sizeof(*rows)) : NULL;
+	int total = found < SYMBOLS_MAX ? found : SYMBOLS_MAX;
+
+	if (total > 0)
+		symbols->rows = memory_zeroed((size_t)total, sizeof(*symbols->rows));
+	symbols->incomplete = found > SYMBOLS_MAX;
+	return total;
+}
+
+static void add(struct elf_symbols *symbols, Elf *file, const GElf_Sym *symbol, uint64_t address, const char *name)
+{
+	int type = GELF_ST_TYPE(symbol->st_info);
+	size_t length;
+
+	if (!mapped_text_length(file, name, &length) || !length || symbol->st_shndx == SHN_UNDEF ||
+	    (type != STT_FUNC && type != STT_GNU_IFUNC && type != STT_NOTYPE))
+		return;
+	/* Labels without a type are functions of assembly files, unless they are data. */
+	if (type == STT_NOTYPE && name[0] == '.')
+		return;
+	symbols->rows[symbols->count++] =
+		(struct symbol){address, address + symbol->st_size, name, (uint32_t)length, rank(symbol, name)};
+}
+
+static void sort(struct elf_symbols *symbols)
+{
+	struct symbol *rows = symbols->rows;
 	size_t kept = 0;
 
-	symbols->rows = rows;
-	symbols->incomplete = found > SYMBOLS_MAX;
-	for (int i = 1; rows && i < total; i++) {
-		GElf_Sym symbol;
-		GElf_Addr address;
-		Elf *file = NULL;
-		const char *name = dwfl_module_getsym_info(module, i, &symbol, &address, NULL, &file, NULL);
-		int type = GELF_ST_TYPE(symbol.st_info);
-		size_t length;
-
-		if (!mapped_text_length(file, name, &length) || !length || symbol.st_shndx == SHN_UNDEF ||
-		    (type != STT_FUNC && type != STT_GNU_IFUNC && type != STT_NOTYPE))
-			continue;
-		/* Labels without a type are functions of assembly files, unless they are data. */
-		if (type == STT_NOTYPE && name[0] == '.')
-			continue;
-		rows[symbols->count++] =
-			(struct symbol){address, address + symbol.st_size, name, (uint32_t)length, rank(&symbol, name)};
-	}
 	if (rows)
 		qsort(rows, symbols->count, sizeof(*rows), compare_symbols);
 	for (size_t i = 0; rows && i < symbols->count; i++) {
@@ -118,6 +123,57 @@ struct elf_symbols *elf_symbols_new(Dwfl_Module *module)
 		kept++;
 	}
 	symbols->count = kept;
+}
+
+struct elf_symbols *elf_symbols_new(Dwfl_Module *module)
+{
+	struct elf_symbols *symbols = memory_zeroed(1, sizeof(*symbols));
+	int total = make_room(symbols, dwfl_module_getsymtab(module));
+
+	for (int i = 1; i < total; i++) {
+		GElf_Sym symbol = {0};
+		GElf_Addr address;
+		Elf *file = NULL;
+		const char *name = dwfl_module_getsym_info(module, i, &symbol, &address, NULL, &file, NULL);
+
+		add(symbols, file, &symbol, address, name);
+	}
+	sort(symbols);
+	return symbols;
+}
+
+/* Returns the contents of the file's table of that kind; NULL if it has none, or a compressed one. */
+static Elf_Data *table_of(Elf *file, uint32_t kind, GElf_Shdr *header)
+{
+	Elf_Scn *section = NULL;
+
+	while ((section = elf_nextscn(file, section))) {
+		if (gelf_getshdr(section, header) && header->sh_type == kind)
+			return header->sh_flags & SHF_COMPRESSED || header->sh_size > SYMBOLS_MAX * sizeof(Elf64_Sym)
+				       ? NULL
+				       : elf_getdata(section, NULL);
+	}
+	return NULL;
+}
+
+struct elf_symbols *elf_symbols_of_file(Elf *file)
+{
+	struct elf_symbols *symbols = memory_zeroed(1, sizeof(*symbols));
+	GElf_Shdr header = {0};
+	Elf_Data *table = table_of(file, SHT_SYMTAB, &header), *names;
+	int total;
+
+	if (!table)
+		table = table_of(file, SHT_DYNSYM, &header);
+	names = table ? elf_rawdata(elf_getscn(file, header.sh_link), NULL) : NULL;
+	total = make_room(symbols, names && names->d_buf ? (int)(table->d_size / sizeof(Elf64_Sym)) : 0);
+	for (int i = 1; i < total; i++) {
+		GElf_Sym symbol;
+
+		if (gelf_getsym(table, i, &symbol) && symbol.st_name < names->d_size)
+			add(symbols, file, &symbol, symbol.st_value, (const char *)names->d_buf + symbol.st_name);
+	}
+	sort(symbols);
 	return symbols;
 }
 

@@ -206,12 +206,17 @@ const struct profile_location *image_locate(struct image *image, uint64_t addres
 	const struct profile_location **location = location_map_at(&image->located, address, call);
 	const struct profile_mapping *mapping = image_mapping(image);
 	struct profile_frame frames[SYMBOLIZER_INLINE_MAX];
+	const char *limit = NULL;
 	size_t count = 0;
 
 	if (*location)
 		return *location;
-	if (image->symbolizer && image->bias_known)
+	if (image->symbolizer && image->bias_known) {
 		count = symbolizer_lookup(image->symbolizer, address - (call ? 1 : 0) - image->bias, frames);
+		limit = symbolizer_limit(image->symbolizer);
+	}
+	if (limit)
+		profile_warn(image->cache->profile, "%s: %s", image->path, limit);
 	*location = profile_location(image->cache->profile, address, mapping, frames, (uint32_t)count);
 	return *location;
 }

@@ -79,3 +79,8 @@ const char *symbolizer_gnu_build_id(const struct symbolizer *symbolizer)
 		return symbolizer->go->gnu_build_id;
 	return dwarf_symbols_build_id(symbolizer->dwarf);
 }
+
+const char *symbolizer_limit(const struct symbolizer *symbolizer)
+{
+	return symbolizer->dwarf ? dwarf_symbols_limit(symbolizer->dwarf) : NULL;
+}

@@ -27,6 +27,9 @@ void symbolizer_close(struct symbolizer *symbolizer); /* NULL is allowed */
  */
 size_t symbolizer_lookup(struct symbolizer *symbolizer, uint64_t address, struct profile_frame *frames);
 
+/* Says what is not read of the file, and which limit it is over; NULL if none so far. Valid as long as the symbolizer. */
+const char *symbolizer_limit(const struct symbolizer *symbolizer);
+
 /* Returns Go's build id, or the GNU build id of other programs; NULL if the file has none. Valid as long as the
  * symbolizer. */
 const char *symbolizer_build_id(const struct symbolizer *symbolizer);
