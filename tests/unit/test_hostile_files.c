@@ -119,6 +119,71 @@ static void entries_that_lead_back_are_read_once(void **state)
 	assert_string_equal(first_function("circular"), "innermost");
 }
 
+/* Adds a unit of debug information to `plain`: its function has the name "described", FLAGS attributes that take no bytes, and line
+ * 42, in a line table of more than LINES bytes that do nothing. */
+static void describe(const char *name, unsigned flags, unsigned lines)
+{
+	static const char unit[] = ".section .debug_abbrev,\"\",@progbits\n"
+				   "names: .uleb128 1, 0x11; .byte 1\n" /* unit: low_pc, high_pc, stmt_list */
+				   ".uleb128 0x11, 1, 0x12, 7, 0x10, 0x17, 0, 0\n"
+				   ".uleb128 2, 0x2e; .byte 0\n" /* subprogram: low_pc, high_pc, name, external */
+				   ".uleb128 0x11, 1, 0x12, 7, 3, 8\n"
+				   ".rept FLAGS; .uleb128 0x3f, 0x19; .endr\n"
+				   ".uleb128 0, 0, 0\n"
+				   ".section .debug_info,\"\",@progbits\n"
+				   ".long 2f - 1f\n"
+				   "1: .2byte 4; .long names; .byte 8\n"
+				   ".uleb128 1; .quad first, 16; .long table\n"
+				   ".uleb128 2; .quad first, 16; .asciz \"described\"\n"
+				   ".uleb128 0\n"
+				   "2:\n"
+				   ".section .debug_line,\"\",@progbits\n"
+				   "table: .long 4f - 3f\n"
+				   "3: .2byte 4; .long 6f - 5f\n"
+				   "5: .byte 1, 1, 1, -5, 14, 13, 0, 1, 1, 1, 1, 0, 0, 0, 1, 0, 0, 1\n"
+				   ".byte 0; .asciz \"a.c\"; .uleb128 0, 0, 0; .byte 0\n"
+				   "6: .fill LINES & -2, 1, 6\n" /* negate_stmt, an even number */
+				   ".byte 0, 9, 2; .quad first\n"
+				   ".byte 3, 41, 1\n" /* advance_line, copy */
+				   ".byte 2, 16, 0, 1, 1\n"
+				   "4: .section .note.GNU-stack,\"\",@progbits\n";
+	char command[256];
+
+	write_file("unit.s", unit, sizeof(unit) - 1);
+	snprintf(command, sizeof(command),
+		 "gcc -O1 -no-pie -rdynamic -Wa,--defsym,FLAGS=%u -Wa,--defsym,LINES=%u -o %s plain.c unit.s", flags,
+		 lines, name);
+	run(command);
+}
+
+static void line_tables_are_read_up_to_a_size(void **state)
+{
+	const unsigned sizes[] = {1 << 20, 9 << 20};
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		struct profile_frame frames[SYMBOLIZER_INLINE_MAX];
+		struct symbolizer *symbolizer;
+
+		describe("lines", 1, sizes[i]);
+		symbolizer = symbolizer_open(in_directory("lines"), NULL);
+		assert_int_equal(symbolizer_lookup(symbolizer, text, frames), 1);
+		assert_string_equal(frames[0].function, "described");
+		assert_int_equal(frames[0].line, i ? 0 : 42);
+		assert_int_equal(!!symbolizer_limit(symbolizer), i);
+		symbolizer_close(symbolizer);
+	}
+}
+
+static void entries_have_as_many_attributes_as_those_of_compilers(void **state)
+{
+	(void)state;
+	describe("flags", 100, 0);
+	assert_string_equal(first_function("flags"), "described");
+	describe("flags", 1000, 0);
+	assert_string_equal(first_function("flags"), "first");
+}
+
 /* --- compressed files and parts of files --- */
 
 static void what_is_compressed_is_not_inflated(void **state)
@@ -444,6 +509,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(entries_that_lead_back_are_read_once),
+		cmocka_unit_test(line_tables_are_read_up_to_a_size),
+		cmocka_unit_test(entries_have_as_many_attributes_as_those_of_compilers),
 		cmocka_unit_test(what_is_compressed_is_not_inflated),
 		cmocka_unit_test(symbols_in_xz_are_inflated_up_to_a_size),
 		cmocka_unit_test(compressed_sections_are_inflated_up_to_a_size),

@@ -20,6 +20,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/hash_table.h"
 #include "base/memory.h"
 #include "base/regular_file.h"
@@ -35,12 +36,19 @@ enum {
 	/* Chromium and ClickHouse have 50,000 units and 2 million functions. */
 	UNITS_MAX = 1 << 18,
 	RANGES_MAX = 4 << 20,
-	ENTRY_WORK = 16, /* of looking at an entry, in bytes of debug information that are read over in this time */
+	STEPS = 256, /* between two looks at the clock */
+	/* libdw goes over all attributes of each entry that it passes, and they need take no bytes there; real ones have 30. */
+	ATTRIBUTES_MAX = 128,
+	ABBREVIATIONS_MAX = 1 << 16, /* of a unit */
+	/* Of line tables. A byte of them may be a row, which takes 100 bytes of memory. */
+	LINES_UNIT_MAX = 8 << 20,
+	LINES_MAX = 32 << 20, /* of the units that are looked at */
+	CPU_SECONDS = 60,
 };
 
-/* What all lookups in a file may read of its entries, in bytes. The file says how its entries hang together, and may send a walk
- * round in circles; a walk over 5 GiB of honest ones, which no recording needs, takes as much. */
-#define WORK_MAX (UINT64_C(8) << 30)
+/* The CPU time of all lookups in a file. It says how its entries hang together, and may send a walk round in circles, or to
+ * other files for each of its units. */
+#define CPU_MAX (INT64_C(1000000000) * CPU_SECONDS)
 
 /* The addresses [low, high) belong to the unit or function with this index. */
 struct range {
@@ -61,6 +69,7 @@ struct unit {
 	Dwarf_Die *functions;
 	size_t function_count, function_capacity;
 	struct ranges ranges; /* ranges of the unit's functions */
+	bool lines_measured, lines_fit;
 };
 
 /* A relative source file name, made absolute with the compilation directory of its unit. */
@@ -86,13 +95,41 @@ struct dwarf_symbols {
 	Dwarf_Addr bias; /* module address minus DWARF address; nonzero only for prelinked files */
 	struct unit *units;
 	size_t unit_count, unit_capacity;
-	struct ranges ranges;		 /* ranges of all units */
-	size_t ranges_left;		 /* of RANGES_MAX */
-	uint64_t work_left;		 /* of WORK_MAX */
+	struct ranges ranges; /* ranges of all units */
+	size_t ranges_left;   /* of RANGES_MAX */
+	size_t lines_left;    /* of LINES_MAX */
+	int64_t cpu_left;     /* of CPU_MAX */
+	int64_t cpu_since;    /* the thread's CPU clock when cpu_left was computed, or this lookup began */
+	unsigned steps;
 	struct elf_symbols *elf_symbols; /* NULL until first needed */
 	struct absolute *absolutes;
 	struct string_table texts;
 };
+
+static void reach_limit(struct dwarf_symbols *symbols, const char *what)
+{
+	if (!symbols->limit)
+		symbols->limit = memory_text(what);
+}
+
+/* Whether CPU time is left. */
+static bool has_time(struct dwarf_symbols *symbols)
+{
+	int64_t now = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+
+	symbols->cpu_left -= now - symbols->cpu_since;
+	symbols->cpu_since = now;
+	if (symbols->cpu_left > 0)
+		return true;
+	reach_limit(symbols, "some functions and lines are not known: its debug information takes too long to read");
+	return false;
+}
+
+/* The same for a loop of short steps. */
+static bool may_go_on(struct dwarf_symbols *symbols)
+{
+	return ++symbols->steps % STEPS ? symbols->cpu_left > 0 : has_time(symbols);
+}
 
 /* Makes room for one more element. */
 static void *grow(void *rows, size_t count, size_t *capacity, size_t size)
@@ -166,21 +203,10 @@ static const struct range *ranges_find(const struct ranges *ranges, uint64_t add
 
 /* --- entries --- */
 
-static bool take_work(struct dwarf_symbols *symbols, uint64_t bytes)
-{
-	if (symbols->work_left < bytes + ENTRY_WORK)
-		symbols->work_left = 0;
-	else
-		symbols->work_left -= bytes + ENTRY_WORK;
-	return symbols->work_left > 0;
-}
-
 /* Goes on to the next entry of a list, for which what is below this one is read over. */
 static bool next_entry(struct dwarf_symbols *symbols, Dwarf_Die *entry)
 {
-	Dwarf_Off offset = dwarf_dieoffset(entry);
-
-	return dwarf_siblingof(entry, entry) == 0 && take_work(symbols, dwarf_dieoffset(entry) - offset);
+	return dwarf_siblingof(entry, entry) == 0 && may_go_on(symbols);
 }
 
 /* As dwarf_haspc(), but a file may have given each of its entries the same long list of ranges. */
@@ -189,7 +215,7 @@ static bool has_address(struct dwarf_symbols *symbols, Dwarf_Die *entry, uint64_
 	Dwarf_Addr base, low, high;
 	ptrdiff_t offset = 0;
 
-	while ((offset = dwarf_ranges(entry, offset, &base, &low, &high)) > 0 && take_work(symbols, 0)) {
+	while ((offset = dwarf_ranges(entry, offset, &base, &low, &high)) > 0 && may_go_on(symbols)) {
 		if (address >= low && address < high)
 			return true;
 	}
@@ -207,7 +233,7 @@ static void read_units(struct dwarf_symbols *symbols)
 
 	symbols->units_read = true;
 	symbols->dwarf = debug_files_dwarf(symbols->module, &symbols->bias);
-	while (symbols->dwarf && symbols->unit_count < UNITS_MAX &&
+	while (symbols->dwarf && symbols->unit_count < UNITS_MAX && has_time(symbols) &&
 	       dwarf_get_units(symbols->dwarf, cursor, &next, NULL, &type, &die, NULL) == 0) {
 		cursor = next;
 		if (type != DW_UT_compile && type != DW_UT_skeleton)
@@ -220,6 +246,23 @@ static void read_units(struct dwarf_symbols *symbols)
 		symbols->unit_count++;
 	}
 	ranges_sort(&symbols->ranges);
+}
+
+static bool entries_are_short(Dwarf_Die *unit)
+{
+	size_t length, attributes;
+	Dwarf_Off offset = 0;
+
+	for (int i = 0; i < ABBREVIATIONS_MAX; i++) {
+		Dwarf_Abbrev *abbreviation = dwarf_getabbrev(unit, offset, &length);
+
+		if (!abbreviation || abbreviation == DWARF_END_ABBREV) /* libdw finds none behind it either */
+			return true;
+		if (dwarf_getattrcnt(abbreviation, &attributes) || attributes > ATTRIBUTES_MAX)
+			return false;
+		offset += length;
+	}
+	return false;
 }
 
 /* Entries lie one after the other, each before those below it. Where a file says otherwise (DW_AT_sibling leads to where we have
@@ -261,7 +304,11 @@ static Dwarf_Die *find_function(struct dwarf_symbols *symbols, struct unit *unit
 
 	if (!unit->functions_read) {
 		unit->functions_read = true;
-		read_functions(symbols, unit, &unit->entries, 0);
+		if (entries_are_short(&unit->entries))
+			read_functions(symbols, unit, &unit->entries, 0);
+		else
+			reach_limit(symbols, "some functions are not known: entries of its debug information have more "
+					     "attributes than those of compilers");
 		ranges_sort(&unit->ranges);
 	}
 	range = ranges_find(&unit->ranges, address);
@@ -374,25 +421,86 @@ static const char *absolute_path(struct dwarf_symbols *symbols, Dwarf_Die *unit,
 	return entry->path;
 }
 
-static const char *file_of(struct dwarf_symbols *symbols, Dwarf_Die *unit, uint32_t index)
+/* Returns the size of the line table at an offset of a section. */
+static uint64_t table_size(const Elf_Data *lines, uint64_t offset)
+{
+	uint32_t size;
+	uint64_t long_size;
+
+	if (!lines || !lines->d_buf || offset > lines->d_size || lines->d_size - offset < sizeof(size))
+		return 0;
+	memcpy(&size, (const char *)lines->d_buf + offset, sizeof(size));
+	if (size != UINT32_MAX || lines->d_size - offset < sizeof(size) + sizeof(long_size))
+		return size;
+	memcpy(&long_size, (const char *)lines->d_buf + offset + sizeof(size), sizeof(long_size));
+	return long_size;
+}
+
+/* Returns the size of a unit's line table: of the largest one if the file leaves open which section libdw takes. */
+static uint64_t lines_size(const struct dwarf_symbols *symbols, Dwarf_Die *unit)
+{
+	static const char *const names[] = {".debug_line", ".zdebug_line"};
+	Elf *file = dwarf_getelf(symbols->dwarf);
+	uint64_t largest = 0;
+	Dwarf_Attribute attribute;
+	Dwarf_Word offset;
+	GElf_Shdr header;
+
+	if (!dwarf_attr(unit, DW_AT_stmt_list, &attribute))
+		return 0;
+	if (dwarf_formudata(&attribute, &offset))
+		return UINT64_MAX;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		Elf_Scn *section = NULL;
+
+		while ((section = elf_section_next(file, section, names[i], &header))) {
+			uint64_t size = table_size(elf_rawdata(section, NULL), offset);
+
+			if (size > largest)
+				largest = size;
+		}
+	}
+	return largest;
+}
+
+/* Whether libdw may read the unit's line table, which names its source files, too. */
+static bool lines_fit(struct dwarf_symbols *symbols, struct unit *unit)
+{
+	uint64_t size;
+
+	if (unit->lines_measured)
+		return unit->lines_fit;
+	unit->lines_measured = true;
+	size = lines_size(symbols, &unit->die);
+	unit->lines_fit = size <= LINES_UNIT_MAX && size <= symbols->lines_left;
+	if (unit->lines_fit)
+		symbols->lines_left -= size;
+	else
+		reach_limit(symbols,
+			    "some lines are not known: its line tables are larger than 8 MiB for a unit, or 32 MiB");
+	return unit->lines_fit;
+}
+
+static const char *file_of(struct dwarf_symbols *symbols, struct unit *unit, uint32_t index)
 {
 	Dwarf_Files *files;
 	size_t count;
 
-	if (dwarf_getsrcfiles(unit, &files, &count) != 0 || index >= count)
+	if (!lines_fit(symbols, unit) || dwarf_getsrcfiles(&unit->die, &files, &count) != 0 || index >= count)
 		return NULL;
-	return absolute_path(symbols, unit, copy_of(symbols, unit, dwarf_filesrc(files, index, NULL, NULL)));
+	return absolute_path(symbols, &unit->die,
+			     copy_of(symbols, &unit->die, dwarf_filesrc(files, index, NULL, NULL)));
 }
 
 /* Sets the position of the instruction itself, which belongs to the innermost function. */
-static void set_line(struct dwarf_symbols *symbols, Dwarf_Die *unit, uint64_t address, struct profile_frame *frame)
+static void set_line(struct dwarf_symbols *symbols, struct unit *unit, uint64_t address, struct profile_frame *frame)
 {
-	Dwarf_Line *line = dwarf_getsrc_die(unit, address);
+	Dwarf_Line *line = lines_fit(symbols, unit) ? dwarf_getsrc_die(&unit->die, address) : NULL;
 	int number;
 
 	if (!line)
 		return;
-	frame->file = absolute_path(symbols, unit, copy_of(symbols, unit, dwarf_linesrc(line, NULL, NULL)));
+	frame->file = absolute_path(symbols, &unit->die, copy_of(symbols, &unit->die, dwarf_linesrc(line, NULL, NULL)));
 	if (dwarf_lineno(line, &number) == 0 && number > 0)
 		frame->line = (uint32_t)number;
 	if (dwarf_linecol(line, &number) == 0 && number > 0)
@@ -426,7 +534,7 @@ static size_t lookup_dwarf(struct dwarf_symbols *symbols, uint64_t address, stru
 		if (i > 0) {
 			Dwarf_Die *call = &chain[count - i];
 
-			frames[i].file = file_of(symbols, &unit->die, number_of(call, DW_AT_call_file));
+			frames[i].file = file_of(symbols, unit, number_of(call, DW_AT_call_file));
 			frames[i].line = number_of(call, DW_AT_call_line);
 			frames[i].column = number_of(call, DW_AT_call_column);
 		}
@@ -437,18 +545,22 @@ static size_t lookup_dwarf(struct dwarf_symbols *symbols, uint64_t address, stru
 		count = frames[0].function ? 1 : 0;
 	}
 	if (count)
-		set_line(symbols, &unit->die, address - symbols->bias, &frames[0]);
+		set_line(symbols, unit, address - symbols->bias, &frames[0]);
 	return count;
 }
 
 size_t dwarf_symbols_lookup(struct dwarf_symbols *symbols, uint64_t address,
 			    struct profile_frame frames[SYMBOLIZER_INLINE_MAX])
 {
-	size_t count;
+	size_t count = 0;
 
+	symbols->cpu_since = clock_ns(CLOCK_THREAD_CPUTIME_ID);
 	if (!symbols->elf_symbols)
 		symbols->elf_symbols = elf_symbols_new(symbols->module);
-	count = symbols->module ? lookup_dwarf(symbols, address, frames) : 0;
+	if (symbols->module && symbols->cpu_left > 0) {
+		count = lookup_dwarf(symbols, address, frames);
+		has_time(symbols);
+	}
 	if (count == 0) {
 		frames[0] = (struct profile_frame){.function = elf_symbols_find(symbols->elf_symbols, address)};
 		count = frames[0].function ? 1 : 0;
@@ -471,12 +583,6 @@ static char *build_id_text(const unsigned char *bytes, ssize_t length)
 	for (ssize_t i = 0; text && i < length; i++)
 		snprintf(text + 2 * i, 3, "%02x", bytes[i]);
 	return text;
-}
-
-static void reach_limit(struct dwarf_symbols *symbols, const char *what)
-{
-	if (!symbols->limit)
-		symbols->limit = memory_text(what);
 }
 
 /* Reads only the symbols of a file. Returns false if it is no ELF file either. */
@@ -521,7 +627,8 @@ struct dwarf_symbols *dwarf_symbols_open(const char *path, struct error *error)
 		return symbols;
 	}
 	symbols->ranges_left = RANGES_MAX;
-	symbols->work_left = WORK_MAX;
+	symbols->lines_left = LINES_MAX;
+	symbols->cpu_left = CPU_MAX;
 	symbols->path = realpath(path, NULL); /* a path in /proc/self/fd does not last */
 	symbols->dwfl = dwfl_begin(&callbacks);
 	if (symbols->dwfl) {

@@ -109,9 +109,8 @@ static Elf_Data *section_data(Elf *elf, size_t index)
 	return section ? elf_rawdata(section, NULL) : NULL;
 }
 
-Elf_Scn *elf_section_find(Elf *elf, const char *name, GElf_Shdr *header)
+Elf_Scn *elf_section_next(Elf *elf, Elf_Scn *section, const char *name, GElf_Shdr *header)
 {
-	Elf_Scn *section = NULL;
 	Elf_Data *strings;
 	size_t names;
 
@@ -123,6 +122,11 @@ Elf_Scn *elf_section_find(Elf *elf, const char *name, GElf_Shdr *header)
 			return section;
 	}
 	return NULL;
+}
+
+Elf_Scn *elf_section_find(Elf *elf, const char *name, GElf_Shdr *header)
+{
+	return elf_section_next(elf, NULL, name, header);
 }
 
 /* Returns what .gnu_debugdata inflates to, or more than `limit`. Its index may lie, so it is inflated, block by block. */

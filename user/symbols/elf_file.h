@@ -26,6 +26,8 @@ Elf *elf_file_open(const char *path, int *file);
 bool elf_file_offset(Elf *elf, uint64_t address, uint64_t *offset);
 /* Returns the section of that name and stores its header; NULL if there is none. */
 Elf_Scn *elf_section_find(Elf *elf, const char *name, GElf_Shdr *header);
+/* The same for those behind `section`, as a file may have several of one name; NULL: for all. */
+Elf_Scn *elf_section_next(Elf *elf, Elf_Scn *section, const char *name, GElf_Shdr *header);
 
 /* Whether a dynamically linked file asks for that symbol of a library. */
 bool elf_imports(const char *path, const char *symbol);
