@@ -42,7 +42,14 @@ void mSpanList_remove(struct mSpanList *list, struct mspan *s)
 	owner_set(&s->list, NULL);
 }
 
-/* Opens a window on these free objects. If the next sample falls on one of them, the window ends before it, and the
+/* Free objects move between a span's bits so that they are in both for a moment: whoever looks at a thread that was stopped
+ * anywhere (mspan_freeIn, observers) finds each in one of them. The compiler keeps this order. */
+static inline void keep_order(void)
+{
+	atomic_signal_fence(memory_order_seq_cst);
+}
+
+/* Opens a window on these free objects, which are in allocHeld. If the next sample falls on one of them, the window ends before it, and the
  * objects from the sampled one on are held back (allocHeld). Since the sample's place is then fixed, objects allocated
  * from other windows in between count towards the sample after it, whose distance is drawn now; the exponential
  * distribution has no memory. */
@@ -53,6 +60,7 @@ static void open_window(struct mcache *c, struct mspan *s, uint64_t free)
 	sampler_refresh(c);
 	if (likely(c->sample_distance == GOALLOC_NOT_LISTENING)) {
 		set_window(s, free);
+		keep_order();
 		s->allocHeld = 0;
 		return;
 	}
@@ -66,6 +74,7 @@ static void open_window(struct mcache *c, struct mspan *s, uint64_t free)
 		c->next_sample -= bytes;
 	}
 	set_window(s, free & ~held);
+	keep_order();
 	s->allocHeld = held;
 }
 
@@ -96,25 +105,32 @@ static unsigned fresh_objects(const struct mcache *c, const struct mspan *s)
 	return objects != 0 ? objects : 1;
 }
 
-/* Most words are empty, and a load is cheaper than an exchange. */
-static uint64_t take_freeBits(_Atomic uint64_t *word)
+/* Takes what other threads have freed of 32 objects into allocBits. Most words are empty. The scavenger may take the objects
+ * in between, or others may be freed: then again with what there is now. */
+static inline void collect_half(struct mspan *s, unsigned w, unsigned half)
 {
-	if (atomic_load_explicit(word, memory_order_relaxed) == 0)
-		return 0;
-	return atomic_exchange_explicit(word, 0, memory_order_acquire) & UINT32_MAX;
+	_Atomic uint64_t *word = &s->freeBits[2 * w + half];
+	uint64_t bits = atomic_load_explicit(word, memory_order_relaxed);
+
+	while (bits != 0) {
+		uint64_t freed = (bits & UINT32_MAX) << 32 * half, twice = freed & ~s->allocBits[w];
+		if (unlikely(twice != 0))
+			goalloc_fatal("double free of",
+				      s->base + (w * 64 + (unsigned)__builtin_ctzll(twice)) * s->elemsize);
+		s->allocBits[w] ^= freed;
+		keep_order();
+		if (likely(atomic_compare_exchange_strong_explicit(word, &bits, 0, memory_order_acq_rel,
+								   memory_order_relaxed)))
+			return;
+		s->allocBits[w] |= freed;
+	}
 }
 
-/* Takes what other threads have freed of 64 objects into allocBits. */
-static void collect_word(struct mspan *s, unsigned w)
+static inline void collect_word(struct mspan *s, unsigned w)
 {
-	uint64_t freed = take_freeBits(&s->freeBits[2 * w]);
-
+	collect_half(s, w, 0);
 	if (w * 64 + 32 < s->nelems)
-		freed |= take_freeBits(&s->freeBits[2 * w + 1]) << 32;
-	uint64_t twice = freed & ~s->allocBits[w];
-	if (unlikely(twice != 0))
-		goalloc_fatal("double free of", s->base + (w * 64 + (unsigned)__builtin_ctzll(twice)) * s->elemsize);
-	s->allocBits[w] &= ~freed;
+		collect_half(s, w, 1);
 }
 
 /* The free objects of a word that have been used before. */
@@ -192,7 +208,7 @@ static uint64_t next_window(const struct mcache *c, struct mspan *s)
 	return 0;
 }
 
-/* Takes the objects of the next window out of allocBits. Returns them, 0 if the span is used up. */
+/* Moves the objects of the next window from allocBits to allocHeld. Returns them, 0 if the span is used up. */
 static inline uint64_t take_window(const struct mcache *c, struct mspan *s)
 {
 	uint64_t free = next_window(c, s);
@@ -200,11 +216,13 @@ static inline uint64_t take_window(const struct mcache *c, struct mspan *s)
 	if (free == 0)
 		return 0;
 	unsigned w = s->freeindex / 64u - 1;
-	s->allocBits[w] |= free;
 	s->cacheBase = s->base + (uintptr_t)w * 64 * s->elemsize;
 	/* mspan_abandon relies on this order: the window never holds objects of a word other than the one that
 	 * freeindex indicates. */
 	machine_store_fence();
+	s->allocHeld = free;
+	keep_order();
+	s->allocBits[w] |= free;
 	return free;
 }
 
@@ -233,6 +251,8 @@ void *nextFreeUnsampled(struct mcache *c, struct mspan *s)
 	if (free == 0)
 		return NULL;
 	set_window(s, free);
+	keep_order();
+	s->allocHeld = 0;
 	return take_from_window(s, free);
 }
 
@@ -243,6 +263,7 @@ static void close_window(struct mspan *s)
 
 	if (left != 0)
 		s->allocBits[s->freeindex / 64 - 1] &= ~left;
+	keep_order();
 	s->allocCache = s->allocHeld = 0;
 }
 
@@ -325,8 +346,7 @@ uint64_t mspan_freeIn(struct mspan *s, unsigned word)
 
 	if (!atomic_load_explicit(&s->owner, memory_order_relaxed))
 		return free;
-	/* The owner may have been moving free objects from the window to allocBits, or from there to freeBits, so an
-	 * object that is free in any of them is free. */
+	/* The owner may have been stopped while it moved free objects from one of these to another: then they are in both. */
 	free |= ~s->allocBits[word] & mspan_word_mask(s, word);
 	if (s->freeindex != 0 && s->freeindex / 64u - 1 == word)
 		free |= s->allocCache | s->allocHeld;

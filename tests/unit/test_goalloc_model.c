@@ -9,9 +9,13 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -478,6 +482,88 @@ static void children_find_a_whole_heap_whatever_other_threads_were_doing(void **
 	assert_heap_valid();
 }
 
+/* ---- a thread that is stopped between any two instructions ---- */
+
+enum { StepSize = 2048, StepFirst = 40, StepThen = 100 };
+struct stepped {
+	struct mspan *span;
+	volatile unsigned allocated; /* objects of the span, since the first stop */
+};
+
+static void *free_first(void *objects)
+{
+	empty(objects, StepFirst - 1);
+	return NULL;
+}
+
+/* Another thread frees most of a span's objects; then this one is stepped through while it allocates, also these again. */
+static void allocate_stepped(struct stepped *stepped)
+{
+	static void *objects[StepFirst];
+	pthread_t thread;
+
+	if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0)
+		_exit(1);
+	for (unsigned i = 0; i < StepFirst; i++)
+		objects[i] = goalloc_scan(StepSize);
+	stepped->span = arena_map.spans[((uintptr_t)objects[0] - arena_map.start) >> PageShift];
+	pthread_create(&thread, NULL, free_first, objects);
+	pthread_join(thread, NULL);
+	raise(SIGSTOP);
+	for (unsigned i = 0; i < StepThen; i++) {
+		uintptr_t object = (uintptr_t)goalloc_scan(StepSize);
+		if (arena_map.spans[(object - arena_map.start) >> PageShift] == stepped->span)
+			stepped->allocated++;
+	}
+	_exit(0);
+}
+
+static unsigned free_in_child(pid_t child, struct mspan *span)
+{
+	struct mspan s;
+	struct iovec local = {&s, sizeof s}, remote = {span, sizeof s};
+	unsigned n = 0;
+
+	assert_int_equal(process_vm_readv(child, &local, 1, &remote, 1, 0), sizeof s);
+	assert_ptr_equal(s.allocBits, span->inline_allocBits);
+	s.allocBits = s.inline_allocBits;
+	s.freeBits = s.inline_freeBits;
+	for (unsigned w = 0; w < mspan_words(&s); w++)
+		n += bit_count(mspan_freeIn(&s, w));
+	return n;
+}
+
+/* At each instruction all objects but the one that is being allocated are allocated or in the bits of free ones. */
+static void wherever_a_thread_is_stopped_its_free_objects_are_found(void **state)
+{
+	(void)state;
+#ifdef __SANITIZE_THREAD__
+	skip(); /* its functions are too long to step through */
+#endif
+	struct stepped *stepped =
+		mmap(NULL, sizeof *stepped, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int status;
+	pid_t child = fork();
+
+	if (child == 0)
+		allocate_stepped(stepped);
+	waitpid(child, &status, 0);
+	assert_true(WIFSTOPPED(status));
+	unsigned objects = free_in_child(child, stepped->span), fewest = objects, steps = 0;
+	for (; WIFSTOPPED(status) && steps < 1000000; steps++) {
+		unsigned found = free_in_child(child, stepped->span) + stepped->allocated;
+		if (found < fewest)
+			fewest = found;
+		ptrace(PTRACE_SINGLESTEP, child, NULL, NULL);
+		waitpid(child, &status, 0);
+	}
+	assert_int_equal(status, 0);
+	assert_true(steps > StepThen * 10);
+	assert_true(stepped->allocated >= StepFirst);
+	assert_int_equal(fewest, objects - 1);
+	munmap(stepped, sizeof *stepped);
+}
+
 /* With an argument, runs only the test of that name. */
 int main(int argc, char **argv)
 {
@@ -496,6 +582,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(few_free_objects_in_many_spans_are_found_in_the_end),
 		cmocka_unit_test(memstats_add_up),
 		cmocka_unit_test(children_find_a_whole_heap_whatever_other_threads_were_doing),
+		cmocka_unit_test(wherever_a_thread_is_stopped_its_free_objects_are_found),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
