@@ -4,8 +4,9 @@
  *
  * How a request goes down: cacheSpan takes the first span of `nonempty`, else grow gets a fresh one from mheap. How a
  * free comes back: the free that makes a span of `empty` a quarter free moves it to `nonempty`; the free of its last
- * object returns the span to mheap, or keeps it in `nonempty` if little of it was ever touched. Both conditions are checked again under the lock, because another thread may have
- * taken or freed the span since its bits were counted. A span that is on neither list of this mcentral is left alone.
+ * object returns the span to mheap, or keeps it in `nonempty` if little of it was ever touched. Both conditions are
+ * checked again under the lock, because another thread may have taken or freed the span since its bits were counted. A
+ * span that is on neither list of this mcentral is left alone.
  */
 #include "runtime.h"
 
@@ -67,11 +68,11 @@ struct mspan *mcentral_cacheSpan(struct mcentral *central, struct mcache *c, str
 	return s;
 }
 
-/* Whether a wholly free span stays here: one of which only the beginning was ever touched, because the class would get other
- * pages in its place, and touch the beginning of these. */
+/* Whether a wholly free span stays here: one of which at most the first half was ever touched, because the class would get
+ * other pages in its place, and touch the beginning of these. */
 static bool keeps(struct mcentral *central, struct mspan *s)
 {
-	if (s->kept || s->fresh_from >= s->nelems || central->nkept >= MaxKept)
+	if (s->kept || s->fresh_from > s->nelems / 2 || central->nkept >= MaxKept)
 		return s->kept;
 	s->kept = true;
 	central->nkept++;

@@ -454,6 +454,38 @@ static void threads_that_come_and_go_use_the_same_memory(void **state)
 	assert_int_equal(in_a_process(come_and_go), 0);
 }
 
+/* Allocates all but the last object of a span. */
+static void *allocate_most(void *objects)
+{
+	void **most = objects;
+	unsigned n = 0;
+
+	do
+		most[n] = goalloc_scan(14336);
+	while (++n + 1 < arena_map.spans[((uintptr_t)most[0] - arena_map.start) >> PageShift]->nelems);
+	return NULL;
+}
+
+static int use_most_of_a_span(void)
+{
+	static void *most[64];
+	struct goalloc_memstats before, after;
+	pthread_t thread;
+
+	goalloc_read_memstats(&before);
+	pthread_create(&thread, NULL, allocate_most, most);
+	pthread_join(thread, NULL);
+	empty(most, 64);
+	goalloc_read_memstats(&after);
+	return after.HeapInuse > before.HeapInuse ? 1 : mheap_is_valid() ? 2 : 0;
+}
+
+static void free_spans_that_were_used_go_back(void **state)
+{
+	(void)state;
+	assert_int_equal(in_a_process(use_most_of_a_span), 0);
+}
+
 /* Objects of many classes, several spans of each, all freed: of all spans that are free, a thread keeps one of each class,
  * and 1 MiB. */
 static int free_many_classes(void)
@@ -729,6 +761,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(where_few_objects_live_few_are_ever_touched),
 		cmocka_unit_test(a_thread_keeps_little_that_is_free_of_all_classes_together),
 		cmocka_unit_test(threads_that_come_and_go_use_the_same_memory),
+		cmocka_unit_test(free_spans_that_were_used_go_back),
 		cmocka_unit_test(a_step_returns_little_however_overdue_it_is),
 		cmocka_unit_test(ended_threads_leave_their_counters_and_no_memory),
 		cmocka_unit_test(a_fold_that_a_fork_cuts_off_leaves_exact_counts),
