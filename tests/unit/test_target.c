@@ -24,6 +24,8 @@ enum { PAGE = 4096, GO = 3, SAID = 4 }; /* the descriptors by which a process is
 
 static unsigned char stack[16 * PAGE];
 
+static volatile uint64_t *shared; /* with the processes that are begun */
+
 static unsigned char *fill_page(int byte)
 {
 	unsigned char *page = mmap((void *)ADDRESS, PAGE, PROT_READ | PROT_WRITE,
@@ -185,6 +187,30 @@ static void what_was_opened_stays_what_is_written_although_the_process_has_becom
 	target_close(target);
 }
 
+static void only_private_writable_memory_is_written(void **state)
+{
+	struct process process = begin(false);
+	uint64_t code = (uint64_t)(uintptr_t)begin & ~7ULL, before, after;
+	struct target *target = target_open_changeable(process.pid, NULL);
+
+	(void)state;
+	assert_non_null(target);
+	assert_int_equal(target_read(target, code, &before, sizeof(before)), 0);
+	assert_int_equal(target_write_word(target, code, ~before), -1);
+	assert_int_equal(errno, EFAULT);
+	assert_int_equal(target_read(target, code, &after, sizeof(after)), 0);
+	assert_int_equal(before, after);
+	assert_int_equal(target_write_word(target, (uint64_t)(uintptr_t)shared, 1), -1);
+	assert_int_equal(errno, EFAULT);
+	assert_int_equal(*shared, 0);
+	assert_int_equal(target_write_word(target, ADDRESS + PAGE - 4, 1), -1);
+	assert_int_equal(errno, EFAULT);
+	tell(&process);
+	await(&process);
+	end(&process);
+	target_close(target);
+}
+
 static void only_what_was_opened_to_be_changed_is_written(void **state)
 {
 	struct process process = begin(false);
@@ -230,6 +256,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_another_program_has_at_the_address_is_neither_read_nor_written),
 		cmocka_unit_test(what_was_opened_stays_what_is_written_although_the_process_has_become_another),
+		cmocka_unit_test(only_private_writable_memory_is_written),
 		cmocka_unit_test(only_what_was_opened_to_be_changed_is_written),
 		cmocka_unit_test(where_there_is_no_memory_is_told),
 	};
@@ -237,5 +264,8 @@ int main(int argc, char **argv)
 	(void)argv;
 	if (argc > 1)
 		return be_executed();
+	shared = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (shared == MAP_FAILED)
+		return 1;
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

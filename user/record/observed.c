@@ -98,8 +98,11 @@ static void snapshot_take(struct observed *observed, struct snapshot *best)
 
 static void adjust(struct observed *observed, bool on)
 {
-	if (observed->runtime->may_change && observed->runtime->ops->adjust)
-		observed->runtime->ops->adjust(observed->runtime, observed->target, on);
+	if (!observed->runtime->may_change || !observed->runtime->ops->adjust)
+		return;
+	/* Heaps grow. If it cannot be done the process has ended, or what was there before is what is written. */
+	target_refresh(observed->target, NULL);
+	observed->runtime->ops->adjust(observed->runtime, observed->target, on);
 }
 
 /* Loads the programs. Warns about values that are not measured because the verifier rejects their program. */

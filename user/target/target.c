@@ -69,6 +69,7 @@ bool target_parse_mapping(const char *line, struct target_mapping *mapping, cons
 	mapping->readable = permissions[0] == 'r';
 	mapping->writable = permissions[1] == 'w';
 	mapping->executable = permissions[2] == 'x';
+	mapping->shared = permissions[3] == 's';
 	*path = at ? line + at : "";
 	return true;
 }
@@ -489,6 +490,13 @@ void target_unreadable(const struct target *target, char *why, size_t size)
 
 int target_write_word(const struct target *target, uint64_t address, uint64_t value)
 {
+	const struct target_mapping *mapping = target_mapping_at(target, address);
+
+	/* pwrite() would write to code and constants, too, as debuggers do. */
+	if (!mapping || !mapping->writable || mapping->shared || mapping->limit - address < sizeof(value)) {
+		errno = EFAULT;
+		return -1;
+	}
 	return pwrite(target->memory, &value, sizeof(value), (off_t)address) == sizeof(value) ? 0 : -1;
 }
 

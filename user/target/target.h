@@ -19,7 +19,8 @@ struct target_mapping {
 	uint64_t start, limit, offset;
 	uint64_t device, inode; /* 0, 0: not a file */
 	bool readable, writable, executable;
-	char *path; /* in the process's mount namespace, without " (deleted)"; "" for anonymous memory */
+	bool shared; /* what is written there others see, too */
+	char *path;  /* in the process's mount namespace, without " (deleted)"; "" for anonymous memory */
 };
 
 struct target {
@@ -100,7 +101,9 @@ void target_allow(const struct target *target);
  * have the memory, it is not permitted, a pointer led to where the process has no memory, or it has ended. */
 void target_unreadable(const struct target *target, char *why, size_t size);
 
-/* Writes one word of the memory that the process had when target_open_changeable() opened it, or returns -1. No other function writes to a process; use it only for changes that the user has asked for. */
+/* Writes one word of the memory that the process had when target_open_changeable() opened it, or returns -1; EFAULT: its
+ * mappings (target_refresh()) have no private, writable memory there. No other function writes to a process; use it only for
+ * changes that the user has asked for. */
 int target_write_word(const struct target *target, uint64_t address, uint64_t value);
 
 /* Reads a NUL-terminated string of at most `size` - 1 bytes; a longer one is cut. */
