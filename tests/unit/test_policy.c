@@ -178,12 +178,13 @@ static void globs_are_of_functions_and_of_packages(void **state)
 	assert_false(policy_glob("main.*", NULL));
 	assert_true(policy_glob("main.*", "main.f"));
 	assert_true(policy_glob("main.(*T).M", "main.(*T).M"));
-	/* as for the go command */
 	assert_true(policy_glob("example.com/codec/...", "example.com/codec.Parse"));
 	assert_true(policy_glob("example.com/codec/...", "example.com/codec/wire.(*T).Parse"));
 	assert_true(policy_glob("*/codec/...", "example.com/codec/wire.(*T).Parse"));
 	assert_false(policy_glob("example.com/codec/...", "example.com/codecs.Parse"));
 	assert_false(policy_glob("/...", "example.com/codec.Parse"));
+	assert_true(policy_glob("...", "example.com/codec.Parse"));
+	assert_false(policy_glob("./...", "example.com/codec.Parse"));
 	assert_true(policy_glob("example.com/a", "example.com/a.F"));
 	assert_false(policy_glob("example.com/a", "example.com/a/b.F"));
 	assert_true(policy_glob("example.com/a*", "example.com/a/b.F"));

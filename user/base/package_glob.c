@@ -24,7 +24,7 @@ bool package_glob(const char *glob, const char *package)
 
 	if (!package)
 		return false;
-	if (strcmp(glob, package) == 0 || fnmatch(glob, package, FNM_NOESCAPE) == 0)
+	if (strcmp(glob, "...") == 0 || strcmp(glob, package) == 0 || fnmatch(glob, package, FNM_NOESCAPE) == 0)
 		return true;
 	return length > 4 && strcmp(glob + length - 4, "/...") == 0 && matches_below(glob, length - 4, package);
 }

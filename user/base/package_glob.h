@@ -5,8 +5,9 @@
 #include <stdbool.h>
 
 /*
- * Whether a glob of the command line or of a policy matches an import path. `*` matches slashes, too. As for the go command,
- * "net/..." is net and all that is below it. False for NULL.
+ * Whether a glob of the command line or of a policy matches an import path. `*` matches slashes, too; "net/..."
+ * is net and all that is below it, "..." is all. Unlike the go command's, a glob has such dots at its end only, and is of import
+ * paths, not of directories ("./..."). False for NULL.
  */
 bool package_glob(const char *glob, const char *package);
 
