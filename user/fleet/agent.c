@@ -31,9 +31,9 @@
 enum {
 	LONGEST_WAIT_MS = 3600 * 1000,
 	EMPTY_POLL_MS = 100,
-	SEARCH_S = 10, /* so long a search for processes may take, */
-	LATE_S = 120,  /* a window so much longer than twice its length, */
-	STOP_S = 40,   /* and so long after it was told to end */
+	SEARCH_POLL_MS = 1000, /* a search that is held up (watch.h) says nothing */
+	LATE_S = 120,	       /* a window, or a search, may take so much longer than twice the length of a window, */
+	STOP_S = 40,	       /* and a window so long after it was told to end */
 };
 /* A process that reads files may take so much on each machine, for large programs. */
 #define LEAST_MEMORY ((rlim_t)2 << 30)
@@ -61,6 +61,7 @@ struct agent {
 	int64_t windows;	   /* that have ended */
 	uint64_t dropped;	   /* when the last window had ended */
 	bool stopping, none, crowded;  /* asked to end; "no process" and "too many" have been said */
+	bool slow;		       /* the search took too long as a whole, for which nobody is to blame */
 	bool outdated;		       /* the search that runs is for a configuration from before */
 	bool dropping;		       /* the same of windows that are dropped */
 	enum agent_window_result last; /* of the last window */
@@ -155,6 +156,12 @@ _Noreturn static void search(struct agent *agent, int parent)
 	_exit(1);
 }
 
+/* When what begins now is late. */
+static int64_t late_from(const struct agent *agent, int64_t now)
+{
+	return now + nanoseconds(2 * agent->config->window + LATE_S);
+}
+
 static void start_search(struct agent *agent)
 {
 	int64_t now = monotonic_ns(), planned_ns = agent->next_ns, every = nanoseconds(agent->config->every);
@@ -165,13 +172,14 @@ static void start_search(struct agent *agent)
 	agent->planned_ns = planned_ns;
 	setbacks_tidy(agent->setbacks);
 	agent->found->looks_at.pid = 0;
-	agent->outdated = false;
+	agent->found->looks_since_ns = 0;
+	agent->slow = agent->outdated = false;
 	agent->search = agent_fork(agent->options->say);
 	if (agent->search == 0)
 		search(agent, parent);
 	if (agent->search < 0)
 		agent->search = 0;
-	agent->late_ns = now + SEARCH_S * 1000000000LL;
+	agent->late_ns = late_from(agent, now);
 }
 
 /* Starts the next window of the round. */
@@ -195,7 +203,7 @@ static void start_window(struct agent *agent)
 	}
 	if (agent->window < 0)
 		agent->window = 0;
-	agent->late_ns = monotonic_ns() + nanoseconds(2 * agent->config->window + LATE_S);
+	agent->late_ns = late_from(agent, monotonic_ns());
 }
 
 /* Says what there is to say of what a search has found; returns how many processes the next window has. */
@@ -232,7 +240,7 @@ static void search_ended(struct agent *agent, int status)
 	agent->search = 0;
 	if (agent->stopping || agent->outdated)
 		return;
-	if (status && agent->found->looks_at.pid) {
+	if (status && agent->found->looks_at.pid && !agent->slow) {
 		char name[32];
 
 		procfs_name(agent->found->looks_at.pid, name, sizeof(name));
@@ -256,8 +264,11 @@ static void search_ended(struct agent *agent, int status)
 /* Whatever it waits for, such as a file of a server that does not answer, the next windows do not wait with it. */
 static void end_what_is_late(struct agent *agent)
 {
-	if (!is_busy(agent) || monotonic_ns() < agent->late_ns)
+	bool held = agent->search && watch_is_held(agent->found, monotonic_ns());
+
+	if (!is_busy(agent) || agent->late_ns == INT64_MAX || (!held && monotonic_ns() < agent->late_ns))
 		return;
+	agent->slow = agent->search && !held;
 	agent->options->say("a %s does not end; it is given up", agent->window ? "window" : "search for processes");
 	kill(agent->window ? agent->window : agent->search, SIGKILL);
 	agent->late_ns = INT64_MAX;
@@ -420,6 +431,8 @@ static int64_t wait_ms(const struct agent *agent, bool delivering)
 		return EMPTY_POLL_MS;
 	if (is_busy(agent) && agent->late_ns < until)
 		until = agent->late_ns;
+	if (agent->search && now + SEARCH_POLL_MS * 1000000LL < until)
+		until = now + SEARCH_POLL_MS * 1000000LL;
 	if (!is_busy(agent) && !agent->stopping && agent->next_ns < until)
 		until = agent->next_ns;
 	if (!agent->stopping && agent_helpers_due(&agent->helpers, agent->config) < until)

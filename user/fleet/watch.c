@@ -11,11 +11,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/memory.h"
 #include "base/text_compare.h"
 #include "symbols/elf_file.h"
 #include "target/procfs.h"
 #include "target/target.h"
+
+enum { EXECUTABLE_S = 10 }; /* so long one may take to be looked at */
 
 /* A file as it was when it was looked at. */
 struct file_key {
@@ -74,15 +77,15 @@ static bool is_go_file(const char *path)
 	return found;
 }
 
-static bool runs_go(struct watch_cache *cache, const struct watched *process, struct watch_found *found)
+/* The same of the executable of a process, about which the cache may know. */
+static bool is_go_process(struct watch_cache *cache, int pid)
 {
 	struct file_note *note;
 	struct file_key key;
 	struct stat file;
 	char path[64];
 
-	found->looks_at = *process;
-	snprintf(path, sizeof(path), "/proc/%d/exe", process->pid);
+	snprintf(path, sizeof(path), "/proc/%d/exe", pid);
 	if (stat(path, &file))
 		return false;
 	key = (struct file_key){file.st_dev, file.st_ino, file.st_ctim.tv_sec, file.st_ctim.tv_nsec};
@@ -92,8 +95,26 @@ static bool runs_go(struct watch_cache *cache, const struct watched *process, st
 
 		*note = (struct file_note){key, go};
 	}
-	found->looks_at.pid = 0;
 	return note->go;
+}
+
+static bool runs_go(struct watch_cache *cache, const struct watched *process, struct watch_found *found)
+{
+	bool go;
+
+	found->looks_at = *process;
+	found->looks_since_ns = monotonic_ns();
+	go = is_go_process(cache, process->pid);
+	found->looks_since_ns = 0;
+	found->looks_at.pid = 0;
+	return go;
+}
+
+bool watch_is_held(const struct watch_found *found, int64_t now_ns)
+{
+	int64_t since_ns = found->looks_since_ns;
+
+	return since_ns && now_ns - since_ns >= EXECUTABLE_S * 1000000000LL;
 }
 
 static bool has_name(int pid, const char *glob)

@@ -30,9 +30,10 @@ void watch_cache_free(struct watch_cache *cache);
 
 /* The result of a search, in memory that those who look at it may share with who searches. */
 struct watch_found {
-	struct watched looks_at; /* the process whose executable is being read; PID 0: none */
-	int waiting;		 /* so many are left alone for a time (setbacks.h) */
-	int count;		 /* so many others there are, of which WATCHED_MAX are stored at most */
+	struct watched looks_at;	/* the process whose executable is being read; PID 0: none */
+	_Atomic int64_t looks_since_ns; /* since when, by monotonic_ns(); 0: none is */
+	int waiting;			/* so many are left alone for a time (setbacks.h) */
+	int count;			/* so many others there are, of which WATCHED_MAX are stored at most */
 	struct watched processes[WATCHED_MAX];
 };
 
@@ -43,5 +44,8 @@ struct watch_found {
  */
 int watch_find(const struct agent_config *config, struct watch_cache *cache, const struct setbacks *setbacks, int agent,
 	       struct watch_found *found, struct error *error);
+
+/* Whether the executable that a search reads now holds it up, for which its process is to blame. Called while it runs. */
+bool watch_is_held(const struct watch_found *found, int64_t now_ns);
 
 #endif
