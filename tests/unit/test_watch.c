@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What holds up a search for the processes that an agent watches. */
+/* What holds up a search for the processes that an agent watches, and what keeps one from being observed for long. */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "fleet/watch.h"
+#include "target/obstacle.h"
 
 enum { SECOND = 1000000000 };
 
@@ -58,11 +59,25 @@ static void test_a_process_that_has_ended_is_not_looked_at_any_more(void **state
 	watch_cache_free(cache);
 }
 
+static void test_a_program_stays_what_it_is_but_other_causes_pass(void **state)
+{
+	struct error error;
+
+	(void)state;
+	obstacle_set(&error, OBSTACLE_NO_RUNTIME, NULL, "process %d", 1);
+	assert_true(obstacle_is_of_program(&error));
+	obstacle_set(&error, OBSTACLE_TRACER, "gdb", "process %d", 1);
+	assert_false(obstacle_is_of_program(&error));
+	error_set(&error, STATUS_CANNOT_MEASURE, "too many open files");
+	assert_false(obstacle_is_of_program(&error));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_only_an_executable_that_takes_long_holds_up_a_search),
 		cmocka_unit_test(test_a_process_that_has_ended_is_not_looked_at_any_more),
+		cmocka_unit_test(test_a_program_stays_what_it_is_but_other_causes_pass),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

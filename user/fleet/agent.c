@@ -305,12 +305,15 @@ static void take_note(struct agent *agent, const struct agent_note *note)
 {
 	const struct setback_key key = setback_of_process(note->pid, note->started);
 
-	if (note->observed) {
+	if (note->observed)
 		metrics_add(agent->metrics, &note->part);
+	if (note->late)
+		return;
+	/* what may be over soon is no reason for a pause that grows */
+	if (!note->lasting)
 		setbacks_remove(agent->setbacks, key);
-	} else if (note->why[AGENT_UNOBSERVED][0] && !note->late) {
+	if (!note->observed && note->why[AGENT_UNOBSERVED][0])
 		setbacks_add(agent->setbacks, key, agent->config->every);
-	}
 }
 
 /* Whether the process of a window ended in another way than it should. */
@@ -324,7 +327,7 @@ static bool has_failed(int status)
 static void judge_window(struct agent *agent, bool failed)
 {
 	const struct watched *processes = agent->found->processes + agent->first;
-	bool one;
+	bool one, others;
 
 	if (failed && !agent->shared->stored) {
 		agent->failed++;
@@ -334,7 +337,9 @@ static void judge_window(struct agent *agent, bool failed)
 	if (agent->stopping || agent->outdated)
 		return;
 	one = watch_groups_is_one(processes, agent->next - agent->first);
-	if (failed && one)
+	/* without others a pause would protect nobody */
+	others = !watch_groups_is_one(agent->found->processes, agent->count);
+	if (failed && one && others)
 		leave_out(agent, processes);
 	else if (!one && (failed || agent->shared->strained))
 		watch_groups_failed(&agent->groups);

@@ -11,6 +11,7 @@
 #include "fleet/delivery.h"
 #include "fleet/fleet_rows.h"
 #include "record/window.h"
+#include "target/obstacle.h"
 
 static agent_say_function *say_function;
 
@@ -68,6 +69,7 @@ static void note_results(struct agent_shared *shared, const struct profile *prof
 		*note = (struct agent_note){.pid = targets[i].pid, .started = targets[i].started};
 		note_troubles(note, window, &targets[i], (size_t)i);
 		note->late = targets[i].late;
+		note->lasting = !targets[i].observed && obstacle_is_of_program(&targets[i].why);
 		shared->strained |= note->late;
 		note->observed = targets[i].observed && process;
 		if (note->observed)

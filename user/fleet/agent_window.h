@@ -43,6 +43,7 @@ struct agent_shared {
 		uint64_t started;
 		char why[AGENT_TROUBLES][AGENT_WHY]; /* why it is so; "" if it is not */
 		bool late;			     /* not observed, for which others are to blame */
+		bool lasting;			     /* not observed because of what program it is */
 		bool observed;
 		struct metrics_part part; /* if it was */
 	} notes[WATCHED_MAX];

@@ -5,7 +5,7 @@
 /*
  * What an agent leaves alone for a time, because it has failed: processes that could not be observed, and groups of processes
  * (watch_groups.h) that ended a window or a search. Each further failure doubles the pause, from the time between windows to an
- * hour.
+ * hour. Good windows of a group shorten it only with time: else who holds up every second one would hold up others for as long.
  */
 
 #include <stddef.h>

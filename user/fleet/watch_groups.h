@@ -6,7 +6,8 @@
  * Which watched processes share a window, which one process of the agent records: all, as long as that goes well, because BPF
  * programs are then loaded once. A group is what one user runs as one service. If a window of several groups fails, each has
  * windows of its own for some rounds, more each time; a group whose own window fails is left alone (setbacks.h), and does not
- * share a window until it has not failed for an hour. So a hostile process ends its group's windows and few others.
+ * share a window until it has not failed for an hour. So a hostile process ends its group's windows and few others. A group that
+ * is the only one is not left alone, as there is nobody to protect, and the window may have ended for another reason.
  */
 
 #include <stdbool.h>

@@ -18,6 +18,7 @@ static const struct obstacle_row {
 	const char *name;
 	enum exit_status status;
 	const char *words, *advice;
+	bool of_program;
 } rows[OBSTACLE_COUNT] = {
 	[OBSTACLE_CAPABILITY] = {"capability", STATUS_CANNOT_MEASURE, "not permitted: escapement lacks",
 				 "run as root, or with CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE"},
@@ -47,18 +48,18 @@ static const struct obstacle_row {
 			     "record it with -p, or put escapement inside"},
 	[OBSTACLE_GO_LIBRARY] = {"go-library", STATUS_CANNOT_MEASURE,
 				 "has a Go runtime that cannot be read in a library,",
-				 "build that with Go 1.19 or newer"},
+				 "build that with Go 1.19 or newer", true},
 	[OBSTACLE_GO_TABLES] =
 		{"go-tables", STATUS_CANNOT_MEASURE,
 		 "is a Go program whose tables of functions cannot be read: it is older than Go 1.19, or "
 		 "was changed after linking",
-		 "build it with Go 1.19 or newer"},
+		 "build it with Go 1.19 or newer", true},
 	[OBSTACLE_GCCGO] = {"gccgo", STATUS_CANNOT_MEASURE,
 			    "was built by gccgo, whose allocator is not the one of Go's own compiler",
-			    "build it with go build"},
+			    "build it with go build", true},
 	[OBSTACLE_NO_RUNTIME] = {"no-runtime", STATUS_CANNOT_MEASURE,
 				 "has no probes: it is not a Go program and has no libgoalloc loaded",
-				 "observe a Go program, or load libgoalloc into this one"},
+				 "observe a Go program, or load libgoalloc into this one", true},
 	[OBSTACLE_UNREADABLE] = {"unreadable", STATUS_LOST, "is measured without its memory, which cannot be read:",
 				 "until that is allowed there is no check, and what no event reported is missing"},
 };
@@ -94,6 +95,11 @@ static const struct call_row {
 const char *obstacle_name(enum obstacle obstacle)
 {
 	return rows[obstacle].name;
+}
+
+bool obstacle_is_of_program(const struct error *error)
+{
+	return rows[error->cause].of_program;
 }
 
 const char *obstacle_advice(const struct error *error)

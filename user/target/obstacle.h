@@ -8,6 +8,7 @@
  * the cause. Thread-safe.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/error.h"
@@ -45,6 +46,9 @@ enum obstacle_call {
 
 /* The cause as data files name it: "user-namespace"; NULL for OBSTACLE_NONE. */
 const char *obstacle_name(enum obstacle obstacle);
+
+/* Whether the cause is the program of a process, which seldom changes while that runs. */
+bool obstacle_is_of_program(const struct error *error);
 
 /* What to do about the cause that error->cause names; NULL if it names none. The text of the error ends with it. */
 const char *obstacle_advice(const struct error *error);
