@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -353,6 +354,38 @@ static void probes_are_put_into_the_file_that_says_where(void **state)
 	go_image_close(&image);
 }
 
+/* What is mapped at a place now is not the file that was there when the mappings were read. */
+static void a_mapping_is_not_what_came_in_its_place(void **state)
+{
+	const struct target_mapping *mapping;
+	struct error error = {0};
+	struct target *target;
+	int early, late, file;
+	void *place;
+
+	(void)state;
+	run("cp program early && cp program late");
+	early = open(in_directory("early"), O_RDONLY);
+	late = open(in_directory("late"), O_RDONLY);
+	place = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, early, 0);
+	assert_true(place != MAP_FAILED);
+	target = target_open(getpid(), &error);
+	assert_non_null(target);
+	mapping = target_mapping_at(target, (uintptr_t)place);
+	assert_non_null(mapping);
+	file = target_file_open(target, mapping, &error);
+	assert_int_equal(inode_by(file), inode_by(early));
+	close(file);
+	assert_ptr_equal(mmap(place, 4096, PROT_READ, MAP_PRIVATE | MAP_FIXED, late, 0), place);
+	file = target_file_open(target, mapping, &error);
+	assert_int_equal(inode_by(file), inode_by(early));
+	close(file);
+	target_close(target);
+	munmap(place, 4096);
+	close(early);
+	close(late);
+}
+
 static int make_program(void **state)
 {
 	(void)state;
@@ -381,6 +414,7 @@ int main(void)
 		cmocka_unit_test(links_to_other_files_are_followed_to_files_only),
 		cmocka_unit_test(parts_of_debug_information_are_read_from_files_only),
 		cmocka_unit_test(probes_are_put_into_the_file_that_says_where),
+		cmocka_unit_test(a_mapping_is_not_what_came_in_its_place),
 	};
 
 	return cmocka_run_group_tests_name("named_files", tests, make_program, remove_directory);

@@ -431,6 +431,46 @@ static int open_if_mapped(const struct target *target, const char *name, const s
 	return file;
 }
 
+/* A mapping, and whether it still is one. */
+struct standing {
+	const struct target_mapping *mapping;
+	bool found;
+};
+
+static bool take_same(void *context, const char *line)
+{
+	struct standing *standing = context;
+	const struct target_mapping *known = standing->mapping;
+	struct target_mapping mapping;
+	const char *path;
+
+	if (!target_parse_mapping(line, &mapping, &path) || mapping.start != known->start)
+		return true;
+	standing->found = mapping.limit == known->limit && mapping.offset == known->offset &&
+			  mapping.inode == known->inode && mapping.device == known->device;
+	return false;
+}
+
+/* Opens what is mapped there, whatever its name is by now, which takes CAP_CHECKPOINT_RESTORE. Another file may be mapped there
+ * since the mappings were read. The inode tells, but with overlayfs, that of maps may differ from that of stat. */
+static int open_by_range(const struct target *target, const struct target_mapping *mapping)
+{
+	char *path =
+		memory_format("/proc/%d/map_files/%" PRIx64 "-%" PRIx64, target->tid, mapping->start, mapping->limit);
+	struct standing standing = {.mapping = mapping};
+	struct stat status;
+	int file = regular_file_open(path, &status, NULL);
+
+	free(path);
+	if (file < 0 || status.st_ino == mapping->inode)
+		return file;
+	procfs_lines(target->tid, "maps", take_same, &standing);
+	if (standing.found)
+		return file;
+	close(file);
+	return -1;
+}
+
 int target_file_open(const struct target *target, const struct target_mapping *mapping, struct error *error)
 {
 	char *path;
@@ -438,10 +478,7 @@ int target_file_open(const struct target *target, const struct target_mapping *m
 
 	if (target->core)
 		return target->core_file_open(target->core, mapping, error);
-	/* This is the mapped file whatever its name is by now, but it takes CAP_CHECKPOINT_RESTORE. */
-	path = memory_format("/proc/%d/map_files/%" PRIx64 "-%" PRIx64, target->tid, mapping->start, mapping->limit);
-	file = regular_file_open(path, NULL, NULL);
-	free(path);
+	file = open_by_range(target, mapping);
 	if (file < 0) {
 		path = memory_format("root%s", mapping->path);
 		file = open_if_mapped(target, path, mapping, error);
