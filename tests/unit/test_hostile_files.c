@@ -220,6 +220,34 @@ static void symbols_in_xz_are_inflated_up_to_a_size(void **state)
 	assert_only_symbols("bare_much", "more than 64 MiB");
 }
 
+/* 2000 units say that their other part is in one file, with symbols of 60 MB in it. */
+static void a_file_that_many_units_name_is_inflated_once(void **state)
+{
+	static const char units[] = ".section .debug_abbrev,\"\",@progbits\n"
+				    "names: .uleb128 1, 0x4a; .byte 0\n" /* skeleton: low_pc, high_pc, dwo_name */
+				    ".uleb128 0x11, 1, 0x12, 7, 0x76, 8, 0, 0, 0\n"
+				    ".section .debug_info,\"\",@progbits\n"
+				    ".rept 2000\n"
+				    ".long 2f - 1f\n"
+				    "1: .2byte 5; .byte 4, 8; .long names; .quad 1\n"
+				    ".uleb128 1; .quad first, 16; .asciz \"part.dwo\"\n"
+				    "2:\n"
+				    ".endr\n"
+				    ".section .note.GNU-stack,\"\",@progbits\n";
+	struct profile_frame frames[SYMBOLIZER_INLINE_MAX];
+	struct symbolizer *symbolizer;
+
+	(void)state;
+	write_file("units.s", units, sizeof(units) - 1);
+	run("head -c 60000000 /dev/zero | xz -0 > some.xz && "
+	    "objcopy --add-section .gnu_debugdata=some.xz plain part.dwo && "
+	    "gcc -O1 -no-pie -rdynamic -o units plain.c units.s");
+	symbolizer = symbolizer_open(in_directory("units"), NULL);
+	assert_int_equal(symbolizer_lookup(symbolizer, text, frames), 1);
+	assert_null(symbolizer_limit(symbolizer)); /* of CPU time */
+	symbolizer_close(symbolizer);
+}
+
 static void compressed_sections_are_inflated_up_to_a_size(void **state)
 {
 	uint64_t size = UINT64_C(600) << 20;
@@ -373,6 +401,9 @@ static void the_checksum_of_a_file_is_computed_once(void **state)
 	assert_string_equal(first_function("three"), "first");
 	second = bytes_read() - second;
 	assert_true(second < SIZE);
+
+	run("truncate -s 5G part.debug");
+	assert_only_symbols("one", "more than 4 GiB");
 }
 
 /* --- files that change --- */
@@ -513,6 +544,7 @@ int main(void)
 		cmocka_unit_test(entries_have_as_many_attributes_as_those_of_compilers),
 		cmocka_unit_test(what_is_compressed_is_not_inflated),
 		cmocka_unit_test(symbols_in_xz_are_inflated_up_to_a_size),
+		cmocka_unit_test(a_file_that_many_units_name_is_inflated_once),
 		cmocka_unit_test(compressed_sections_are_inflated_up_to_a_size),
 		cmocka_unit_test(tables_longer_than_those_of_programs_are_not_read),
 		cmocka_unit_test(notes_are_read_up_to_a_size),

@@ -4,9 +4,9 @@
 
 /*
  * Opens files whose names come from outside: what a process maps, or a core file says that one did. Whoever made the name
- * may have put anything in the file's place. A FIFO, which would make us wait for its writer, a file with a lease, which
- * would make us wait for its holder, a device, which may do something when it is opened, and files of proc and sysfs, which
- * may when they are read, are not opened. A name such as /proc/self/fd/3 leads out of proc. May be used by any thread.
+ * may have put anything in the file's place. These functions do not open a FIFO, which would make us wait for its writer, a
+ * file with a lease, which would make us wait for its holder, a device, which may do something when it is opened, and files of
+ * proc and sysfs, which may when they are read. A name such as /proc/self/fd/3 leads out of proc. May be used by any thread.
  */
 
 #include <stdbool.h>

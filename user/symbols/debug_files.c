@@ -9,12 +9,14 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include "base/clock.h"
 #include "base/memory.h"
 #include "base/regular_file.h"
 #include "symbols/elf_file.h"
 
 #define DEBUG_ROOT  "/usr/lib/debug"
-#define CHECKED_MAX (INT64_C(4) << 30) /* of all files whose checksums are computed: some seconds */
+#define MINUTE	    INT64_C(60000000000)
+#define CHECKED_MAX (INT64_C(4) << 30) /* of all files whose checksums are computed in a minute: some seconds */
 
 /* Returns the path of the directory of a file, also of one named through /proc/self/fd, with its last slash. The caller frees
  * it. NULL if there is none. */
@@ -35,8 +37,11 @@ static struct {
 		uLong sum;
 	} files[64];
 	size_t count;
-	int64_t read;
+	int64_t read, since; /* in this minute, which began then */
 } checked = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+/* Whether a file was left out for CHECKED_MAX. libdw's question for files has no place for such an answer. */
+static _Thread_local bool left_out;
 
 static bool is_unchanged(const struct stat *a, const struct stat *b)
 {
@@ -53,6 +58,10 @@ static bool compute(int file, uLong *sum)
 	off_t at = 0;
 	ssize_t got = 1;
 
+	if (monotonic_ns() - checked.since > MINUTE) {
+		checked.since = monotonic_ns();
+		checked.read = 0;
+	}
 	*sum = crc32(0, NULL, 0);
 	while (checked.read <= CHECKED_MAX && (got = pread(file, block, BLOCK, at)) > 0) {
 		at += got;
@@ -69,8 +78,10 @@ static bool has_checksum(int file, const struct stat *status, GElf_Word wanted)
 	bool known = false;
 	uLong sum = 0;
 
-	if (status->st_size > CHECKED_MAX)
+	if (status->st_size > CHECKED_MAX) {
+		left_out = true;
 		return false;
+	}
 	pthread_mutex_lock(&checked.lock);
 	for (size_t i = 0; i < places && i < checked.count && !known; i++) {
 		known = is_unchanged(&checked.files[i].file, status);
@@ -78,6 +89,7 @@ static bool has_checksum(int file, const struct stat *status, GElf_Word wanted)
 	}
 	if (!known) {
 		known = compute(file, &sum);
+		left_out = left_out || !known;
 		if (known)
 			checked.files[checked.count++ % places] = (struct checked){*status, sum};
 	}
@@ -145,13 +157,16 @@ int debug_files_find(Dwfl_Module *module, void **userdata, const char *name, Dwa
 	return file;
 }
 
-Dwarf *debug_files_dwarf(Dwfl_Module *module, Dwarf_Addr *bias)
+Dwarf *debug_files_dwarf(Dwfl_Module *module, Dwarf_Addr *bias, bool *over_limit)
 {
-	Dwarf *dwarf = dwfl_module_getdwarf(module, bias);
 	const char *name;
 	const void *id;
 	void **found;
+	Dwarf *dwarf;
 
+	left_out = false;
+	dwarf = dwfl_module_getdwarf(module, bias);
+	*over_limit = left_out;
 	/* Without it, libdw opens whatever has this name when it comes to a reference. */
 	if (dwarf && dwelf_dwarf_gnu_debugaltlink(dwarf, &name, &id) > 0 &&
 	    (!dwfl_module_info(module, &found, NULL, NULL, NULL, NULL, NULL, NULL) || !*found))
@@ -166,11 +181,40 @@ static const char *text_of(Dwarf_Die *unit, unsigned attribute)
 	return dwarf_attr(unit, attribute, &found) ? dwarf_formstring(&found) : NULL;
 }
 
+/* The files that were looked at last: thousands of units may name one of them, or have a package of their parts beside them. */
+static struct {
+	pthread_mutex_t lock;
+	struct seen {
+		struct stat file;
+		bool harmless;
+	} files[16];
+	size_t count;
+} seen = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static bool is_harmless(int file, const struct stat *status)
+{
+	const size_t places = sizeof(seen.files) / sizeof(seen.files[0]);
+	bool known = false, harmless = false;
+
+	pthread_mutex_lock(&seen.lock);
+	for (size_t i = 0; i < places && i < seen.count && !known; i++) {
+		known = is_unchanged(&seen.files[i].file, status);
+		harmless = seen.files[i].harmless;
+	}
+	if (!known) {
+		harmless = elf_file_is_harmless(file, NULL);
+		seen.files[seen.count++ % places] = (struct seen){*status, harmless};
+	}
+	pthread_mutex_unlock(&seen.lock);
+	return harmless;
+}
+
 /* Whether libdw may open what is at this path. */
 static bool may_open(const char *path)
 {
-	int file = regular_file_open(path, NULL, NULL);
-	bool harmless = file >= 0 ? elf_file_is_harmless(file, NULL) : regular_file_or_none(path);
+	struct stat status;
+	int file = regular_file_open(path, &status, NULL);
+	bool harmless = file >= 0 ? is_harmless(file, &status) : regular_file_or_none(path);
 
 	if (file >= 0)
 		close(file);

@@ -22,8 +22,8 @@ int debug_files_find(Dwfl_Module *module, void **userdata, const char *name, Dwa
 		     const char *link, GElf_Word checksum, char **path);
 
 /* Returns the module's debug information without what libdw would open further files for: NULL if dwz's part of it is not
- * where debug_files_find() looks. */
-Dwarf *debug_files_dwarf(Dwfl_Module *module, Dwarf_Addr *bias);
+ * where debug_files_find() looks. `over_limit`: a file was left out, as checksums of too much have been computed already. */
+Dwarf *debug_files_dwarf(Dwfl_Module *module, Dwarf_Addr *bias, bool *over_limit);
 
 /* Stores the part of a unit that -gsplit-dwarf has put into a file of its own. False if there is none at the places that
  * libdw looks at, or something else than a file is at one of them. `program`: path of the module's program, NULL if it has

@@ -229,10 +229,14 @@ static void read_units(struct dwarf_symbols *symbols)
 	Dwarf_CU *cursor = NULL, *next;
 	Dwarf_Die die, split;
 	uint8_t type;
-	bool is_split;
+	bool is_split, over_limit;
 
 	symbols->units_read = true;
-	symbols->dwarf = debug_files_dwarf(symbols->module, &symbols->bias);
+	symbols->dwarf = debug_files_dwarf(symbols->module, &symbols->bias, &over_limit);
+	if (over_limit)
+		reach_limit(symbols,
+			    "its debug file is not read: those whose checksums were asked for in this minute have more "
+			    "than 4 GiB");
 	while (symbols->dwarf && symbols->unit_count < UNITS_MAX && has_time(symbols) &&
 	       dwarf_get_units(symbols->dwarf, cursor, &next, NULL, &type, &die, NULL) == 0) {
 		cursor = next;
