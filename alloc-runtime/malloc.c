@@ -419,11 +419,10 @@ bool mallocgc_resizeLarge(void *object, size_t size, struct caller *caller)
 void mallocgc_moveLarge(void *to, void *from, size_t size)
 {
 	struct mspan *s = span_at(from);
+	size_t moved = mheap_movePages(span_at(to), s, size);
 
-	if (mheap_movePages(span_at(to), s, size))
-		return;
-	for (size_t left = size, part; left > 0; left -= part) {
-		part = left % MovedAtOnce ? left % MovedAtOnce : MovedAtOnce;
+	for (size_t left = size, part; left > moved; left -= part) {
+		part = (left - moved) % MovedAtOnce ? (left - moved) % MovedAtOnce : MovedAtOnce;
 		char *source = (char *)from + (left - part);
 		memcpy((char *)to + (left - part), source, part);
 		if (part == MovedAtOnce)

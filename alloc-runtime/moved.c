@@ -2,27 +2,22 @@
 /* See moved.h. */
 #include "moved.h"
 
-#include <string.h>
-
 #include "sys.h"
 
 enum { MostMoved = 1000 }; /* objects whose pages come from others */
 
-bool mheap_movePages(struct mspan *to, const struct mspan *from, size_t size)
+size_t mheap_movePages(struct mspan *to, const struct mspan *from, size_t size)
 {
 	size_t bytes = size & -(size_t)PageSize;
 
 	if (to->state != mSpanLarge || from->state != mSpanLarge || bytes > mspan_bytes(to))
-		return false;
+		return 0;
 	lock_acquire(&mheap.lock);
 	bool may = mheap.moved < MostMoved;
 	mheap.moved += may;
 	to->moved = may;
 	lock_release(&mheap.lock);
-	if (!may || !sysMove((void *)to->base, (void *)from->base, bytes))
-		return false;
-	memcpy((char *)to->base + bytes, (char *)from->base + bytes, size - bytes);
-	return true;
+	return may ? sysMove((void *)to->base, (void *)from->base, bytes) : 0;
 }
 
 void moved_cut(const struct mspan *s, size_t pages_kept)

@@ -541,8 +541,9 @@ struct mspan *mheap_alloc(size_t npages, unsigned spanclass, struct mheap_grown 
 struct mspan *mheap_allocAligned(size_t npages, size_t align_pages, unsigned spanclass, struct mheap_grown *grown);
 /* Makes a large object longer or shorter in place; returns false if that is impossible. */
 bool mheap_resizeSpan(struct mspan *s, size_t npages, struct mheap_grown *grown);
-/* Moves the pages of one large object to another; `size` is that of the contents. Returns false if nothing was moved. */
-bool mheap_movePages(struct mspan *to, const struct mspan *from, size_t size);
+/* Moves the pages of one large object to another; `size` is that of the contents. Returns how many bytes
+ * of it were moved from the beginning. */
+size_t mheap_movePages(struct mspan *to, const struct mspan *from, size_t size);
 void mheap_freeSpan(struct mspan *s);
 /* Returns a span that is cut into stacks, all of them idle and in the pool; see stack.h. */
 struct mspan *mheap_allocStackSpan(size_t npages, unsigned stackclass, size_t stack_size, struct mheap_grown *grown);

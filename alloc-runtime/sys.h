@@ -32,10 +32,10 @@ void sysFree(void *address, size_t size); /* unmaps */
  * freed. `size`: of an item. NULL when memory is out; then the old one stays as it is. */
 void *sysGrow(void *table, size_t *capacity, size_t first, size_t size);
 bool sysUnused(void *address, size_t size);
-/* Moves pages to memory that is mapped, too, and is overwritten. Afterwards `from` is unused memory. Nothing is ever
- * unmapped meanwhile. False if the system cannot, or if memory is locked, which it would not stay; then nothing has
- * changed but that `to` may be zero. */
-bool sysMove(void *to, void *from, size_t size);
+/* Moves pages to memory that is mapped, too, and is overwritten. Neither is ever unmapped meanwhile. Returns how many bytes
+ * were moved from the beginning; `from` is unused memory as far. Less than all if the system cannot, or if memory is locked,
+ * which it would not stay. `size`: whole pages. */
+size_t sysMove(void *to, void *from, size_t size);
 /* Makes mapped memory zero and returns its contents. Locked memory stays as it is. */
 void sysMapAnew(void *address, size_t size);
 void sysPrefault(void *address, size_t size); /* a hint that mapped memory will be written soon */

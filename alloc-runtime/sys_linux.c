@@ -106,17 +106,41 @@ static bool is_locked(void *address, size_t size)
 	return syscall(SYS_msync, address, size, MS_INVALIDATE) != 0;
 }
 
-/* MREMAP_DONTUNMAP exists since Linux 5.7. It unlocks what it leaves. */
-bool sysMove(void *to, void *from, size_t size)
+/* Moves pages of one mapping of the kernel's. Asked to move them to an address, older kernels unmap what is there before they
+ * notice that they cannot, and another thread may map something in the hole. So the pages go to an address of the kernel's
+ * choice first; from there they are one mapping, and only memory for the kernel itself could be missing. */
+static bool move_mapping(char *to, char *from, size_t size)
+{
+	/* MREMAP_DONTUNMAP exists since Linux 5.7. It unlocks what it leaves. */
+	void *between = mremap(from, size, size, MREMAP_MAYMOVE | MREMAP_DONTUNMAP, NULL);
+
+	if (between == MAP_FAILED)
+		return false;
+	if (mremap(between, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, to) != to) {
+		map_again(to, size);
+		memcpy(to, between, size);
+		munmap(between, size);
+	}
+	return true;
+}
+
+size_t sysMove(void *to, void *from, size_t size)
 {
 	int saved = errno;
-	bool may = !is_locked(from, size) && !is_locked(to, size);
-	bool moved = may && mremap(from, size, size, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to) == to;
+	size_t done = 0, part = is_locked(from, size) || is_locked(to, size) ? 0 : size;
 
-	if (may && !moved)
-		map_again(to, size);
+	/* Pages that were moved before are in mappings of their own, of which nobody tells the ends: EFAULT is what the kernel
+	 * says of more than one. Parts of one mapping become one again where they go. */
+	while (part) {
+		if (move_mapping((char *)to + done, (char *)from + done, part)) {
+			done += part;
+			part = size - done;
+		} else {
+			part = errno == EFAULT ? part / 2 & -sysPageSize() : 0;
+		}
+	}
 	errno = saved;
-	return moved;
+	return done;
 }
 
 void sysMapAnew(void *address, size_t size)
