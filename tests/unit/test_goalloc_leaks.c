@@ -475,8 +475,8 @@ static void test_the_callback_may_allocate_and_search(void **state)
 	list_and_cycle();
 	clear_stack();
 	assert_int_equal(goalloc_find_unreachable(in_callback, &found), 0);
-	/* The callback has the address of one object of the list or of the cycle. */
-	assert_int_equal(found.direct, 1);
+	/* The callback has the address of one object of the list or of the cycle; its caller may hold that of the other. */
+	assert_in_range(found.direct, 0, 1);
 	found = search();
 	assert_int_equal(found.direct + found.indirect, 6);
 	free_found(&found);
