@@ -62,7 +62,7 @@ static int check_count(const struct reading *reading, enum what what, uint64_t c
 	return error_set(refusal, STATUS_CANNOT_MEASURE,
 			 "its libgoalloc has more than %llu %s, for which its %llu MiB of memory are too few",
 			 (unsigned long long)(bound->free + reading->has / bound->bytes), bound->what,
-			 (unsigned long long)reading->has >> 20);
+			 (unsigned long long)(reading->has >> 20));
 }
 
 /* --- which objects are free --- */
