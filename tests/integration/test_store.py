@@ -322,7 +322,7 @@ def test_the_words_about_another_build_give_no_verdicts(t):
     for words, why in ((other, "the compiler output does not match the program"), (t.path("none"), "cannot")):
         # so many that samples of them are there, for the words to be about
         said = record(t, server, "a", "api", "first", 20000, f"escape = {words}")
-        same(len(re.findall(r"process \d+ \(target\) gets no verdicts: ", said)), 1, said)
+        same(len(re.findall(rf"process \d+ \({fleet.TARGET}\) gets no verdicts: ", said)), 1, said)
         contains(said, why)
     same({row["verdict"] for row in server.query("SELECT verdict FROM escapement.sites FINAL")}, {""})
     assert server.query("SELECT sum(objects) AS n FROM escapement.sites FINAL WHERE function = 'main.buffers'")[0]["n"] >= 40000
