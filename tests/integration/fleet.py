@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What the tests of the agent share: a Go program that allocates when it is told to, and agents."""
+import contextlib
 import ctypes
 import functools
 import os
@@ -61,6 +62,16 @@ def named(name):
 
 
 TARGET = named("target")
+
+
+def shown(pids, *files):
+    """What these files of /proc say of each of the processes that has not ended: an agent's live no longer than a window."""
+    text = ""
+    for pid in pids:
+        for file in files:
+            with contextlib.suppress(ProcessLookupError, FileNotFoundError):
+                text += pathlib.Path(f"/proc/{pid}/{file}").read_text(errors="replace")
+    return text
 
 
 @functools.lru_cache

@@ -161,8 +161,8 @@ def test_the_endpoint_has_no_rights_and_answers_nothing_else(t):
     same([refusal(port, "/"), refusal(port, "/metrics/x"), refusal(port, method="POST"), refusal(port, method="DELETE")], [404, 404, 405, 405])
     same(fetch(port, method="HEAD"), "")
     listening = lambda: [pid for pid in harness.descendants(agent.process.pid) if listens(pid, port)]
-    wait_for(lambda: len(listening()) == 1, "only the server to listen: a window that has just begun is about to close its copy")
-    server, = listening()
+    server, = wait_for(lambda: (found := listening()) and len(found) == 1 and found,
+                       "only the server to listen: a window that has just begun is about to close its copy")
     contains(pathlib.Path(f"/proc/{server}/status").read_text(), "CapEff:\t0000000000000000")
     assert b"a-secret" not in pathlib.Path(f"/proc/{server}/environ").read_bytes()
     files = [os.readlink(file) for file in pathlib.Path(f"/proc/{server}/fd").iterdir()]
