@@ -262,7 +262,24 @@ static ssize_t copy_live(void *context, const struct target_piece *pieces, size_
 	return copied;
 }
 
-static struct target *open_process(int pid, bool changeable, struct error *error)
+enum { VECTOR_MAX = 1024, EXECS_MAX = 100 };
+
+/* What the kernel told the program at its exec (/proc/PID/auxv): random addresses differ with each. Returns its bytes. */
+static size_t read_vector(int tid, char vector[VECTOR_MAX])
+{
+	char path[64];
+	int file;
+	ssize_t length;
+
+	snprintf(path, sizeof(path), "/proc/%d/auxv", tid);
+	file = open(path, O_RDONLY | O_CLOEXEC);
+	length = file < 0 ? -1 : read(file, vector, VECTOR_MAX);
+	if (file >= 0)
+		close(file);
+	return length > 0 ? (size_t)length : 0;
+}
+
+static struct target *open_image(int pid, bool changeable, struct error *error)
 {
 	struct target *target = memory_zeroed(1, sizeof(*target));
 	char path[64];
@@ -299,6 +316,24 @@ static struct target *open_process(int pid, bool changeable, struct error *error
 fail:
 	target_close(target);
 	return NULL;
+}
+
+/* A child of vfork() has its parent's memory until it execs, and that memory stays when it does: what was opened before would be of
+ * another program than what was found after. */
+static struct target *open_process(int pid, bool changeable, struct error *error)
+{
+	char before[VECTOR_MAX], after[VECTOR_MAX];
+	struct target *target;
+
+	for (int execs = 0;; execs++) {
+		size_t length = read_vector(pid, before);
+
+		target = open_image(pid, changeable, error);
+		if (!target || execs == EXECS_MAX ||
+		    (read_vector(pid, after) == length && memcmp(before, after, length) == 0))
+			return target;
+		target_close(target);
+	}
 }
 
 struct target *target_open(int pid, struct error *error)
