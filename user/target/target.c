@@ -199,6 +199,23 @@ static int open_memory(int tid, bool changeable)
 	return file < 0 ? open(path, O_RDONLY | O_CLOEXEC) : file;
 }
 
+enum { VECTOR_MAX = 1024, EXECS_MAX = 100 };
+
+/* What the kernel told the program at its exec (/proc/PID/auxv): random addresses differ with each. Returns its bytes. */
+static size_t read_vector(int tid, char vector[VECTOR_MAX])
+{
+	char path[64];
+	int file;
+	ssize_t length;
+
+	snprintf(path, sizeof(path), "/proc/%d/auxv", tid);
+	file = open(path, O_RDONLY | O_CLOEXEC);
+	length = file < 0 ? -1 : read(file, vector, VECTOR_MAX);
+	if (file >= 0)
+		close(file);
+	return length > 0 ? (size_t)length : 0;
+}
+
 /* Copies the pieces one after another through the descriptor, and returns what process_vm_readv() would. */
 static ssize_t copy_singly(const struct target *target, const struct target_piece *pieces, size_t count)
 {
@@ -262,23 +279,6 @@ static ssize_t copy_live(void *context, const struct target_piece *pieces, size_
 	return copied;
 }
 
-enum { VECTOR_MAX = 1024, EXECS_MAX = 100 };
-
-/* What the kernel told the program at its exec (/proc/PID/auxv): random addresses differ with each. Returns its bytes. */
-static size_t read_vector(int tid, char vector[VECTOR_MAX])
-{
-	char path[64];
-	int file;
-	ssize_t length;
-
-	snprintf(path, sizeof(path), "/proc/%d/auxv", tid);
-	file = open(path, O_RDONLY | O_CLOEXEC);
-	length = file < 0 ? -1 : read(file, vector, VECTOR_MAX);
-	if (file >= 0)
-		close(file);
-	return length > 0 ? (size_t)length : 0;
-}
-
 static struct target *open_image(int pid, bool changeable, struct error *error)
 {
 	struct target *target = memory_zeroed(1, sizeof(*target));
@@ -329,9 +329,14 @@ static struct target *open_process(int pid, bool changeable, struct error *error
 		size_t length = read_vector(pid, before);
 
 		target = open_image(pid, changeable, error);
-		if (!target || execs == EXECS_MAX ||
-		    (read_vector(pid, after) == length && memcmp(before, after, length) == 0))
+		if (!target)
+			return NULL;
+		if (execs == EXECS_MAX ||
+		    (read_vector(target->tid, after) == length && memcmp(before, after, length) == 0)) {
+			target->vector = memcpy(memory_zeroed(length + 1, 1), before, length);
+			target->vector_length = length;
 			return target;
+		}
 		target_close(target);
 	}
 }
@@ -356,6 +361,7 @@ void target_close(struct target *target)
 	if (target->core)
 		target->core_free(target->core);
 	free(target->reader);
+	free(target->vector);
 	if (target->memory >= 0)
 		close(target->memory);
 	free(target);
@@ -374,11 +380,16 @@ int target_watch(int pid, struct error *error)
 
 bool target_lost_image(const struct target *target)
 {
-	char byte;
+	char byte, now[VECTOR_MAX];
+	size_t length;
 
 	/* Reading is the end of the file once the last user of this memory is gone; until then it is at most an error, as there is
 	 * seldom memory at 0. */
-	return target->memory >= 0 && pread(target->memory, &byte, 1, 0) == 0;
+	if (target->memory >= 0 && pread(target->memory, &byte, 1, 0) == 0)
+		return true;
+	/* The memory of a child of vfork() is its parent's, and outlives its exec. */
+	length = target->vector_length ? read_vector(target->tid, now) : 0;
+	return length && (length != target->vector_length || memcmp(now, target->vector, length) != 0);
 }
 
 bool target_has_image(struct target *target)

@@ -36,8 +36,10 @@ struct target {
 	struct memory_reader *reader; /* reads its memory */
 	int memory;		      /* /proc/TID/mem of when it was opened; -1: not permitted */
 	bool singly;		      /* all is read through `memory`, as process_vm_readv() is not permitted */
-	int denied;		      /* errno of a read that was not permitted; 0: there was none */
-	struct core *core;	      /* what stands for the process (core.h); NULL: it is live. Its functions: */
+	char *vector;		      /* what the kernel told the program at its exec: differs with each */
+	size_t vector_length;
+	int denied;	   /* errno of a read that was not permitted; 0: there was none */
+	struct core *core; /* what stands for the process (core.h); NULL: it is live. Its functions: */
 	void (*core_free)(struct core *core);
 	int (*core_file_open)(const struct core *core, const struct target_mapping *mapping, struct error *error);
 	struct target_mapping *mappings; /* sorted by address */
