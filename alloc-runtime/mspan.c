@@ -49,10 +49,10 @@ static inline void keep_order(void)
 	atomic_signal_fence(memory_order_seq_cst);
 }
 
-/* Opens a window on these free objects, which are in allocHeld. If the next sample falls on one of them, the window ends before it, and the
- * objects from the sampled one on are held back (allocHeld). Since the sample's place is then fixed, objects allocated
- * from other windows in between count towards the sample after it, whose distance is drawn now; the exponential
- * distribution has no memory. */
+/* Opens a window on these free objects, which are in allocHeld. If the next sample falls on one of them, the window ends
+ * before it, and the objects from the sampled one on are held back (allocHeld). Since the sample's place is then fixed,
+ * objects allocated from other windows in between count towards the sample after it, whose distance is drawn now; the
+ * exponential distribution has no memory. */
 static void open_window(struct mcache *c, struct mspan *s, uint64_t free)
 {
 	uint64_t held = 0;

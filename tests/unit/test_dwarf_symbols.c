@@ -17,9 +17,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "directory_fixture.h"
 #include "symbols/symbolizer.h"
-
-static char directory[] = "/tmp/escapement-dwarf-XXXXXX";
 
 /* Nested inlining, several calls per line, a cold part, and linker names that only asm() can give. */
 static const char program_source[] = "#include <stdio.h>\n"
@@ -81,16 +80,6 @@ static const char assembler_source[] = "	.text\n"
 				       "	.size in_assembler, .-in_assembler\n"
 				       "	.section .note.GNU-stack,\"\",@progbits\n";
 
-static const char *in_directory(const char *name)
-{
-	static char paths[4][160];
-	static int next;
-	char *path = paths[next++ % 4];
-
-	snprintf(path, sizeof(paths[0]), "%s/%s", directory, name);
-	return path;
-}
-
 static void write_text(const char *name, const char *text)
 {
 	FILE *file = fopen(in_directory(name), "w");
@@ -98,19 +87,6 @@ static void write_text(const char *name, const char *text)
 	assert_non_null(file);
 	fputs(text, file);
 	fclose(file);
-}
-
-static void run(const char *format, ...)
-{
-	char command[1024];
-	va_list arguments;
-	int length = snprintf(command, sizeof(command), "cd %s && ", directory);
-
-	va_start(arguments, format);
-	vsnprintf(command + length, sizeof(command) - (size_t)length, format, arguments);
-	va_end(arguments);
-	if (system(command) != 0)
-		fail_msg("failed: %s", command);
 }
 
 /* Address range of the file's .text. */

@@ -19,32 +19,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "directory_fixture.h"
 #include "base/regular_file.h"
 #include "symbols/elf_file.h"
 #include "symbols/go_image.h"
 #include "symbols/symbolizer.h"
 
-static char directory[] = "/tmp/escapement-hostile-XXXXXX";
 static uint64_t text; /* where the code of `plain` begins */
-
-static const char *in_directory(const char *name)
-{
-	static char paths[4][160];
-	static int next;
-	char *path = paths[next++ % 4];
-
-	snprintf(path, sizeof(paths[0]), "%s/%s", directory, name);
-	return path;
-}
-
-static void run(const char *script)
-{
-	char command[1024];
-
-	snprintf(command, sizeof(command), "cd %s && %s", directory, script);
-	if (system(command) != 0)
-		fail_msg("failed: %s", command);
-}
 
 static void write_file(const char *name, const void *bytes, size_t size)
 {

@@ -21,6 +21,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "directory_fixture.h"
 #include "base/regular_file.h"
 #include "profile/profile.h"
 #include "runtime/runtime.h"
@@ -30,27 +31,6 @@
 #include "symbols/symbolizer.h"
 #include "target/core.h"
 #include "target/target.h"
-
-static char directory[] = "/tmp/escapement-named-XXXXXX";
-
-static const char *in_directory(const char *name)
-{
-	static char paths[4][160];
-	static int next;
-	char *path = paths[next++ % 4];
-
-	snprintf(path, sizeof(paths[0]), "%s/%s", directory, name);
-	return path;
-}
-
-static void run(const char *script)
-{
-	char command[1024];
-
-	snprintf(command, sizeof(command), "cd %s && %s", directory, script);
-	if (system(command) != 0)
-		fail_msg("failed: %s", command);
-}
 
 /* --- FIFOs --- */
 

@@ -55,25 +55,34 @@ const char *regular_file_name(int file, char name[REGULAR_FILE_NAME])
 	return name;
 }
 
-/* Opens what open(2) finds with O_PATH, which does not open it. `path` is for messages. */
+/* Looks at what open(2) finds with O_PATH, which does not open it. 0 if it may be opened, or -1 with an error. `path` is for
+ * messages. */
+static int look_at(int found, const char *path, struct stat *known, struct error *error)
+{
+	struct statfs system;
+
+	if (found < 0 || fstat(found, known))
+		return error_set(error, STATUS_USAGE, "cannot open '%s': %s", path, strerror(errno));
+	if (!S_ISREG(known->st_mode))
+		return error_set(error, STATUS_USAGE, "'%s' is not a regular file", path);
+	if (fstatfs(found, &system))
+		return error_set(error, STATUS_USAGE, "cannot tell what file system '%s' is on: %s", path,
+				 strerror(errno));
+	if (is_kernels(&system))
+		return error_set(error, STATUS_USAGE, "'%s' is a file of the kernel (proc, sysfs), not of a program",
+				 path);
+	if (known->st_size > REGULAR_FILE_MAX)
+		return error_set(error, STATUS_USAGE, "'%s' is larger than %lld GiB", path,
+				 (long long)(REGULAR_FILE_MAX >> 30));
+	return 0;
+}
+
 static int open_found(int found, const char *path, struct stat *status, struct error *error)
 {
 	struct stat known;
-	struct statfs system;
 	int file = -1;
 
-	if (found < 0 || fstat(found, &known)) {
-		error_set(error, STATUS_USAGE, "cannot open '%s': %s", path, strerror(errno));
-	} else if (!S_ISREG(known.st_mode)) {
-		error_set(error, STATUS_USAGE, "'%s' is not a regular file", path);
-	} else if (fstatfs(found, &system)) {
-		error_set(error, STATUS_USAGE, "cannot tell what file system '%s' is on: %s", path, strerror(errno));
-	} else if (is_kernels(&system)) {
-		error_set(error, STATUS_USAGE, "'%s' is a file of the kernel (proc, sysfs), not of a program", path);
-	} else if (known.st_size > REGULAR_FILE_MAX) {
-		error_set(error, STATUS_USAGE, "'%s' is larger than %lld GiB", path,
-			  (long long)(REGULAR_FILE_MAX >> 30));
-	} else {
+	if (look_at(found, path, &known, error) == 0) {
 		file = open_again(found);
 		if (file < 0)
 			error_set(error, STATUS_USAGE, "cannot open '%s': %s", path,
@@ -107,11 +116,9 @@ bool regular_file_or_none(const char *path)
 {
 	int found = open(path, O_PATH | O_CLOEXEC), file = -1;
 	struct stat known;
-	struct statfs system;
 	bool safe = found < 0;
 
-	if (found >= 0 && fstat(found, &known) == 0 && S_ISREG(known.st_mode) && known.st_size <= REGULAR_FILE_MAX &&
-	    fstatfs(found, &system) == 0 && !is_kernels(&system)) {
+	if (look_at(found, path, &known, NULL) == 0) {
 		file = open_again(found);
 		safe = file >= 0 || errno != EWOULDBLOCK;
 	}

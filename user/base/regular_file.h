@@ -21,8 +21,8 @@
 
 /*
  * Opens a regular file to read it, and stores its status (may be NULL). The caller closes the descriptor. Returns -1 with
- * STATUS_USAGE if there is no such file, it may not be read, is of another kind, the kernel's own, or larger than REGULAR_FILE_MAX, or if
- * another process holds a lease on it that reading would break.
+ * STATUS_USAGE if there is no such file, it may not be read, is of another kind, the kernel's own, or larger than
+ * REGULAR_FILE_MAX, or if another process holds a lease on it that reading would break.
  */
 int regular_file_open(const char *path, struct stat *status, struct error *error);
 

@@ -3,7 +3,6 @@
 
 #include <limits.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/fsuid.h>
@@ -29,11 +28,9 @@ static bool is_source_name(const char *file)
 /* Whether what was opened has the name of source, too, wherever links have led. */
 static bool is_source(int descriptor)
 {
-	char link[64], target[PATH_MAX];
-	ssize_t length;
+	char name[REGULAR_FILE_NAME], target[PATH_MAX];
+	ssize_t length = readlink(regular_file_name(descriptor, name), target, sizeof(target) - 1);
 
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", descriptor);
-	length = readlink(link, target, sizeof(target) - 1);
 	if (length <= 0)
 		return false;
 	target[length] = '\0';

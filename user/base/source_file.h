@@ -5,8 +5,8 @@
 /*
  * Opens files of source code, whose names come from profiles and compiler output, and these from anybody. What is in them is
  * shown to others. Therefore a file is opened only if its name and, where that is a link, the name of what it leads to are
- * those of Go, C or C++ source, if it is a regular file to which no link of /proc leads, and, for who called sudo, if that user may read it (as a member of
- * no more than the user's own group). May be used by any thread.
+ * those of Go, C or C++ source, if it is a regular file to which no link of /proc leads, and, for who called sudo, if that
+ * user may read it (as a member of no more than the user's own group). May be used by any thread.
  */
 
 #include <stddef.h>

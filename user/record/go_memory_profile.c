@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "base/regular_file.h"
 #include "profile/pprof.h"
 #include "symbols/go_binary.h"
 #include "symbols/go_modules.h"
@@ -51,15 +52,14 @@ void go_memory_profile_free_command(char **command)
 static void describe(struct profile *profile, const struct temporary_directory *directory)
 {
 	int file = temporary_directory_open(directory, program_name, NULL);
-	char *path = memory_format("/proc/self/fd/%d", file);
-	struct go_binary *binary = file < 0 ? NULL : go_binary_open(path, NULL);
+	char name[REGULAR_FILE_NAME];
+	struct go_binary *binary = file < 0 ? NULL : go_binary_open(regular_file_name(file, name), NULL);
 
 	if (binary && profile->process_count) {
 		go_modules_describe(binary->build_info, profile, &profile->processes[0]);
 		profile->processes[0].runtime = profile_string(profile, binary->version_text);
 	}
 	go_binary_close(binary);
-	free(path);
 	if (file >= 0)
 		close(file);
 }

@@ -29,16 +29,20 @@ static char *directory_of(const char *file)
 	return path;
 }
 
-/* Checksums of files, so that none is read twice: a target can have many files say that their debug information is in one. */
-static struct {
-	pthread_mutex_t lock;
-	struct checked {
+/* What was found out about the last files, so that none is read twice: a target can have many files, and thousands of units, say
+ * that their debug information is in one. */
+struct findings {
+	pthread_mutex_t lock; /* held while one is looked up, found out and kept */
+	struct finding {
 		struct stat file;
-		uLong sum;
-	} files[64];
+		uint64_t value;
+	} of[64];
 	size_t count;
-	int64_t read, since; /* in this minute, which began then */
-} checked = {.lock = PTHREAD_MUTEX_INITIALIZER};
+};
+
+static struct findings checksums = {.lock = PTHREAD_MUTEX_INITIALIZER};
+static struct findings harmless = {.lock = PTHREAD_MUTEX_INITIALIZER};
+static int64_t bytes_read, minute_ns; /* for checksums in this minute, which began then */
 
 /* Whether a file was left out for CHECKED_MAX. libdw's question for files has no place for such an answer. */
 static _Thread_local bool left_out;
@@ -50,6 +54,23 @@ static bool is_unchanged(const struct stat *a, const struct stat *b)
 	       memcmp(&a->st_ctim, &b->st_ctim, sizeof(a->st_ctim)) == 0;
 }
 
+static const struct finding *finding_of(const struct findings *findings, const struct stat *file)
+{
+	const size_t places = sizeof(findings->of) / sizeof(findings->of[0]);
+
+	for (size_t i = 0; i < places && i < findings->count; i++) {
+		if (is_unchanged(&findings->of[i].file, file))
+			return &findings->of[i];
+	}
+	return NULL;
+}
+
+static void keep(struct findings *findings, const struct stat *file, uint64_t value)
+{
+	findings->of[findings->count++ % (sizeof(findings->of) / sizeof(findings->of[0]))] =
+		(struct finding){*file, value};
+}
+
 /* Under the lock. Returns false when too much has been read already. */
 static bool compute(int file, uLong *sum)
 {
@@ -58,14 +79,14 @@ static bool compute(int file, uLong *sum)
 	off_t at = 0;
 	ssize_t got = 1;
 
-	if (monotonic_ns() - checked.since > MINUTE) {
-		checked.since = monotonic_ns();
-		checked.read = 0;
+	if (monotonic_ns() - minute_ns > MINUTE) {
+		minute_ns = monotonic_ns();
+		bytes_read = 0;
 	}
 	*sum = crc32(0, NULL, 0);
-	while (checked.read <= CHECKED_MAX && (got = pread(file, block, BLOCK, at)) > 0) {
+	while (bytes_read <= CHECKED_MAX && (got = pread(file, block, BLOCK, at)) > 0) {
 		at += got;
-		checked.read += got;
+		bytes_read += got;
 		*sum = crc32(*sum, block, (uInt)got);
 	}
 	free(block);
@@ -74,27 +95,39 @@ static bool compute(int file, uLong *sum)
 
 static bool has_checksum(int file, const struct stat *status, GElf_Word wanted)
 {
-	const size_t places = sizeof(checked.files) / sizeof(checked.files[0]);
-	bool known = false;
-	uLong sum = 0;
+	const struct finding *finding;
+	bool known;
+	uLong sum;
 
 	if (status->st_size > CHECKED_MAX) {
 		left_out = true;
 		return false;
 	}
-	pthread_mutex_lock(&checked.lock);
-	for (size_t i = 0; i < places && i < checked.count && !known; i++) {
-		known = is_unchanged(&checked.files[i].file, status);
-		sum = checked.files[i].sum;
-	}
-	if (!known) {
-		known = compute(file, &sum);
-		left_out = left_out || !known;
-		if (known)
-			checked.files[checked.count++ % places] = (struct checked){*status, sum};
-	}
-	pthread_mutex_unlock(&checked.lock);
+	pthread_mutex_lock(&checksums.lock);
+	finding = finding_of(&checksums, status);
+	known = finding || compute(file, &sum);
+	if (finding)
+		sum = finding->value;
+	else if (known)
+		keep(&checksums, status, sum);
+	else
+		left_out = true;
+	pthread_mutex_unlock(&checksums.lock);
 	return known && sum == wanted;
+}
+
+static bool is_harmless(int file, const struct stat *status)
+{
+	const struct finding *finding;
+	bool value;
+
+	pthread_mutex_lock(&harmless.lock);
+	finding = finding_of(&harmless, status);
+	value = finding ? finding->value != 0 : elf_file_is_harmless(file, NULL);
+	if (!finding)
+		keep(&harmless, status, value);
+	pthread_mutex_unlock(&harmless.lock);
+	return value;
 }
 
 /* In our own mount namespace: only root, and not that of a container, can put a file there. */
@@ -109,7 +142,7 @@ static int open_at(char *at, GElf_Word checksum, char **path)
 	struct stat status;
 	int file = regular_file_open(at, &status, NULL);
 
-	if (file >= 0 && ((!is_below_root(at) && !elf_file_is_harmless(file, NULL)) ||
+	if (file >= 0 && ((!is_below_root(at) && !is_harmless(file, &status)) ||
 			  (checksum && !has_checksum(file, &status, checksum)))) {
 		close(file);
 		file = -1;
@@ -181,44 +214,16 @@ static const char *text_of(Dwarf_Die *unit, unsigned attribute)
 	return dwarf_attr(unit, attribute, &found) ? dwarf_formstring(&found) : NULL;
 }
 
-/* The files that were looked at last: thousands of units may name one of them, or have a package of their parts beside them. */
-static struct {
-	pthread_mutex_t lock;
-	struct seen {
-		struct stat file;
-		bool harmless;
-	} files[16];
-	size_t count;
-} seen = {.lock = PTHREAD_MUTEX_INITIALIZER};
-
-static bool is_harmless(int file, const struct stat *status)
-{
-	const size_t places = sizeof(seen.files) / sizeof(seen.files[0]);
-	bool known = false, harmless = false;
-
-	pthread_mutex_lock(&seen.lock);
-	for (size_t i = 0; i < places && i < seen.count && !known; i++) {
-		known = is_unchanged(&seen.files[i].file, status);
-		harmless = seen.files[i].harmless;
-	}
-	if (!known) {
-		harmless = elf_file_is_harmless(file, NULL);
-		seen.files[seen.count++ % places] = (struct seen){*status, harmless};
-	}
-	pthread_mutex_unlock(&seen.lock);
-	return harmless;
-}
-
 /* Whether libdw may open what is at this path. */
 static bool may_open(const char *path)
 {
 	struct stat status;
 	int file = regular_file_open(path, &status, NULL);
-	bool harmless = file >= 0 ? is_harmless(file, &status) : regular_file_or_none(path);
+	bool may = file >= 0 ? is_harmless(file, &status) : regular_file_or_none(path);
 
 	if (file >= 0)
 		close(file);
-	return harmless;
+	return may;
 }
 
 /* Whether libdw may look for a unit's other part, which it does from where the skeleton is. As in __libdw_find_split_unit():

@@ -9,6 +9,7 @@
 
 #include "base/hash.h"
 #include "base/memory.h"
+#include "base/regular_file.h"
 #include "symbols/symbolizer.h"
 #include "symbols/elf_file.h"
 
@@ -177,12 +178,13 @@ const struct profile_mapping *image_mapping(struct image *image)
 {
 	struct profile_mapping mapping = {
 		.start = image->key.start, .limit = image->key.limit, .offset = image->key.offset, .file = image->path};
-	char path[64];
+	char name[REGULAR_FILE_NAME];
+	const char *path;
 
 	if (image->mapping)
 		return image->mapping;
 	if (image->file >= 0) {
-		snprintf(path, sizeof(path), "/proc/self/fd/%d", image->file);
+		path = regular_file_name(image->file, name);
 		image->bias_known = !elf_load_bias(path, mapping.start, mapping.offset, &image->bias);
 		image->symbolizer = symbolizer_open(path, NULL);
 		if (image->symbolizer)

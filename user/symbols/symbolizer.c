@@ -47,11 +47,10 @@ void symbolizer_close(struct symbolizer *symbolizer)
 /* Returns the DWARF of a Go program's C code, opened at the first address that needs it. */
 static struct dwarf_symbols *foreign_symbols(struct symbolizer *symbolizer)
 {
-	char path[64];
+	char name[REGULAR_FILE_NAME];
 
 	if (!symbolizer->dwarf && symbolizer->file >= 0) {
-		snprintf(path, sizeof(path), "/proc/self/fd/%d", symbolizer->file);
-		symbolizer->dwarf = dwarf_symbols_open(path, NULL);
+		symbolizer->dwarf = dwarf_symbols_open(regular_file_name(symbolizer->file, name), NULL);
 		close(symbolizer->file);
 		symbolizer->file = -1;
 	}

@@ -21,31 +21,32 @@ static const struct obstacle_row {
 	bool of_program;
 } rows[OBSTACLE_COUNT] = {
 	[OBSTACLE_CAPABILITY] = {"capability", STATUS_CANNOT_MEASURE, "not permitted: escapement lacks",
-				 "run as root, or with CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE"},
+				 "run as root, or with CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE", false},
 	[OBSTACLE_USER_NAMESPACE] =
 		{"user-namespace", STATUS_CANNOT_MEASURE,
 		 "not permitted: escapement runs in a user namespace (a rootless container, unshare "
 		 "-U), whose capabilities end at its border",
-		 "run it outside, as root; processes in there are seen from outside too"},
+		 "run it outside, as root; processes in there are seen from outside too", false},
 	[OBSTACLE_SECCOMP] = {"seccomp", STATUS_CANNOT_MEASURE, "a seccomp filter forbids the system call",
-			      "allow it in the filter of the container or service that escapement runs in"},
+			      "allow it in the filter of the container or service that escapement runs in", false},
 	[OBSTACLE_LOCKDOWN] = {"lockdown", STATUS_CANNOT_MEASURE,
 			       "the kernel is locked down (confidentiality), which forbids it",
-			       "boot without lockdown=confidentiality"},
+			       "boot without lockdown=confidentiality", false},
 	[OBSTACLE_POLICY] = {"policy", STATUS_CANNOT_MEASURE,
 			     "not permitted, although no capability is missing and no seccomp filter is in force: a "
 			     "security module forbids",
-			     "look for its message in the kernel's log (dmesg), and allow it"},
+			     "look for its message in the kernel's log (dmesg), and allow it", false},
 	[OBSTACLE_NO_BPF] = {"no-bpf", STATUS_CANNOT_MEASURE, "this kernel has no BPF (CONFIG_BPF_SYSCALL)",
-			     "use a kernel that has it"},
+			     "use a kernel that has it", false},
 	[OBSTACLE_NO_UPROBES] = {"no-uprobes", STATUS_CANNOT_MEASURE,
-				 "this kernel has no uprobes (CONFIG_UPROBE_EVENTS)", "use a kernel that has them"},
+				 "this kernel has no uprobes (CONFIG_UPROBE_EVENTS)", "use a kernel that has them",
+				 false},
 	[OBSTACLE_VERIFIER] =
 		{"verifier", STATUS_CANNOT_MEASURE,
 		 "nothing can be measured at this rate: the verifier of this kernel refuses the BPF program",
-		 "try another --rate, and please report this with the kernel's version"},
+		 "try another --rate, and please report this with the kernel's version", false},
 	[OBSTACLE_TRACER] = {"tracer", STATUS_CANNOT_MEASURE, "is traced by",
-			     "record it with -p, or put escapement inside"},
+			     "record it with -p, or put escapement inside", false},
 	[OBSTACLE_GO_LIBRARY] = {"go-library", STATUS_CANNOT_MEASURE,
 				 "has a Go runtime that cannot be read in a library,",
 				 "build that with Go 1.19 or newer", true},
@@ -61,7 +62,8 @@ static const struct obstacle_row {
 				 "has no probes: it is not a Go program and has no libgoalloc loaded",
 				 "observe a Go program, or load libgoalloc into this one", true},
 	[OBSTACLE_UNREADABLE] = {"unreadable", STATUS_LOST, "is measured without its memory, which cannot be read:",
-				 "until that is allowed there is no check, and what no event reported is missing"},
+				 "until that is allowed there is no check, and what no event reported is missing",
+				 false},
 };
 
 enum { BPF = 1, PERFMON = 2, PTRACE = 4, ADMIN = 8 };

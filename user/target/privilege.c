@@ -56,38 +56,40 @@ static void use_files_alone(void)
 	__nss_configure_lookup("initgroups", "files");
 }
 
+/* Looks up a user by number or, if that is negative, by name. Stores what is known of the user, NULL if that is the number alone. */
+static int look_up(long given, const char *user, uid_t *uid, const struct passwd **found, struct error *error)
+{
+	use_files_alone();
+	*found = given < 0 ? getpwnam(user) : getpwuid((uid_t)given);
+	if (given < 0 && !*found)
+		return error_set(error, STATUS_USAGE, "there is no user '%s'", user);
+	*uid = *found ? (*found)->pw_uid : (uid_t)given;
+	return 0;
+}
+
 int user_find(const char *user, uid_t *uid, struct error *error)
 {
-	long given = number(user);
 	const struct passwd *found;
 
-	use_files_alone();
-	found = given < 0 ? getpwnam(user) : NULL;
-	if (given < 0 && !found)
-		return error_set(error, STATUS_USAGE, "there is no user '%s'", user);
-	*uid = found ? found->pw_uid : (uid_t)given;
-	return 0;
+	return look_up(number(user), user, uid, &found, error);
 }
 
 int identity_find(const char *user, struct identity *identity, struct error *error)
 {
 	const struct passwd *found;
 	struct caller caller;
-	long uid;
+	uid_t uid;
 
 	*identity = (struct identity){0};
 	if (!user && !caller_find(&caller))
 		return 0;
-	use_files_alone();
-	uid = user ? number(user) : (long)caller.user;
-	found = uid >= 0 ? getpwuid((uid_t)uid) : getpwnam(user);
-	if (!found && uid < 0)
-		return error_set(error, STATUS_USAGE, "there is no user '%s'", user);
+	if (look_up(user ? number(user) : (long)caller.user, user, &uid, &found, error))
+		return -1;
 	if (found) {
 		fill(identity, found);
 	} else {
-		identity->uid = (uid_t)uid;
-		identity->gid = (gid_t)uid;
+		identity->uid = uid;
+		identity->gid = uid;
 		snprintf(identity->home, sizeof(identity->home), "/");
 	}
 	if (!user)
