@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Messages of a process that aborts because its heap is corrupt. Nothing here allocates. */
-#include "runtime.h"
+#include <dlfcn.h>
+#include <errno.h>
+#include <link.h>
 
+#include "runtime.h"
 #include "sys.h"
 
 struct line {
@@ -27,6 +30,29 @@ static void append_number(struct line *line, uint64_t n, unsigned base)
 	append(line, base == 16 ? "0x" : "");
 	append(line, digits + at);
 }
+
+#ifdef DLFO_STRUCT_HAS_EH_DBASE
+#pragma weak _dl_find_object
+
+/* The file of a return address and the address of the call in it, as addr2line takes it: addresses of the process mean nothing
+ * once it has ended. glibc 2.35 and newer only, because dladdr() takes a lock that another thread may hold for ever. */
+static void append_place(struct line *line, uintptr_t pc)
+{
+	struct dl_find_object object;
+
+	if (!_dl_find_object || _dl_find_object((void *)(pc - 1), &object) != 0)
+		return;
+	append(line, " (");
+	append(line, *object.dlfo_link_map->l_name ? object.dlfo_link_map->l_name : program_invocation_name);
+	append(line, "+");
+	append_number(line, pc - 1 - object.dlfo_link_map->l_addr, 16);
+	append(line, ")");
+}
+#else
+static void append_place(struct line *line, uintptr_t pc)
+{
+}
+#endif
 
 static void begin(struct line *line, const char *what)
 {
@@ -83,6 +109,7 @@ void goalloc_fatalObject(const char *what, uintptr_t address, const struct mspan
 	} else if (pc != 0) {
 		append(&line, ", allocated by the caller at ");
 		append_number(&line, pc, 16);
+		append_place(&line, pc);
 	}
 	print(&line);
 	sysAbort();

@@ -127,19 +127,29 @@ static __attribute__((format(printf, 1, 2))) void print(const char *format, ...)
 
 #pragma weak dladdr
 
-/* A return address is looked up by the call before it. Names come from dynamic symbols; the offset in the file is what
- * addr2line takes. */
+/* The address in the file that addr2line takes. The dynamic linker gives where the file begins; an executable that is not
+ * position-independent has addresses of the process in its file. */
+static unsigned long address_in_file(uintptr_t address, const Dl_info *info)
+{
+	const ElfW(Ehdr) *header = info->dli_fbase;
+
+	return header->e_type == ET_EXEC ? address : address - (uintptr_t)header;
+}
+
+/* A return address is looked up by the call before it. Names come from dynamic symbols. */
 static void print_frame(uint64_t pc)
 {
 	Dl_info info = {0};
 
-	if (!dladdr || dladdr((void *)(uintptr_t)(pc - 1), &info) == 0 || !info.dli_fname)
+	if (!dladdr || dladdr((void *)(uintptr_t)(pc - 1), &info) == 0 || !info.dli_fname) {
 		print("        %#lx\n", (unsigned long)pc);
-	else if (info.dli_sname)
-		print("        %s (%s+%#lx)\n", info.dli_sname, info.dli_fname,
-		      (unsigned long)(pc - 1 - (uintptr_t)info.dli_fbase));
+		return;
+	}
+	unsigned long address = address_in_file((uintptr_t)(pc - 1), &info);
+	if (info.dli_sname)
+		print("        %s (%s+%#lx)\n", info.dli_sname, info.dli_fname, address);
 	else
-		print("        %s+%#lx\n", info.dli_fname, (unsigned long)(pc - 1 - (uintptr_t)info.dli_fbase));
+		print("        %s+%#lx\n", info.dli_fname, address);
 }
 
 static const char *plural(size_t n)

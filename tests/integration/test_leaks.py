@@ -312,5 +312,30 @@ int main(void) { plant(); volatile char stack[20000]; for (int i = 0; i < 20000;
         contains(done.stderr, "        plant (linked.c:7)\n")
 
 
+def test_addresses_without_a_name_are_those_that_addr2line_takes(t):
+    t.path("p.c").write_text("""
+#include <stdlib.h>
+static __attribute__((noinline)) void lose(void) { *(char *volatile *)malloc(40) = 0; } /* line 3 */
+static __attribute__((noinline)) void twice(void)
+{
+	char *volatile p = malloc(70); /* line 6 */
+	free(p);
+	free(p);
+}
+int main(int argc, char **argv) { lose(); if (argc > 1) twice(); volatile char stack[20000] = {0}; return stack[argc]; }
+""")
+
+    def line_of(text):
+        file, address = re.search(r"([^\s(]*/p)\+(0x[0-9a-f]+)", text).groups()
+        return t.run("addr2line", "-e", file, address).stdout.split("/")[-1].split()[0]
+
+    for link in "-pie", "-no-pie":
+        t.run("gcc", "-g", "-O1", "-fno-builtin", "-fPIE" if link == "-pie" else "-fno-pie", link, "p.c", "-o", "p")
+        same(line_of(t.run(t.path("p"), env=environment()).stderr), "p.c:3", link)
+        done = t.run(t.path("p"), "twice", env=dict(os.environ, LD_PRELOAD=str(PRELOAD), GOALLOC_DEBUG="1"), status=-6)
+        contains(done.stderr, "double free")
+        same(line_of(done.stderr), "p.c:6", link)
+
+
 if __name__ == "__main__":
     harness.main()
