@@ -348,19 +348,26 @@ static struct profile *watch(struct heap_process *process, struct growth *growth
 /* The snapshots that were taken before. */
 static int read_before(struct growth *growth, struct error *error)
 {
+	int64_t newest = 0;
+
 	for (int i = 0; i < chosen.before.count; i++) {
 		const char *path = chosen.before.values[i];
 		struct profile *profile = pprof_read(path, error);
-		bool snapshot = profile && profile->snapshot;
+		bool snapshot = profile && profile->snapshot, in_order = snapshot && profile->start_ns >= newest;
 
-		if (snapshot)
+		if (in_order) {
+			newest = profile->start_ns;
 			add_snapshot(growth, profile);
-		else if (profile)
+		} else if (snapshot) {
+			error_set(error, STATUS_USAGE, "snapshot '%s' is older than '%s': give --diff the oldest first",
+				  path, chosen.before.values[i - 1]);
+		} else if (profile) {
 			error_set(error, STATUS_USAGE,
 				  "profile '%s' is not a heap snapshot; 'escapement heap --format pprof' writes one",
 				  path);
+		}
 		profile_free(profile);
-		if (!snapshot)
+		if (!in_order)
 			return -1;
 	}
 	return 0;

@@ -56,7 +56,7 @@ static int run(int argc, char **argv)
 		RECORDING_ROWS(recording),
 		{0, "when", "EXPR", OPTION_STRING, &when,
 		 "with -p or --name: wait, without touching the process, and begin the recording when EXPR is true: " WHEN_CONDITIONS_HELP
-		 " (here: 90% of the limit is used)",
+		 ". oom means that 90% of the limit is used here, so that there is time to record",
 		 NULL},
 		{0, "redact", NULL, OPTION_FLAG, &recording.redact, RECORDING_REDACT_HELP, NULL},
 		{0, "in-process", NULL, OPTION_FLAG, &recording.in_process,

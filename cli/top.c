@@ -177,6 +177,10 @@ static int understand(struct top *top, bool separator, struct error *error)
 
 	if (given.interval < 0.1)
 		return error_set(error, STATUS_USAGE, "--interval is at least 100ms");
+	if (given.sort != UNSET && profile_values[given.sort].kinds & (VALUE_LIVE | VALUE_LOST))
+		return error_set(error, STATUS_USAGE,
+				 "cannot sort by %s: 'escapement heap' measures them, top does not",
+				 profile_values[given.sort].plural);
 	if (!given.batch && top_screen_is_possible(&why))
 		top->screen = top_screen_new(&top->display, given.output, (enum terminal_color)given.color, separator);
 	else if (!given.batch && cli_verbosity >= 0 && isatty(STDOUT_FILENO))

@@ -401,6 +401,9 @@ def test_two_snapshots_tell_what_has_grown_since(t):
     contains(text, "not known yet: 1 site gained, and a cache that fills looks the same as a leak in 2 snapshots")
     for wrong in (["--by", "stack"], ["--format", "csv"], ["--focus", "main.x"]):
         t.escapement("heap", "-p", alive.pid, "--diff", t.path("old.pb.gz"), *wrong, status=2)
+    snapshot(t, alive, "new.pb.gz")
+    wrong = t.escapement("heap", "-p", alive.pid, "--diff", t.path("new.pb.gz"), "--diff", t.path("old.pb.gz"), status=2)
+    contains(wrong.stderr, "give --diff the oldest first")
 
 
 # --- heap time ---
