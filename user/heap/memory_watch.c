@@ -63,13 +63,15 @@ struct memory_watch {
 
 /* --- measuring --- */
 
+/* A process that is about to end has none any more: then what it had last stays. */
 static int64_t read_rss(const struct memory_watch *watch)
 {
 	char text[128] = "";
 	long long size, pages;
 
-	if (pread(watch->statm, text, sizeof(text) - 1, 0) <= 0 || sscanf(text, "%lld %lld", &size, &pages) != 2)
-		return 0;
+	if (pread(watch->statm, text, sizeof(text) - 1, 0) <= 0 || sscanf(text, "%lld %lld", &size, &pages) != 2 ||
+	    pages <= 0)
+		return watch->rss;
 	return pages * sysconf(_SC_PAGESIZE);
 }
 

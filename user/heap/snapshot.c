@@ -134,6 +134,24 @@ void heap_builder_add_lost(struct heap_builder *builder, const struct profile_st
 	profile_add(builder->profile, &key, values);
 }
 
+/*
+ * Opens what the names are in. A process that is killed ends thread by thread: the first ones have no mappings any more while the
+ * memory, which all share, is still there. What is counted then would be nobody's.
+ */
+static int open_space(struct heap_builder *builder, struct error *error)
+{
+	struct target *target = builder->process->target;
+	int tid;
+
+	target_find_thread(target);
+	tid = target->tid;
+	builder->space = address_space_new(target, builder->profile, NULL);
+	if (target->core || (target_has_image(target) && target->tid == tid))
+		return 0;
+	return error_set(error, STATUS_CANNOT_MEASURE, "cannot read the heap of process %d (%s): it has ended",
+			 target->pid, target->comm);
+}
+
 /* `stopped`: seconds, of a search for lost objects; 0: what is alive. */
 static struct profile *take(struct heap_process *process, double stopped, struct error *error)
 {
@@ -143,13 +161,14 @@ static struct profile *take(struct heap_process *process, double stopped, struct
 
 	target_allow(process->target); /* the last snapshot may be long ago */
 	profile->redacted = process->redacted;
-	builder.space = address_space_new(process->target, profile, NULL);
 	profile->snapshot = true;
 	profile->unreachable = stopped > 0;
 	for (int value = 0; value < VALUE_COUNT; value++)
 		profile->row_measured |= (uint32_t)profile_stores(profile, value) << value;
-	status = profile->unreachable ? process->runtime->fill_unreachable(&builder, stopped, error)
-				      : process->runtime->fill(&builder, error);
+	status = open_space(&builder, error);
+	if (!status)
+		status = profile->unreachable ? process->runtime->fill_unreachable(&builder, stopped, error)
+					      : process->runtime->fill(&builder, error);
 	/* All lost objects are counted; whether each is in the row of its site, the runtime has said. */
 	profile->totals_exact = profile->rate == 1 || profile->unreachable;
 	if (!profile->unreachable)
