@@ -6,27 +6,27 @@ import json
 import go_programs
 import harness
 from harness import same
+from test_go_record import equals
 
 INSPECT = harness.BUILD / "tests" / "tools" / "go_inspect"
 
 
 def compare(t, version, variant, *arguments):
     process = t.start(go_programs.build(version, variant), "-wait", *arguments)
-    for mark in ("ready", "before", "after"):
+    for marks in (("ready", "before"), ("after", "end")):  # it waits between the two
         said = json.loads(process.stdout.readline())
-        same(said["mark"], mark)
-        if mark == "before":
-            continue  # the process is not idle until the next mark
         read = json.loads(t.run(INSPECT, "statistics", process.pid).stdout)
-        what = f"{version} {variant} {' '.join(arguments)} {mark}"
-        same(read["unsettled"], 0, f"{what}: unsettled")
-        same(read["mallocs"], said["mallocs"], f"{what}: Mallocs")
-        same(read["total_alloc"], said["total_alloc"], f"{what}: TotalAlloc")
-        for size, count in said["by_size"].items():
-            if size != "0":
-                same(read[size], count, f"{what}: objects of {size} bytes")
         process.stdin.write("\n")
         process.stdin.flush()
+        later = json.loads(process.stdout.readline())
+        what = f"{version} {variant} {' '.join(arguments)} {marks[0]}"
+        same((said["mark"], later["mark"]), marks)
+        same(read["unsettled"], 0, f"{what}: unsettled")
+        equals(read["mallocs"], said["mallocs"], later["mallocs"], f"{what}: Mallocs")
+        equals(read["total_alloc"], said["total_alloc"], later["total_alloc"], f"{what}: TotalAlloc")
+        for size, count in said["by_size"].items():
+            if size != "0":
+                equals(read[size], count, later["by_size"][size], f"{what}: objects of {size} bytes")
 
 
 def test_they_equal_MemStats_in_every_variant(t):

@@ -5,8 +5,9 @@
 //
 //	sites [-rounds N] [-parallel N] [-gc] [-wait] [-churn]
 //
-// With -wait it prints its state and waits for a line before the phase and for another one after it. While it waits,
-// and from its last reading of MemStats to its end, it allocates nothing, so an observer must see the printed counts.
+// With -wait it prints its state, waits for a line before the phase and for another one after it, and prints its state
+// again. While it waits, and from its last reading of MemStats to its end, it allocates nothing, so an observer must see
+// the printed counts; the states that frame them tell whether the runtime did for itself, as for a thread that it started.
 // A source line that ends in `// want N` allocates exactly N objects per round (and goroutine); one that ends in
 // `// want N/M` allocates N objects in every Mth round, including the first.
 package main
@@ -136,6 +137,7 @@ func main() {
 	report("after")
 	if waits {
 		wait()
+		report("end")
 	}
 	syscall.Exit(0)
 }
