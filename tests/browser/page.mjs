@@ -80,7 +80,7 @@ test("the line with the most bytes comes first", async () => {
 
 test("a line of several sites has their sum, and opens to them", async () => {
 	const {tab, trouble, close} = await open();
-	const folded = await tab.evaluate(() => data.has_verdicts ? [] : workList.lines.filter(line => line.rows.length > 1).map(line =>
+	const folded = await tab.evaluate(() => data.has_verdicts ? [] : workLists[0].lines.filter(line => line.rows.length > 1).map(line =>
 		[`${line.file}:${line.line}`, line.rows.length, line.values, line.id]));
 	const keys = await tab.evaluate(() => data.measures.map(measure => measure.key));
 
@@ -93,12 +93,12 @@ test("a line of several sites has their sum, and opens to them", async () => {
 	if (folded.length) {
 		const id = folded[0][3], before = await tab.locator("#work-table tbody tr").count();
 
-		await tab.evaluate(wanted => { workList.shown = workList.lines.length; workList.open.add(wanted); workList.draw(); }, id);
+		await tab.evaluate(wanted => { workLists[0].shown = workLists[0].lines.length; workLists[0].open.add(wanted); workLists[0].draw(); }, id);
 		same(await tab.locator("#work-table tbody tr.member").count(), folded[0][1], "rows of the line");
 		same(await tab.locator(`#${id} button`).getAttribute("aria-expanded"), "true", "expanded");
 		same(before > 0, true, "lines");
 	}
-	same(await tab.evaluate(() => workList.lines.reduce((total, line) => total + line.rows.length, 0)), report.rows.length, "rows");
+	same(await tab.evaluate(() => workLists[0].lines.reduce((total, line) => total + line.rows.length, 0)), report.rows.length, "rows");
 	same(trouble, [], "trouble");
 	await close();
 });
@@ -111,7 +111,7 @@ test("what no line of the program allocates is one line, and the last", async ()
 		const row = ${row.toString()};
 		const lines = linesOf([row("a", "outside", 9), row("b", "escapes", 1), row("c", "outside", 8)]);
 
-		return workList.sorted(lines, {get: line => line.values[0]}, -1).map(line => [line.verdict, line.rows.length, line.values[0]]);
+		return workLists[0].sorted(lines, {get: line => line.values[0]}, -1).map(line => [line.verdict, line.rows.length, line.values[0]]);
 	})()`), [["escapes", 1, 1], ["outside", 2, 17]], "lines");
 	await close();
 });
@@ -128,7 +128,7 @@ test("every number of the work list is the report's", async () => {
 
 		same(numbers, measures.map(key => row[key]), `${name} ${file}:${line}`);
 	}
-	same(await values(tab, objects.name), (await tab.evaluate(wanted => workList.chosen().slice(0, rowsAtATime).map(row =>
+	same(await values(tab, objects.name), (await tab.evaluate(wanted => workLists[0].chosen().slice(0, rowsAtATime).map(row =>
 		row.values[data.measures.findIndex(measure => measure.key === wanted)]), objects.key)), "shown objects");
 	same(trouble, [], "trouble");
 	await close();
@@ -163,11 +163,11 @@ test("typing filters", async () => {
 	const {tab, close} = await open();
 	const wanted = report.rows[0].function;
 
-	await tab.locator("#filter").fill(wanted);
+	await tab.locator("#work-filter").fill(wanted);
 	const left = await tab.locator("#work-table tbody tr").allInnerTexts();
 	const total = report.rows.filter(row => `${row.function}`.toLowerCase().includes(wanted.toLowerCase())).length;
 	same(left.length >= 1 && left.length <= Math.max(total, 100), true, "rows left");
-	await tab.locator("#filter").fill("no such thing anywhere");
+	await tab.locator("#work-filter").fill("no such thing anywhere");
 	same(await tab.locator("#work-table tbody tr").count(), 0, "rows left");
 	await close();
 });
@@ -247,7 +247,8 @@ test("an opened row and the list's numbers fit a telephone, and a printed page i
 	const {tab, close} = await open({viewport: {width: 360, height: 740}}, "#row-1");
 	const details = await tab.locator(".details").first().boundingBox();
 
-	same(await tab.locator("#work .scroll").evaluate(list => list.scrollWidth - list.clientWidth), 0, "sideways scroll of the list");
+	same(await tab.locator(".scroll").evaluateAll(tables => tables.map(table => table.scrollWidth - table.clientWidth).filter(more => more > 0)),
+		[], "sideways scroll of tables");
 	for (const {name} of [objects, bytes]) {
 		const cell = await tab.locator(`#work-table tbody td:nth-child(${await column(tab, name)})`).first().boundingBox();
 

@@ -295,13 +295,18 @@ def test_a_comparison_has_the_numbers_of_both_profiles(t):
     new = profile_of(t, [((("main.f", "main.go", 5), ("main.main", "main.go", 9)), 40, 1920)], "new.pb.gz")
     t.escapement("html", "--diff", old, "-o", "page.html", new)
     data = page_data(t.path("page.html").read_text())
-    same([(row["values"], row["before"]) for row in data["rows"]], [([40, 1920], [100, 4800])])
+    same([(row["function"], row["values"], row["before"], row.get("gone", False)) for row in data["rows"]],
+         [("main.f", [40, 1920], [100, 4800], False), ("main.gone", [0, 0], [7, 70], True)])
+    cells = re.findall(r'data-column="([^"]*)">([^<]*)', t.path("page.html").read_text())
+    same([text for name, text in cells if name in ("Site", "objects", "objects before")][:6],
+         ["main.go:5 main.f", "40", "100", "main.go:6 main.gone", "0", "7"])
     same([sum(column) for column in page_leaves(data)], [40, 1920, 107, 4870])
     t.path("m2.txt").write_text("# example.org/program\n./main.go:5:6: &T{} escapes to heap\n./main.go:8:6: moved to heap: x\n")
     t.escapement("html", "--diff", old, "--escape", "m2.txt", "-o", "audit.html", new)
     data = page_data(t.path("audit.html").read_text())
     same([(row["verdict"], row["values"][0], row.get("before", [None])[0]) for row in data["rows"]],
-         [("escapes", 40, 100), ("escapes-unseen", 0, None)])
+         [("escapes", 40, 100), ("escapes-unseen", 0, None), ("gone", 0, 7)])
+    same(data["verdicts"][-1], {"name": "gone", "rows": 1})
     done = t.escapement("html", new)
     same(done.stderr, "")
     contains(t.escapement("html", new).stderr, "'report.html' will be replaced")

@@ -10,7 +10,6 @@
 #include "base/hash_table.h"
 #include "base/arena.h"
 #include "base/memory.h"
-#include "profile/owner.h"
 
 struct frame_entry {
 	struct call_tree_frame key; /* strings are interned, so the bytes can be compared */
@@ -136,18 +135,23 @@ static const struct location_frames *frames_of(struct call_tree *tree, struct lo
 	return frames;
 }
 
-static struct call_tree_leaf *leaf_of(struct call_tree *tree, uint32_t node)
+static struct call_tree_leaf *leaf_of(struct call_tree *tree, uint32_t node, uint32_t group)
 {
 	struct call_tree_index *index = tree->index;
+	uint32_t leaf = tree->nodes[node].leaf;
 
-	if (tree->nodes[node].leaf == CALL_TREE_NONE) {
-		tree->leaves =
-			room_for_one(tree->leaves, tree->leaf_count, &index->leaf_capacity, sizeof(*tree->leaves));
-		tree->nodes[node].leaf = (uint32_t)tree->leaf_count;
-		tree->leaves[tree->leaf_count++] =
-			(struct call_tree_leaf){.node = node, .allocating = CALL_TREE_NONE, .owner = CALL_TREE_NONE};
-	}
-	return &tree->leaves[tree->nodes[node].leaf];
+	while (leaf != CALL_TREE_NONE && tree->leaves[leaf].group != group)
+		leaf = tree->leaves[leaf].next;
+	if (leaf != CALL_TREE_NONE)
+		return &tree->leaves[leaf];
+	tree->leaves = room_for_one(tree->leaves, tree->leaf_count, &index->leaf_capacity, sizeof(*tree->leaves));
+	tree->leaves[tree->leaf_count] = (struct call_tree_leaf){.node = node,
+								 .group = group,
+								 .next = tree->nodes[node].leaf,
+								 .allocating = CALL_TREE_NONE,
+								 .owner = CALL_TREE_NONE};
+	tree->nodes[node].leaf = (uint32_t)tree->leaf_count;
+	return &tree->leaves[tree->leaf_count++];
 }
 
 static uint32_t frame_of(struct call_tree *tree, const struct profile_frame *frame)
@@ -156,25 +160,34 @@ static uint32_t frame_of(struct call_tree *tree, const struct profile_frame *fra
 					: CALL_TREE_NONE;
 }
 
-static void add_sample(struct call_tree *tree, struct location_frames *known, struct owner_table *owners,
-		       const struct profile_sample *sample, int side)
+/* What the samples of a profile are added with. */
+struct addition {
+	struct location_frames *known;
+	struct owner_table *owners;
+	call_tree_group *group_of;
+	void *context;
+	int side;
+};
+
+static void add_sample(struct call_tree *tree, const struct addition *addition, const struct profile_sample *sample)
 {
 	const struct profile_stack *stack = sample->key.stack;
 	struct call_tree_leaf *leaf;
-	struct owner owner = owner_of(owners, sample);
+	struct owner owner = owner_of(addition->owners, sample);
 	uint32_t node = 0;
 
 	for (uint32_t i = stack->depth; i-- > 0;) {
-		const struct location_frames *frames = frames_of(tree, known, profile_stack_at(stack, i));
+		const struct location_frames *frames = frames_of(tree, addition->known, profile_stack_at(stack, i));
 
 		for (uint32_t j = 0; j < frames->count; j++)
 			node = child_of(tree, node, frames->numbers[j]);
 	}
-	leaf = leaf_of(tree, node);
+	leaf = leaf_of(tree, node, addition->group_of ? addition->group_of(sample, &owner, addition->context) : 0);
 	leaf->allocating = frame_of(tree, owner.allocating);
 	leaf->owner = frame_of(tree, owner.frame);
 	for (int value = 0; value < VALUE_COUNT; value++)
-		leaf->values[side][value] = add_saturated(leaf->values[side][value], sample->values[value]);
+		leaf->values[addition->side][value] =
+			add_saturated(leaf->values[addition->side][value], sample->values[value]);
 }
 
 struct call_tree *call_tree_new(void)
@@ -187,18 +200,24 @@ struct call_tree *call_tree_new(void)
 	return tree;
 }
 
+void call_tree_add_grouped(struct call_tree *tree, const struct profile *profile, int side, call_tree_group *group_of,
+			   void *context)
+{
+	struct addition addition = {
+		.owners = owner_table_new(profile), .group_of = group_of, .context = context, .side = side};
+
+	addition.known = memory_zeroed(profile->locations->count + 1, sizeof(*addition.known));
+	for (size_t i = 0; i < profile->sample_count; i++)
+		add_sample(tree, &addition, profile->samples[i]);
+	for (size_t i = 0; i <= profile->locations->count; i++)
+		free(addition.known[i].numbers);
+	free(addition.known);
+	owner_table_free(addition.owners);
+}
+
 void call_tree_add(struct call_tree *tree, const struct profile *profile, int side)
 {
-	struct owner_table *owners = owner_table_new(profile);
-	struct location_frames *known;
-
-	known = memory_zeroed(profile->locations->count + 1, sizeof(*known));
-	for (size_t i = 0; i < profile->sample_count; i++)
-		add_sample(tree, known, owners, profile->samples[i], side);
-	for (size_t i = 0; i <= profile->locations->count; i++)
-		free(known[i].numbers);
-	free(known);
-	owner_table_free(owners);
+	call_tree_add_grouped(tree, profile, side, NULL, NULL);
 }
 
 void call_tree_free(struct call_tree *tree)

@@ -8,13 +8,14 @@
  * builds the tree, then any may read it.
  *
  *   node 0 is the root, "all"; a node's parent has a lower number
- *   a leaf has the sums of the samples whose stack ends at its node; a node has at most one leaf
+ *   a leaf has the sums of the samples of one group whose stack ends at its node; a node has at most one leaf of each group
  */
 
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/string_table.h"
+#include "profile/owner.h"
 #include "profile/profile.h"
 
 #define CALL_TREE_NONE UINT32_MAX
@@ -30,11 +31,13 @@ struct call_tree_frame {
 struct call_tree_node {
 	uint32_t parent;
 	uint32_t frame; /* CALL_TREE_NONE for the root */
-	uint32_t leaf;	/* CALL_TREE_NONE: no stack ends here */
+	uint32_t leaf;	/* the first; CALL_TREE_NONE: no stack ends here */
 };
 
 struct call_tree_leaf {
 	uint32_t node;
+	uint32_t group;
+	uint32_t next;	     /* another leaf of the node; CALL_TREE_NONE: this is the last */
 	uint32_t allocating; /* frame that called the runtime (owner.h); CALL_TREE_NONE if there is none */
 	uint32_t owner;	     /* frame that owns the allocation; CALL_TREE_NONE if there is none */
 	int64_t values[CALL_TREE_SIDES][VALUE_COUNT]; /* valid if the profile of that side measures them */
@@ -55,6 +58,11 @@ void call_tree_free(struct call_tree *tree);
 
 /* Adds the samples of a profile to one side. Strings are copied: the profile may be freed before the tree. */
 void call_tree_add(struct call_tree *tree, const struct profile *profile, int side);
+
+/* The same, with samples that belong to different things apart: `group_of` says which group each is in (0 without it). */
+typedef uint32_t call_tree_group(const struct profile_sample *sample, const struct owner *owner, void *context);
+void call_tree_add_grouped(struct call_tree *tree, const struct profile *profile, int side, call_tree_group *group_of,
+			   void *context);
 
 /* Returns the frame with that position; CALL_TREE_NONE if no stack has it. Only for the thread that builds the tree. */
 uint32_t call_tree_find(const struct call_tree *tree, const char *function, const char *file, uint32_t line);

@@ -4,49 +4,15 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <time.h>
 
-#include "base/memory.h"
-#include "base/string_table.h"
-#include "base/utf8.h"
 #include "profile/precision.h"
 #include "profile/size_class.h"
-#include "render/page_assets.h"
 #include "text/html_writer.h"
 #include "text/shorten.h"
 #include "text/terminal.h"
 
 enum { STATIC_ROWS = 200 };
-
-/* A nonce: a text that is generated after all names are known, so that no name can contain it. */
-enum { NONCE_BYTES = 16 };
-struct nonce {
-	char text[2 * NONCE_BYTES + 1];
-};
-
-static struct nonce nonce_new(void)
-{
-	unsigned char bytes[NONCE_BYTES];
-	struct nonce nonce;
-
-	if (getrandom(bytes, sizeof(bytes), 0) != (ssize_t)sizeof(bytes))
-		memory_out();
-	for (size_t i = 0; i < sizeof(bytes); i++)
-		snprintf(nonce.text + 2 * i, 3, "%02x", bytes[i]);
-	return nonce;
-}
-
-static void write_assets(FILE *stream, const struct page_asset *assets)
-{
-	for (; assets->start; assets++)
-		fwrite(assets->start, 1, (size_t)(assets->end - assets->start), stream);
-}
-
-static void fact(FILE *stream, const char *name, const char *text)
-{
-	html_format(stream, "<dt>%s</dt><dd>%s</dd>\n", name, text);
-}
 
 static const char *exactness(const struct render_html_page *page)
 {
@@ -86,7 +52,7 @@ static void write_recording(FILE *stream, const struct profile *profile)
 						      : "one sample per ",
 		 profile->rate > 1 && !profile_bursts_text(profile, bursts) ? terminal_bytes(bytes, profile->rate)
 									    : "");
-	fact(stream, "recorded", text);
+	page_fact(stream, "recorded", text);
 }
 
 /* A snapshot is of an instant: when, at which rate, and what the runtime had published by then. */
@@ -102,7 +68,7 @@ static void write_instant(FILE *stream, const struct profile *profile)
 	snprintf(text, sizeof(text), "%s%s%s%s%s", start, *start ? ", " : "",
 		 profile->rate == 1 ? "every allocation" : "one sample per ",
 		 profile->rate == 1 ? "" : terminal_bytes(bytes, profile->rate), collection);
-	fact(stream, profile->unreachable ? "searched" : "alive", text);
+	page_fact(stream, profile->unreachable ? "searched" : "alive", text);
 }
 
 static void write_check(FILE *stream, const struct profile *profile)
@@ -111,7 +77,7 @@ static void write_check(FILE *stream, const struct profile *profile)
 	char text[256];
 
 	if (!check.present) {
-		fact(stream, "check", "none: there was nothing to compare the totals with");
+		page_fact(stream, "check", "none: there was nothing to compare the totals with");
 		return;
 	}
 	snprintf(text, sizeof(text), ": %" PRId64 " objects, difference %" PRId64 ", bound %" PRId64, check.objects,
@@ -131,7 +97,7 @@ static void write_totals(FILE *stream, const struct render_html_page *page)
 		 : page->profile->snapshot  ? " in use"
 					    : "",
 		 page->profile->totals_exact ? "exact" : "estimated or incomplete");
-	fact(stream, "totals", text);
+	page_fact(stream, "totals", text);
 }
 
 /* Warns if the counts of two recordings are of unequal times. */
@@ -211,7 +177,7 @@ static void write_head(FILE *stream, const struct render_html_page *page)
 	else
 		write_recording(stream, profile);
 	write_totals(stream, page);
-	fact(stream, "rows", exactness(page));
+	page_fact(stream, "rows", exactness(page));
 	if (!profile->snapshot)
 		write_check(stream, profile);
 	if (page->before)
@@ -219,74 +185,83 @@ static void write_head(FILE *stream, const struct render_html_page *page)
 	fputs("</dl>\n</header>\n", stream);
 }
 
-static void number_cell(FILE *stream, int64_t value, bool bytes)
+static void static_row(FILE *stream, const struct render_html_page *page, const struct html_row *row,
+		       const char *const *columns)
 {
-	char number[TERMINAL_NUMBER_SIZE];
+	enum profile_value objects = profile_objects(page->profile), bytes = profile_bytes(page->profile);
+	char place[4096];
 
-	html_format(stream, "<td class=\"number\">%s</td>",
-		    bytes ? terminal_bytes(number, value) : terminal_number(number, value));
-}
-
-static void site_cell(FILE *stream, const char *file, uint32_t line, const char *function, const char *via)
-{
-	char number[16];
-
-	snprintf(number, sizeof(number), "%u", line);
-	fputs("<td class=\"place code\">", stream);
-	if (file)
-		html_format(stream, "%s:%s ", file, number);
-	html_text(stream, function);
-	if (via)
-		html_format(stream, " via %s", via);
-	fputs("</td>", stream);
-}
-
-static void static_row(FILE *stream, const struct render_html_page *page, size_t at)
-{
-	const struct audit_row *audit = page->audit ? &page->audit->rows[at] : NULL;
-	const struct report_row *site = audit ? NULL : &page->sites->rows[at];
-	const int64_t *values = audit ? audit->values : site->values;
-
-	fputs("<tr>", stream);
-	if (audit) {
-		const struct profile_frame *owner = audit->via ? audit->owner : NULL;
-
-		html_format(stream, "<td>%s</td>", render_html_verdict(audit));
-		site_cell(stream, owner ? audit->owner_file : audit->file, owner ? owner->line : audit->site.line,
-			  owner ? owner->function : audit->site.function, audit->via);
-	} else {
-		site_cell(stream, site->file, site->line, site->function, site->via);
+	page_row_begin(stream);
+	if (row->audit)
+		page_cell(stream, *columns++, render_html_verdict(row));
+	snprintf(place, sizeof(place), "%.4000s:%u", row->file ? row->file : "", row->line);
+	page_place_cell(stream, *columns++, row->file ? place : NULL, row->function, row->via);
+	page_number_cell(stream, *columns++, row->values[objects], false);
+	page_number_cell(stream, *columns++, row->values[bytes], true);
+	if (page->before) {
+		page_number_cell(stream, *columns++, row->before ? row->before[objects] : VALUE_UNMEASURED, false);
+		page_number_cell(stream, *columns++, row->before ? row->before[bytes] : VALUE_UNMEASURED, true);
 	}
-	number_cell(stream, values[profile_objects(page->profile)], false);
-	number_cell(stream, values[profile_bytes(page->profile)], true);
-	if (audit)
-		html_format(stream, "<td class=\"words\">%s</td>", audit_row_words(audit));
-	fputs("</tr>\n", stream);
+	if (row->audit)
+		page_cell(stream, *columns, audit_row_words(row->audit));
+	page_row_end(stream);
 }
 
 /* Rows for readers without scripts; the scripts replace them by a table that can be sorted. */
-static void write_static_rows(FILE *stream, const struct render_html_page *page)
+static void write_static_rows(FILE *stream, const struct render_html_page *page, const struct html_rows *rows)
 {
-	size_t count = page->audit ? page->audit->row_count : page->sites->row_count;
+	enum { COLUMNS = 7 };
+	const char *columns[COLUMNS + 1] = {NULL};
+	char names[2][64];
+	size_t count = 0;
 
-	fprintf(stream,
-		"<div class=\"static scroll\" tabindex=\"0\" role=\"group\" aria-label=\"work "
-		"list\"><table><thead><tr>%s<th scope=\"col\">Site</th>"
-		"<th scope=\"col\" class=\"number\">%s</th><th scope=\"col\" "
-		"class=\"number\">%s</th>%s</tr></thead><tbody>\n",
-		page->audit ? "<th scope=\"col\">Verdict</th>" : "",
-		profile_values[profile_objects(page->profile)].plural,
-		profile_values[profile_bytes(page->profile)].plural,
-		page->audit ? "<th scope=\"col\">Compiler</th>" : "");
-	for (size_t i = 0; i < count && i < STATIC_ROWS; i++)
-		static_row(stream, page, i);
-	fputs("</tbody></table>\n", stream);
-	if (count > STATIC_ROWS)
-		fprintf(stream, "<p>%zu more rows need scripts.</p>\n", count - STATIC_ROWS);
+	snprintf(names[0], sizeof(names[0]), "#%s", profile_values[profile_objects(page->profile)].plural);
+	snprintf(names[1], sizeof(names[1]), "#%s", profile_values[profile_bytes(page->profile)].plural);
+	if (page->audit)
+		columns[count++] = "Verdict";
+	columns[count++] = "Site";
+	columns[count++] = names[0];
+	columns[count++] = names[1];
+	if (page->before) {
+		columns[count++] = "#objects before";
+		columns[count++] = "#bytes before";
+	}
+	if (page->audit)
+		columns[count] = "Compiler";
+	fputs("<div class=\"static\">\n", stream);
+	page_table_begin(stream, "work list", columns);
+	for (size_t i = 0; i < rows->count && i < STATIC_ROWS; i++)
+		static_row(stream, page, &rows->list[i], columns);
+	page_table_end(stream);
+	if (rows->count > STATIC_ROWS)
+		fprintf(stream, "<p>%zu more rows need scripts.</p>\n", rows->count - STATIC_ROWS);
 	fputs("</div>\n", stream);
 }
 
 const char render_html_waste[] = "internal waste";
+
+static void class_row(FILE *stream, const struct report *classes, const struct report_row *row,
+		      const enum profile_value *values, const char *const *columns)
+{
+	bool unknown = row->span_class == SPAN_CLASS_UNKNOWN;
+	int64_t bytes = unknown ? 0 : size_class_bytes(span_class_size_class(row->span_class));
+	char size[32], name[64];
+
+	snprintf(size, sizeof(size), "%" PRId64, bytes);
+	snprintf(name, sizeof(name), "%s%s",
+		 unknown ? "unknown"
+		 : bytes ? size
+			 : "large objects",
+		 !unknown && span_class_noscan(row->span_class) ? " noscan" : "");
+	page_row_begin(stream);
+	page_cell(stream, *columns++, name);
+	for (; *values != VALUE_COUNT; values++)
+		page_number_cell(stream, *columns++, row->values[*values],
+				 profile_values[*values].kinds & VALUE_IN_BYTES);
+	if (*columns)
+		page_number_cell(stream, *columns, report_row_span_tails(classes, row), true);
+	page_row_end(stream);
+}
 
 static void write_class_table(FILE *stream, const struct report *classes)
 {
@@ -296,45 +271,32 @@ static void write_class_table(FILE *stream, const struct report *classes)
 	static const enum profile_value lost[] = {VALUE_LOST_OBJECTS, VALUE_LOST_BYTES, VALUE_INDIRECT_OBJECTS,
 						  VALUE_INDIRECT_BYTES, VALUE_COUNT};
 	bool snapshot = classes->profile->snapshot;
-	const enum profile_value *columns = classes->profile->unreachable ? lost : snapshot ? alive : recorded;
+	const enum profile_value *values = classes->profile->unreachable ? lost : snapshot ? alive : recorded;
+	const char *columns[VALUE_COUNT + 3] = {"Size class"};
+	char names[VALUE_COUNT][64], waste[64];
+	size_t count = 1;
 
 	if (!snapshot)
 		fputs("<p class=\"soft\">Internal waste: what is lost at the ends of the fresh spans (central grows) of a "
 		      "class, where no whole object fits. What is lost by rounding a request up to its class is not "
 		      "recorded.</p>\n",
 		      stream);
-	fputs("<div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"size classes\"><table><thead><tr><th "
-	      "scope=\"col\">Size class</th>",
-	      stream);
-	for (const enum profile_value *value = columns; *value != VALUE_COUNT; value++)
-		html_format(stream, "<th scope=\"col\" class=\"number\">%s</th>", profile_values[*value].plural);
-	fprintf(stream, "%s</tr></thead><tbody>\n",
-		snapshot ? "" : "<th scope=\"col\" class=\"number\">internal waste</th>");
-	for (size_t i = 0; i < classes->row_count; i++) {
-		const struct report_row *row = &classes->rows[i];
-		int64_t bytes = row->span_class == SPAN_CLASS_UNKNOWN
-					? 0
-					: size_class_bytes(span_class_size_class(row->span_class));
-		char name[32];
-
-		snprintf(name, sizeof(name), "%" PRId64, bytes);
-		html_format(stream, "<tr><td>%s%s</td>",
-			    row->span_class == SPAN_CLASS_UNKNOWN ? "unknown"
-			    : bytes				  ? name
-								  : "large objects",
-			    row->span_class != SPAN_CLASS_UNKNOWN && span_class_noscan(row->span_class) ? " noscan"
-													: "");
-		for (const enum profile_value *value = columns; *value != VALUE_COUNT; value++)
-			number_cell(stream, row->values[*value], profile_values[*value].kinds & VALUE_IN_BYTES);
-		if (!snapshot)
-			number_cell(stream, report_row_span_tails(classes, row), true);
-		fputs("</tr>\n", stream);
+	for (const enum profile_value *value = values; *value != VALUE_COUNT; value++) {
+		snprintf(names[count], sizeof(names[count]), "#%s", profile_values[*value].plural);
+		columns[count] = names[count];
+		count++;
 	}
-	fputs("</tbody></table></div>\n", stream);
+	snprintf(waste, sizeof(waste), "#%s", render_html_waste);
+	columns[count] = snapshot ? NULL : waste;
+	page_table_begin(stream, "size classes", columns);
+	for (size_t i = 0; i < classes->row_count; i++)
+		class_row(stream, classes, &classes->rows[i], values, columns);
+	page_table_end(stream);
 }
 
 static void write_growth_table(FILE *stream, const struct time_series *series)
 {
+	static const char *const columns[] = {"Seconds since the recording began", "#grown", "#sum", NULL};
 	double seconds = (double)series->interval_ns / 1e9;
 	char time[64], number[TERMINAL_NUMBER_SIZE];
 	int64_t grown = 0;
@@ -343,27 +305,25 @@ static void write_growth_table(FILE *stream, const struct time_series *series)
 		    terminal_bytes(number, time_series_sum(series)));
 	if (!time_series_sum(series))
 		return;
-	fputs("<div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"heap growth\"><table><thead><tr>"
-	      "<th scope=\"col\">Seconds since the recording began</th><th scope=\"col\" class=\"number\">grown</th>"
-	      "<th scope=\"col\" class=\"number\">sum</th></tr></thead><tbody>\n",
-	      stream);
+	page_table_begin(stream, "heap growth", columns);
 	for (uint32_t i = 0; i < series->count; i++) {
 		if (!series->values[i])
 			continue;
 		grown = add_saturated(grown, series->values[i]);
 		snprintf(time, sizeof(time), "%.1f to %.1f", i * seconds, (i + 1) * seconds);
-		html_format(stream, "<tr><td>%s</td>", time);
-		number_cell(stream, series->values[i], true);
-		number_cell(stream, grown, true);
-		fputs("</tr>\n", stream);
+		page_row_begin(stream);
+		page_cell(stream, columns[0], time);
+		page_number_cell(stream, columns[1], series->values[i], true);
+		page_number_cell(stream, columns[2], grown, true);
+		page_row_end(stream);
 	}
-	fputs("</tbody></table></div>\n", stream);
+	page_table_end(stream);
 }
 
-static void write_body(FILE *stream, const struct render_html_page *page)
+static void write_body(FILE *stream, const struct render_html_page *page, const struct html_rows *rows)
 {
 	fputs("<main>\n<section id=\"work\"><h2>Work list</h2>\n", stream);
-	write_static_rows(stream, page);
+	write_static_rows(stream, page, rows);
 	fputs("</section>\n<section id=\"flame\"><h2>Flame graph</h2>\n"
 	      "<p class=\"static\">The flame graph needs scripts.</p>\n</section>\n"
 	      "<section id=\"classes\"><h2>Size classes</h2>\n",
@@ -378,101 +338,26 @@ static void write_body(FILE *stream, const struct render_html_page *page)
 	fputs("</section>\n</main>\n", stream);
 }
 
-static void write_about(FILE *stream)
-{
-	html_format(stream,
-		    "<footer id=\"about\"><h2>About</h2>\n<p>Made by escapement %s. The page is complete: it loads "
-		    "nothing.</p>\n",
-		    ESCAPEMENT_VERSION);
-	fputs("<details><summary>Licences of the libraries in this page</summary><pre>", stream);
-	for (const char *c = page_licences.start; c < page_licences.end; c++) {
-		if (*c == '<' || *c == '&')
-			fputs(*c == '<' ? "&lt;" : "&amp;", stream);
-		else
-			fputc(*c, stream);
-	}
-	fputs("</pre></details>\n</footer>\n", stream);
-}
-
-/* Writes a character of JSON as its escape. The text is UTF-8. Returns its length in bytes. */
-static size_t escape_character(FILE *stream, const char *text, size_t left)
-{
-	uint32_t code;
-	size_t length = utf8_decode(text, left, &code);
-
-	if (!length)
-		code = 0xfffd;
-	if (code < 0x10000)
-		fprintf(stream, "\\u%04x", code);
-	else
-		fprintf(stream, "\\u%04x\\u%04x", 0xd7c0 + (code >> 10), 0xdc00 + (code & 0x3ff));
-	return length ? length : 1;
-}
-
-/*
- * Writes the document as a script element. What is not ASCII is escaped, because it would make browsers slow (page.js).
- * A '<' could end the element. Both occur only in texts.
- */
-static void write_data(FILE *stream, const struct render_html_page *page, const struct call_tree *tree)
-{
-	size_t length = 0;
-	char *json = NULL;
-	FILE *memory = open_memstream(&json, &length);
-
-	if (!memory)
-		memory_out();
-	render_html_data(memory, page, tree);
-	fclose(memory);
-	fputs("<script id=\"data\" type=\"application/json\">", stream);
-	for (const char *rest = json, *end = json + length; rest < end;) {
-		const char *next = rest;
-
-		while (next < end && *next != '<' && (unsigned char)*next < 0x80)
-			next++;
-		fwrite(rest, 1, (size_t)(next - rest), stream);
-		rest = next < end ? next + escape_character(stream, next, (size_t)(end - next)) : end;
-	}
-	fputs("</script>\n", stream);
-	free(json);
-}
-
-static void write_tree(FILE *stream, const struct render_html_page *page, const struct call_tree *tree)
-{
-	char *packed = render_html_tree(page, tree);
-
-	fprintf(stream, "<script id=\"tree\" type=\"text/plain\">%s</script>\n", packed);
-	free(packed);
-}
-
 void render_html(FILE *stream, const struct render_html_page *page)
 {
-	char command[SHORTEN_COMMAND_SIZE];
-	struct nonce nonce = nonce_new();
+	char command[SHORTEN_COMMAND_SIZE], title[SHORTEN_COMMAND_SIZE + 64], *packed;
+	struct page_measures measures = render_html_site_measures(page);
+	struct html_document document = {.page = page, .rows = render_html_rows_new(page)};
 	struct call_tree *tree = call_tree_new();
+	struct page frame;
 
 	call_tree_add(tree, page->profile, CALL_TREE_NOW);
 	if (page->before)
 		call_tree_add(tree, page->before, CALL_TREE_BEFORE);
-	fprintf(stream,
-		"<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-		"<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; base-uri 'none'; "
-		"form-action 'none'; "
-		"script-src 'nonce-%s'; style-src 'nonce-%s'; img-src data:\">\n"
-		"<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n",
-		nonce.text, nonce.text);
-	html_format(stream, "<title>%s %s</title>\n", subject(page->profile),
-		    page->profile->target ? shorten_command(command, page->profile->target) : "a program");
-	fprintf(stream, "<style nonce=\"%s\">\n", nonce.text);
-	write_assets(stream, page_styles);
-	fputs("</style>\n</head>\n<body>\n", stream);
+	document.tree = tree;
+	snprintf(title, sizeof(title), "%s %s", subject(page->profile),
+		 page->profile->target ? shorten_command(command, page->profile->target) : "a program");
+	page_begin(&frame, stream, title);
 	write_head(stream, page);
-	write_body(stream, page);
-	write_about(stream);
-	write_data(stream, page, tree);
-	fprintf(stream, "<script nonce=\"%s\">\n", nonce.text);
-	write_assets(stream, page_scripts);
-	fputs("</script>\n", stream);
-	write_tree(stream, page, tree);
-	fputs("</body>\n</html>\n", stream);
+	write_body(stream, page, document.rows);
+	packed = page_tree(tree, &measures, page->before != NULL, false);
+	page_end(&frame, render_html_data, &document, packed);
+	free(packed);
+	render_html_rows_free((struct html_rows *)document.rows);
 	call_tree_free(tree);
 }

@@ -3,28 +3,8 @@
 #define ESCAPEMENT_RENDER_HTML_H
 
 /*
- * One self-contained page of a profile, of a recording or of a heap snapshot: what was recorded and how exact it is,
- * the work list, the flame graph, size classes. It loads nothing from the network, and its content security policy allows only its own scripts. Without
- * scripts it still shows its tables.
- *
- * Scripts find the numbers in one JSON document in the page:
- *
- *   measures        [{key, name, bytes: whether it counts bytes}…]: what `values` lists, in this order
- *   main            the key of the measure that comes first: bytes, or bytes in use of a heap snapshot
- *   totals          values of the recording
- *   result_words    what the compiler's names of results without a name mean
- *   rows            the work list: {id, verdict, file, line, function, via, call, type, words, reason, values, before,
- *                   bounds: {measure: [low, high]}, owner, allocating: frames, annotations, inlined_at}
- *   verdicts        [{name, rows}…]
- *   frames          [[function, file, line]…]
- *   classes         [{name, values}…], of class_measures: those of sites and costs, then internal waste
- *   growth          {interval_ns, bytes: by how much heaps grew in each interval}; absent if not recorded
- *   sources         {file: [[line, text]…]}
- *
- * The calling tree (call_tree.h), which may be most of the page, stands behind the scripts, so that the work list answers
- * before the browser has read it: in base64, compressed (zlib), as numbers of 7 bits a byte, the lowest first: nodes, leaves;
- * by node but the root: by how much the parent's number is smaller, then frame; by leaf: node as a step from the last one
- * (2n, or -2n-1 if negative), owner + 1, allocating + 1, then the values of each measure, and those of the older profile.
+ * The page of a profile, of a recording or of a heap snapshot: what was recorded and how exact it is, the work list, the
+ * flame graph, size classes. page.h has what all pages have in common, and describes the document that the scripts read.
  */
 
 #include <stdbool.h>
@@ -35,6 +15,7 @@
 #include "profile/call_tree.h"
 #include "profile/profile.h"
 #include "profile/report.h"
+#include "render/page.h"
 #include "text/json_writer.h"
 
 struct render_html_page {
@@ -53,19 +34,45 @@ struct render_html_page {
 /* Write errors stay in the stream, for the caller to check. */
 void render_html(FILE *stream, const struct render_html_page *page);
 
-/* Private to render_html*.c: the document above. */
-void render_html_data(FILE *stream, const struct render_html_page *page, const struct call_tree *tree);
+/* Private to render_html*.c. */
+
+/* One row of the work list, of an audit or of a report. */
+struct html_row {
+	const struct audit_row *audit; /* NULL: of a report */
+	const struct report_row *site; /* NULL: of an audit */
+	const char *file;	       /* the name that is shown, and by which source is looked up */
+	const char *measured_file;     /* the profile's name */
+	const char *function, *via;
+	uint32_t line;
+	const int64_t *values, *before; /* before: NULL if there is nothing to compare with */
+	int64_t low, high, bytes_low, bytes_high;
+	bool has_bounds;
+	bool is_gone; /* only the older profile has it: `values` are 0 */
+};
+
+/* All rows: those of the profile, then those that only the older one has. */
+struct html_rows {
+	struct html_row *list;
+	size_t count, gone;
+};
+
+struct html_rows *render_html_rows_new(const struct render_html_page *page);
+void render_html_rows_free(struct html_rows *rows);
+/* The verdict of a row of an audit; "outside" if no line of the program allocates it, as in the text; "gone". */
+const char *render_html_verdict(const struct html_row *row);
+
+/* The page's document, of a struct html_document. */
+struct html_document {
+	const struct render_html_page *page;
+	const struct html_rows *rows;
+	const struct call_tree *tree;
+};
+void render_html_data(struct json_writer *writer, const void *document);
 /* What the page calls the waste that report_row_span_tails() counts. */
 extern const char render_html_waste[];
-/* Private to render_html*.c: the calling tree, packed. The caller frees the text. */
-char *render_html_tree(const struct render_html_page *page, const struct call_tree *tree);
-/* The next value after `value` (-1: the first) for which a page has a column: in the table of size classes, or of sites.
- * VALUE_COUNT if there is none. */
-int render_html_next_measure(const struct render_html_page *page, int value, bool of_classes);
+/* The values that sites have. */
+struct page_measures render_html_site_measures(const struct render_html_page *page);
 /* Whether a page has a column for that value. */
-/* The verdict of a row; "outside" if no line of the program allocates it, as in the text. */
-const char *render_html_verdict(const struct audit_row *row);
-
 bool render_html_measures(const struct render_html_page *page, enum profile_value value);
 
 #endif

@@ -54,19 +54,21 @@ function inlineChain(row) {
 			make("li", {}, `${frame.function} ${frame.file}:${frame.line}`))));
 }
 
-// Sums up, for each line of a file, the values and messages of all its rows.
-function lineMargins(file) {
+// Sums up, for each line of a file, the values and messages of all its rows: of those in the benchmark of a row, if there are
+// several.
+function lineMargins(of) {
 	const margins = new Map();
 
 	for (const row of data.rows) {
-		if (row.file !== file || !row.values)
+		if (row.file !== of.file || row.benchmark !== of.benchmark || !row.values || row.gone)
 			continue;
-		const line = margins.get(row.line) ?? {values: data.measures.map(() => null), words: new Set()};
+		const line = margins.get(row.line) ?? {values: data.measures.map(() => null), before: data.measures.map(() => null), words: new Set()};
 
-		row.values.forEach((value, index) => {
-			if (value !== null) // what was not measured is not 0
-				line.values[index] = (line.values[index] ?? 0) + value;
-		});
+		for (const [sums, values] of [[line.values, row.values], [line.before, row.before ?? []]])
+			values.forEach((value, index) => {
+				if (value !== null) // what was not measured is not 0
+					sums[index] = (sums[index] ?? 0) + value;
+			});
 		if (row.words)
 			line.words.add(row.words);
 		margins.set(row.line, line);
@@ -74,14 +76,25 @@ function lineMargins(file) {
 	return margins;
 }
 
+// "200 \u2192 201" if there is an older side that differs.
+function marginText(index, {values, before}) {
+	const [was, is] = [before[index], values[index]].map(value => measureText(data.measures[index], value));
+
+	return before[index] === null || was === is ? is : `${was} \u2192 ${is}`;
+}
+
 function sourceDetails(row) {
 	const source = data.sources[row.file];
 	const language = /\.go$/.test(row.file ?? "") ? "go" : "c";
 
+	if (!row.file)
+		return null;
+	if (row.gone && !source)
+		return make("p", {class: "soft"}, `Only the older side has this. Its source of then is not in this page.`);
 	if (!source)
 		return make("p", {class: "soft"}, data.sources_left_out ? "Source was left out of this page (--no-source)."
-			: `The source of ${row.file ?? "this row"} was not found when this page was made.`);
-	const margins = lineMargins(row.file);
+			: `The source of ${row.file} was not found when this page was made.`);
+	const margins = lineMargins(row);
 	const [objects, bytes] = [false, true].map(size => data.measures.findIndex(measure => isChief(measure) && measure.bytes === size));
 	const lines = source.filter(([number]) => Math.abs(number - row.line) <= 8).map(([number, text]) => {
 		const margin = margins.get(number), code = make("span", {class: "code"});
@@ -89,43 +102,61 @@ function sourceDetails(row) {
 		// Safe, because the highlighter escapes the source text. No other script of the page inserts markup.
 		code.innerHTML = vendor.highlight.highlight(text, {language, ignoreIllegals: true}).value;
 		return make("div", {class: number === row.line ? "at" : ""},
-			make("span", {class: "margin"}, margin ? countText(margin.values[objects]) : ""),
-			make("span", {class: "margin"}, margin && bytes >= 0 ? bytesText(margin.values[bytes]) : ""),
+			make("span", {class: "margin"}, margin && objects >= 0 ? marginText(objects, margin) : ""),
+			make("span", {class: "margin"}, margin && bytes >= 0 ? marginText(bytes, margin) : ""),
 			make("span", {class: "margin"}, String(number)), code,
 			...(margin ? [...margin.words].map(words => make("span", {class: "said"}, words)) : []));
 	});
 
 	return make("div", {}, make("h3", {}, `${row.file}`),
-		make("p", {class: "soft"}, "objects, bytes, line"),
+		make("p", {class: "soft"}, [objects, bytes].filter(index => index >= 0).map(index => data.measures[index].name).concat("line").join(", ") +
+			(data.has_before ? "; before \u2192 after where it changed" : "")),
 		make("div", {class: "source", tabindex: "0", role: "group", "aria-label": `source around ${row.file}:${row.line}`}, ...lines));
 }
 
 // Whether a stack belongs to a row: the row's owner is the owner or the allocating function of the stack, and the row's
 // `via`, if it has one, is the allocating function.
+// A row of a gate is one or more sites, whose numbers leaves have instead of an owner; a contract's stacks have a certain frame.
 function isBehind(leaf, row) {
-	const {owner, allocating} = callTree.leaves;
+	const {owner, allocating, node} = callTree.leaves;
+
+	if (row.stacks || row.below)
+		return (!row.stacks || row.stacks.includes(owner[leaf])) &&
+			(!row.below || callTree.path(node[leaf]).some(each => row.below.includes(callTree.frame[each])));
 
 	if (owner[leaf] !== (row.owner ?? -1) && allocating[leaf] !== row.owner)
 		return false;
 	return row.via ? allocating[leaf] >= 0 && data.frames[allocating[leaf]][0] === row.via : true;
 }
 
+// "12 objects, 1.5 KiB"
+function stackText(columns, leaf) {
+	return data.measures.map((measure, index) => columns[index][leaf] > 0 &&
+		[measureText(measure, columns[index][leaf]), unitText(measure)].filter(Boolean).join(" ")).filter(Boolean).join(", ");
+}
+
+// What stands behind a number: nothing if that has a unit.
+function unitText(measure) {
+	return measure.bytes && !data.exact_bytes ? measure.name.replace(/^bytes ?/, "") : measure.name;
+}
+
 function stacksBehind(row) {
 	if (!callTree)
 		return make("p", {class: "soft"}, "Reading the stacks\u2026");
-	const {node, values} = callTree.leaves, leaves = [];
-	const weigh = values[Math.max(0, data.measures.findIndex(measure => measure.key === data.main))];
+	const {node, values, before} = callTree.leaves, leaves = [];
+	const main = Math.max(0, data.measures.findIndex(measure => measure.key === data.main));
+	const weigh = leaf => Math.abs(values[main][leaf] - (before?.[main][leaf] ?? 0));
+	const sides = before ? [...values, ...before] : values;
 
 	for (let leaf = 0; leaf < node.length; leaf++)
-		if (isBehind(leaf, row) && values.some(each => each[leaf] > 0))
+		if (isBehind(leaf, row) && sides.some(each => each[leaf] > 0))
 			leaves.push(leaf);
 	if (leaves.length === 0)
 		return null;
-	leaves.sort((a, b) => weigh[b] - weigh[a]);
+	leaves.sort((a, b) => weigh(b) - weigh(a));
 	return make("div", {}, make("h3", {}, `Stacks behind it: ${countText(leaves.length)}`),
 		...leaves.slice(0, stacksShown).map(leaf => make("details", {},
-			make("summary", {}, data.measures.map((measure, index) => values[index][leaf] > 0 &&
-				`${measureText(measure, values[index][leaf])}${measure.key === "bytes" ? "" : ` ${measure.bytes ? measure.name.replace(/^bytes /, "") : measure.name}`}`).filter(Boolean).join(", ")),
+			make("summary", {}, [stackText(values, leaf), before && `before ${stackText(before, leaf) || "none"}`].filter(Boolean).join("; ") ),
 			make("p", {}, make("a", {href: `#frame-${node[leaf]}`}, "in the flame graph")),
 			make("ol", {class: "stack code"}, ...callTree.path(node[leaf]).map(each =>
 				make("li", {}, frameText(callTree.frame[each])))))),
@@ -135,14 +166,25 @@ function stacksBehind(row) {
 // What the columns say that a narrow screen has no room for.
 function hiddenColumns(row) {
 	const parts = [callText(row), ...data.measures.map((measure, index) => !isChief(measure) &&
-		row.values?.[index] > 0 && `${measureText(measure, row.values[index])} ${measure.bytes ? measure.name.replace(/^bytes /, "") : measure.name}`)];
+		row.values?.[index] > 0 && `${measureText(measure, row.values[index])} ${unitText(measure)}`)];
 
 	return parts.some(Boolean) ? make("p", {class: "narrow"}, parts.filter(Boolean).join(", ")) : null;
 }
 
+// What the compiler said, with its reasons where they are known; before, too, where that differs.
+function saidOf(row) {
+	const now = row.annotations?.length ? row.annotations.flatMap(annotationDetails)
+		: data.about !== "profile" && row.words ? [make("p", {}, row.words)] : [];
+
+	if (row.said_before === undefined)
+		return now.length ? [make("h3", {}, "The compiler said"), ...now] : [];
+	return [make("h3", {}, "The compiler said before"), make("p", {}, row.said_before ?? "nothing that is known"),
+		make("h3", {}, "The compiler says now"), ...(now.length ? now : [make("p", {}, "nothing that is known")])];
+}
+
 function rowDetails(row) {
 	return make("div", {class: "details"}, hiddenColumns(row),
-		...(row.annotations?.length ? [make("h3", {}, "The compiler said"), ...row.annotations.flatMap(annotationDetails)] : []),
-		row.reason ? make("p", {}, row.reason) : null,
+		row.facts?.length ? make("ul", {}, ...row.facts.map(fact => make("li", {}, fact))) : null,
+		...saidOf(row), row.reason ? make("p", {}, row.reason) : null,
 		inlineChain(row), sourceDetails(row), stacksBehind(row));
 }

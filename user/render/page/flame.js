@@ -10,7 +10,7 @@ class Flame {
 		this.root = 0;
 		this.measure = Math.max(0, data.measures.findIndex(measure => measure.key === data.main));
 		this.term = "";
-		this.differential = data.has_before;
+		this.differential = data.stacks_before;
 		this.chart = make("div", {id: "flame-chart", class: "scroll"});
 		this.crumbs = make("p", {class: "soft"});
 		this.found = make("span", {class: "soft", role: "status"});
@@ -32,7 +32,7 @@ class Flame {
 
 		return make("div", {class: "tools"}, make("label", {}, "Width shows", measures), make("label", {}, "Search", search), this.found,
 			make("label", {}, invert, "inverted: from callees to callers"),
-			data.has_before ? make("label", {}, differential, "coloured by change") : null,
+			data.stacks_before ? make("label", {}, differential, "coloured by change") : null,
 			make("button", {type: "button", onclick: () => this.zoom(0)}, "Reset zoom"));
 	}
 
@@ -80,7 +80,7 @@ class Flame {
 	draw() {
 		const measure = data.measures[this.measure];
 		const sums = this.tree.sum(this.measure);
-		const before = data.has_before && this.differential ? this.tree.sum(this.measure, "before") : null;
+		const before = data.stacks_before && this.differential ? this.tree.sum(this.measure, "before") : null;
 		const width = Math.max(320, this.section.clientWidth);
 		this.foundIn = this.foundFrames();
 		const tree = this.visible(this.root, sums, before, sums[this.root] / flameDetail);

@@ -2,7 +2,7 @@
 // follows.
 "use strict";
 
-// The page's data (render_html.h describes the document), and the functions that all its parts share.
+// The page's data (page.h describes the document), and the functions that all its parts share.
 const data = JSON.parse(document.getElementById("data").textContent);
 
 const wholeNumber = new Intl.NumberFormat("en");
@@ -24,8 +24,20 @@ function bytesText(value) {
 	return unit ? `${value.toFixed(1)} ${units[unit]}` : `${value} B`;
 }
 
+// A gate is about single bytes: its page shows them as they are.
 function measureText(measure, value) {
-	return measure.bytes ? bytesText(value) : countText(value);
+	return measure.bytes && !data.exact_bytes ? bytesText(value) : countText(value);
+}
+
+// "+12 (+3 %)"; null if nothing changed, or a side is not known.
+function changeText(measure, before, after) {
+	const change = after - before, percent = before > 0 ? Math.abs(100 * change / before) : 0;
+	const sign = change < 0 ? "\u2212" : "+";
+
+	if (before === null || after === null || before === undefined || after === undefined || change === 0)
+		return null;
+	return sign + measureText(measure, Math.abs(change)) +
+		(percent ? ` (${sign}${percent >= 9.5 ? wholeNumber.format(Math.round(percent)) : percent.toPrecision(2)} %)` : "");
 }
 
 // Creates an element. Attributes whose names begin with "on" are event listeners; children are elements or text, never

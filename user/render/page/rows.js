@@ -1,7 +1,8 @@
-// The work list: a table of source lines that can be sorted, filtered and opened. A line that allocates in several ways is
-// several rows of the data; it has their sum, and opens to them.
+// A list of rows: a table of source lines that can be sorted, filtered and opened. A line that allocates in several ways is
+// several rows of the data; it has their sum, and opens to them. A list that is ordered has a line for each of its rows.
 const rowsAtATime = 50;
 const membersShown = 200;
+const rowsToFilter = 8; // an ordered list of fewer is read as it is
 
 // The sum of what was measured. It has no interval of its own: that does not follow from those of its rows.
 function sumOf(rows, member) {
@@ -14,11 +15,13 @@ function sumOf(rows, member) {
 
 // Rows of one verdict and source line. A row without a place, or that allocates nothing, is a line of its own; what no line
 // of the program allocates is one.
-function linesOf(rows) {
+function linesOf(rows, ordered = false) {
 	const lines = new Map();
 
+	if (ordered)
+		return rows.map(row => ({...row, rows: [row]}));
 	for (const row of rows) {
-		const folds = row.file && row.line && row.values?.some(value => value > 0);
+		const folds = row.file && row.line && !row.gone && row.values?.some(value => value > 0);
 		const key = row.verdict === "outside" ? row.verdict : folds ? `${row.verdict}\n${row.file}\n${row.line}` : row.id;
 
 		lines.get(key)?.push(row) ?? lines.set(key, [row]);
@@ -27,12 +30,6 @@ function linesOf(rows) {
 		id: `line-${members[0].id}`, rows: members, verdict: members[0].verdict, file: members[0].file, line: members[0].line,
 		values: sumOf(members, "values"), before: members.some(row => row.before) ? sumOf(members, "before") : undefined,
 	});
-}
-
-function tableCaption() {
-	return data.has_verdicts ? "What allocates, and what the compiler said of it"
-		: data.measures.some(measure => measure.key === "objects" || measure.key === "refills") ? "What allocates, by site"
-		: "What is alive, by site";
 }
 
 // "newobject of json.Decoder"
@@ -47,22 +44,23 @@ function isChief(measure) {
 }
 
 class WorkList {
-	constructor(section) {
+	constructor(section, list) {
 		this.section = section;
+		this.list = list;
 		this.open = new Set();
-		this.sort = {by: this.defaultSort(), descending: true};
+		this.sort = {by: list.ordered ? null : this.defaultSort(), descending: true};
 		this.text = "";
 		this.verdict = "";
 		this.shown = rowsAtATime;
-		this.lines = linesOf(data.rows);
+		this.lines = linesOf(data.rows.slice(list.first, list.first + list.count), list.ordered);
 		this.texts = this.lines.map(line => line.rows.map(row => [row.function, row.file && `${row.file}:${row.line}`, row.via,
-			row.call, row.type, row.verdict, row.words].filter(Boolean).join("\n")).join("\n").toLowerCase());
+			row.call, row.type, row.verdict, row.words, row.benchmark].filter(Boolean).join("\n")).join("\n").toLowerCase());
 		this.status = make("p", {class: "soft", role: "status"});
 		this.body = make("tbody");
 		this.more = make("button", {type: "button", onclick: () => { this.shown += rowsAtATime; this.draw(); }});
-		this.table = make("table", {id: "work-table"}, make("caption", {}, tableCaption()), this.head(), this.body);
-		section.querySelector(".static").replaceWith(this.tools(), this.status,
-			make("div", {class: "scroll", tabindex: "0", role: "group", "aria-label": "work list"}, this.table), this.more);
+		this.table = make("table", {id: `${list.id}-table`}, make("caption", {}, list.caption), this.head(), this.body);
+		section.querySelector(".static").replaceWith(...(list.ordered && list.count < rowsToFilter ? [] : [this.tools(), this.status]),
+			make("div", {class: "scroll", tabindex: "0", role: "group", "aria-label": list.caption}, this.table), this.more);
 		this.draw();
 	}
 
@@ -72,14 +70,21 @@ class WorkList {
 		return bytes >= 0 ? bytes : 0;
 	}
 
+	// Beside an older side, a number weighs as much as it changed: what is gone, too, is among the first.
+	weight(row, index) {
+		const value = row.values?.[index] ?? null, before = row.before?.[index] ?? null;
+
+		return value !== null && before !== null ? Math.abs(value - before) : value ?? -1;
+	}
+
 	columns() {
 		const text = (name, get) => ({name, get, number: false});
 
 		return [
-			...(data.has_verdicts ? [{...text("Verdict", row => row.verdict ?? ""), kind: "wide"}] : []),
+			...(data.has_verdicts ? [{...text(data.verdict_name, row => row.verdict ?? ""), kind: "wide"}] : []),
 			text("Site", row => `${row.file ?? ""}:${String(row.line ?? 0).padStart(7)}`),
 			{...text("Call, type", callText), kind: "wide"},
-			...data.measures.map((measure, index) => ({name: measure.name, get: row => row.values?.[index] ?? -1, number: true, index, measure,
+			...data.measures.map((measure, index) => ({name: measure.name, get: row => this.weight(row, index), number: true, index, measure,
 				kind: isChief(measure) ? "number" : "number wide"})),
 			...(data.has_verdicts ? [{...text("Compiler", row => row.words ?? ""), kind: "wide"}] : []),
 		];
@@ -103,21 +108,30 @@ class WorkList {
 	}
 
 	tools() {
-		const filter = make("input", {type: "search", id: "filter", oninput: event => {
+		const filter = make("input", {type: "search", id: `${this.list.id}-filter`, oninput: event => {
 			this.text = event.target.value.toLowerCase();
 			this.shown = rowsAtATime;
 			this.draw();
 		}});
-		const verdicts = make("select", {id: "verdict", onchange: event => { this.verdict = event.target.value; this.draw(); }},
-			make("option", {value: ""}, "all"), ...(data.verdicts ?? []).map(verdict =>
+		const verdicts = make("select", {id: `${this.list.id}-verdict`, onchange: event => { this.verdict = event.target.value; this.draw(); }},
+			make("option", {value: ""}, "all"), ...this.verdicts().map(verdict =>
 				make("option", {value: verdict.name}, `${verdict.name} (${countText(verdict.rows)})`)));
 
 		return make("div", {class: "tools"}, make("label", {}, "Filter", filter),
-			data.has_verdicts ? make("label", {}, "Verdict", verdicts) : null);
+			this.hasVerdicts() ? make("label", {}, data.verdict_name, verdicts) : null);
+	}
+
+	verdicts() {
+		return data.verdicts ?? [...new Set(this.lines.map(line => line.verdict))].map(name =>
+			({name, rows: this.lines.filter(line => line.verdict === name).length}));
+	}
+
+	hasVerdicts() {
+		return data.has_verdicts && this.verdicts().length > 1;
 	}
 
 	chosen() {
-		const column = this.columns().find(each => (each.index ?? each.name) === this.sort.by) ?? this.columns()[0];
+		const column = this.columns().find(each => (each.index ?? each.name) === this.sort.by);
 		const direction = this.sort.descending ? -1 : 1;
 		const list = [];
 
@@ -125,7 +139,7 @@ class WorkList {
 			if ((!this.text || this.texts[index].includes(this.text)) &&
 			    (!this.verdict || this.lines[index].verdict === this.verdict))
 				list.push(this.lines[index]);
-		return this.sorted(list, column, direction);
+		return column ? this.sorted(list, column, direction) : list;
 	}
 
 	// What no line of the program allocates is below the lines, however much it is: there is nothing to do about it.
@@ -175,7 +189,7 @@ class WorkList {
 
 		if (!open)
 			return [heading];
-		const members = this.sorted([...line.rows], {get: row => row.values?.[main] ?? -1}, -1);
+		const members = this.sorted([...line.rows], {get: row => this.weight(row, main)}, -1);
 		const shown = members.filter((row, index) => index < membersShown || this.open.has(row.id));
 
 		return [heading, ...shown.flatMap(row => this.rowElements(row, "member")),
@@ -197,7 +211,9 @@ class WorkList {
 				onclick: () => this.toggle(row)}, row.file ? `${shortFile(row.file)}:${row.line}` : place),
 				" ", make("a", {href: `#${row.id}`, "aria-label": `link to ${place}`}, "#"),
 				make("span", {class: "range"}, row.file ? row.function ?? "" : ""),
-				row.via ? make("span", {class: "range"}, `via ${row.via}`) : null, this.narrow(row)),
+				row.via ? make("span", {class: "range"}, `via ${row.via}`) : null,
+				row.gone && !data.has_verdicts ? make("span", {class: "range"}, "gone") : null,
+				row.benchmark ? make("span", {class: "range"}, `in ${row.benchmark}`) : null, this.narrow(row)),
 			make("td", {class: "code call wide"}, callText(row)),
 			...data.measures.map((measure, index) => this.numberCell(row, measure, index)),
 			...(data.has_verdicts ? [make("td", {class: "words wide"}, row.words ?? "")] : []))];
@@ -209,16 +225,25 @@ class WorkList {
 
 	numberCell(row, measure, index) {
 		const value = row.values?.[index] ?? null, before = row.before?.[index];
-		const bounds = row.bounds?.[measure.key];
+		const change = changeText(measure, before, value);
 
-		return make("td", {class: isChief(measure) ? "number" : "number wide", "data-value": value === null ? "" : String(value)},
+		return make("td", {class: isChief(measure) ? "number" : "number wide", "data-value": value === null ? "" : String(value),
+				"data-before": before === undefined || before === null ? null : String(before)},
 			measureText(measure, value),
 			row.rows?.some(each => each.bounds?.[measure.key]) && row.rows.length > 1
 				? make("span", {class: "range"}, "interval unknown") : null,
-			bounds ? make("span", {class: "range"}, `${measureText(measure, bounds[0])} to ${bounds[1] === null ? "?" : measureText(measure, bounds[1])}`) : null,
-			before === undefined ? null : make("span", {class: `range ${value > before ? "worse" : value < before ? "better" : ""}`},
-				`before ${measureText(measure, before)}`),
-			value > 0 && data.totals[index] > 0 ? shareBar(value, data.totals[index]) : null);
+			this.range(measure, row.bounds),
+			before === undefined ? null : make("span", {class: "range"}, `${row.limit ? "allowed" : "before"} ${row.limit && before === null ? "any" : measureText(measure, before)}`),
+			before === undefined ? null : this.range(measure, row.before_bounds),
+			change ? make("span", {class: `range ${value > before ? "worse" : "better"}`}, change) : null,
+			data.totals && value > 0 && data.totals[index] > 0 ? shareBar(value, data.totals[index]) : null);
+	}
+
+	range(measure, bounds) {
+		const [low, high] = bounds?.[measure.key] ?? [];
+
+		return low === undefined ? null : make("span", {class: "range"},
+			`${measureText(measure, low)} to ${high === null ? "?" : measureText(measure, high)}`);
 	}
 
 	toggle(row) {
@@ -228,21 +253,22 @@ class WorkList {
 		document.getElementById(row.id)?.querySelector("button").focus();
 	}
 
-	// Opens the row of a link.
+	// Opens the row of a link. Returns whether it is in this list.
 	reveal(id) {
 		const line = this.lines.find(each => each.rows.some(row => row.id === id));
 
 		if (!line)
-			return;
+			return false;
 		this.open.add(id);
 		if (line.rows.length > 1)
 			this.open.add(line.id);
 		this.text = this.verdict = "";
-		this.section.querySelector("#filter").value = "";
-		if (data.has_verdicts)
-			this.section.querySelector("#verdict").value = "";
+		for (const control of this.section.querySelectorAll(".tools input, .tools select"))
+			control.value = "";
 		this.shown = Math.max(this.shown, this.chosen().indexOf(line) + 1);
 		this.draw();
+		document.getElementById(id).closest("details")?.setAttribute("open", "");
 		document.getElementById(id).scrollIntoView();
+		return true;
 	}
 }

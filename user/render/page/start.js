@@ -1,8 +1,8 @@
 // Replaces the page's static tables by interactive ones. Without this script the page still shows the static tables.
-const workList = new WorkList(document.getElementById("work"));
+const workLists = data.lists.map(list => new WorkList(document.getElementById(list.id), list));
 let flame = null;
 
-if (data.classes.length)
+if (data.classes?.length)
 	plotClasses(document.getElementById("classes"));
 if (data.growth?.bytes.some(bytes => bytes > 0))
 	plotGrowth(document.getElementById("growth"), data.growth);
@@ -11,12 +11,16 @@ function follow() {
 	const [, kind, id] = location.hash.match(/^#(row|frame)-(\d+)$/) ?? [];
 
 	if (kind === "row")
-		workList.reveal(`row-${id}`);
+		workLists.some(list => list.reveal(`row-${id}`));
 	else if (kind === "frame")
 		flame?.reveal(Number(id));
 }
 
-document.querySelector("#flame .static").textContent = "Reading the stacks\u2026";
+function sayOfStacks(text) {
+	document.querySelector("#flame .static")?.replaceChildren(text);
+}
+
+sayOfStacks("Reading the stacks\u2026");
 
 // The tree may be large: it stands behind this script, and is read after the work list has been painted.
 const treeRead = Promise.all([
@@ -25,14 +29,13 @@ const treeRead = Promise.all([
 ]).then(() => CallTree.read(document.getElementById("tree").textContent)).then(tree => {
 	callTree = tree;
 	document.getElementById("tree").remove();
-	if (tree.parent.length > 1)
+	if (tree.parent.length > 1 && document.getElementById("flame"))
 		flame = new Flame(document.getElementById("flame"));
-	if (workList.open.size)
-		workList.draw();
+	workLists.filter(list => list.open.size).forEach(list => list.draw());
 	if (location.hash.startsWith("#frame-"))
 		follow();
 }, () => {
-	document.querySelector("#flame .static").textContent = "The stacks are missing: this browser cannot unpack them (it has no DecompressionStream).";
+	sayOfStacks("The stacks are missing: this browser cannot unpack them (it has no DecompressionStream).");
 });
 
 addEventListener("hashchange", follow);

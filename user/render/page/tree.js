@@ -14,7 +14,7 @@ class CallTree {
 		}
 	}
 
-	// Unpacks the tree of the page; render_html.h describes its format. Meanwhile the page answers.
+	// Unpacks the tree of the page; page.h describes its format. Meanwhile the page answers.
 	static async read(packed) {
 		const stream = unbase64(packed).pipeThrough(new DecompressionStream("deflate"));
 		const numbers = new Numbers(new Uint8Array(await new Response(stream).arrayBuffer()));
@@ -37,7 +37,7 @@ class CallTree {
 			owner: owner.map(number => number - 1),
 			allocating: allocating.map(number => number - 1),
 			values: await measured(),
-			before: data.has_before ? await measured() : null,
+			before: data.stacks_before ? await measured() : null,
 		});
 	}
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The calling tree of a page, in the form that render_html.h describes: a page may have millions of nodes. */
+/* The calling tree of a page, in the form that page.h describes: a page may have millions of nodes. */
 #include <stdlib.h>
 
 #include <zlib.h>
 
 #include "base/memory.h"
-#include "render/render_html.h"
+#include "render/page.h"
 
 struct buffer {
 	unsigned char *bytes;
@@ -33,16 +33,16 @@ static void put_nodes(struct buffer *buffer, const struct call_tree *tree)
 		put(buffer, tree->nodes[i].frame);
 }
 
-static void put_values(struct buffer *buffer, const struct render_html_page *page, const struct call_tree *tree,
+static void put_values(struct buffer *buffer, const struct call_tree *tree, const struct page_measures *measures,
 		       int side)
 {
-	for (int value = -1; (value = render_html_next_measure(page, value, false)) < VALUE_COUNT;) {
-		for (size_t i = 0; i < tree->leaf_count; i++)
-			put(buffer, (uint64_t)tree->leaves[i].values[side][value]);
+	for (int i = 0; i < measures->count; i++) {
+		for (size_t j = 0; j < tree->leaf_count; j++)
+			put(buffer, (uint64_t)tree->leaves[j].values[side][measures->list[i]]);
 	}
 }
 
-static void put_leaves(struct buffer *buffer, const struct render_html_page *page, const struct call_tree *tree)
+static void put_leaves(struct buffer *buffer, const struct call_tree *tree, bool grouped)
 {
 	int64_t last = 0;
 
@@ -52,14 +52,11 @@ static void put_leaves(struct buffer *buffer, const struct render_html_page *pag
 		put(buffer, step < 0 ? (uint64_t)(-2 * step - 1) : (uint64_t)(2 * step));
 		last = tree->leaves[i].node;
 	}
-	/* no frame is CALL_TREE_NONE, the largest number, and becomes 0 */
+	/* no frame, and no group, is CALL_TREE_NONE, the largest number, and becomes 0 */
 	for (size_t i = 0; i < tree->leaf_count; i++)
-		put(buffer, (uint32_t)(tree->leaves[i].owner + 1));
+		put(buffer, (uint32_t)((grouped ? tree->leaves[i].group : tree->leaves[i].owner) + 1));
 	for (size_t i = 0; i < tree->leaf_count; i++)
 		put(buffer, (uint32_t)(tree->leaves[i].allocating + 1));
-	put_values(buffer, page, tree, CALL_TREE_NOW);
-	if (page->before)
-		put_values(buffer, page, tree, CALL_TREE_BEFORE);
 }
 
 static char *base64(const unsigned char *bytes, size_t length)
@@ -81,7 +78,7 @@ static char *base64(const unsigned char *bytes, size_t length)
 	return text;
 }
 
-char *render_html_tree(const struct render_html_page *page, const struct call_tree *tree)
+char *page_tree(const struct call_tree *tree, const struct page_measures *measures, bool has_before, bool grouped)
 {
 	struct buffer numbers = {0};
 	unsigned char *packed;
@@ -91,7 +88,10 @@ char *render_html_tree(const struct render_html_page *page, const struct call_tr
 	put(&numbers, tree->node_count);
 	put(&numbers, tree->leaf_count);
 	put_nodes(&numbers, tree);
-	put_leaves(&numbers, page, tree);
+	put_leaves(&numbers, tree, grouped);
+	put_values(&numbers, tree, measures, CALL_TREE_NOW);
+	if (has_before)
+		put_values(&numbers, tree, measures, CALL_TREE_BEFORE);
 	length = compressBound(numbers.length);
 	packed = memory_allocate(length);
 	if (compress(packed, &length, numbers.bytes, numbers.length) != Z_OK)
