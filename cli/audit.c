@@ -81,6 +81,11 @@ static int understand(const struct arguments *arguments, bool judged, struct req
 
 		if (verdict < 0)
 			return audit_verdict_unknown(arguments->verdicts.values[i], error);
+		if (verdict == AUDIT_OUTSIDE &&
+		    (arguments->format == AUDIT_SARIF || arguments->format == AUDIT_QUICKFIX))
+			return error_set(error, STATUS_USAGE,
+					 "--format %s lists lines of the program: --verdict %s does not go with it",
+					 audit_format_names[arguments->format], audit_verdict_name(verdict));
 		request->filter.verdicts |= 1U << verdict;
 	}
 	if (!arguments->escape && !judged)
@@ -225,10 +230,10 @@ static unsigned unread_verdicts(const struct arguments *arguments, const struct 
 
 	if (arguments->format != AUDIT_TEXT || arguments->annotate)
 		return 0;
-	for (int i = 0; i < AUDIT_VERDICT_COUNT && !request->filter.verdicts; i++)
-		read |= audit_verdict_allocates((enum audit_verdict)i) ? 1U << i : 0;
 	for (int i = 0; i < request->threshold_count; i++)
 		read |= 1U << request->thresholds[i].verdict;
+	for (int i = 0; i < AUDIT_VERDICT_COUNT && (!request->filter.verdicts || read & 1U << AUDIT_OUTSIDE); i++)
+		read |= audit_verdict_allocates(i) ? 1U << i : 0;
 	return ~read;
 }
 
@@ -293,7 +298,8 @@ static const struct option_row rows[] = {
 	{0, "color", "WHEN", OPTION_CHOICE, &given.color, "colours", terminal_color_choices},
 	{0, NULL, NULL, NULL, NULL, "which rows", NULL},
 	{0, "verdict", "VERDICT", OPTION_STRINGS, &given.verdicts,
-	 "only rows of this verdict; may be given several times (default: text all that allocate, else all)",
+	 "only rows of this verdict, or of what no line of the program allocates; may be given several times (default: "
+	 "text all verdicts that allocate, else all)",
 	 audit_verdict_names},
 	{0, "min-objects", "N", OPTION_INTEGER, &given.min_objects, "only rows of at least N objects", NULL},
 	{0, "min-bytes", "SIZE", OPTION_BYTES, &given.min_bytes, "only rows of at least SIZE bytes", NULL},

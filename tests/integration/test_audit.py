@@ -112,8 +112,8 @@ def test_a_program_is_audited_while_it_is_recorded_and_its_output_passes_through
     same(rows["simple/main.go", 17, 2]["verdict"], "escapes-unseen")
 
 
-def test_a_line_that_calls_a_library_lists_the_costliest_of_its_functions(t):
-    """The output that README asks for covers each package of the module; one that covers main alone names its caller."""
+def record_library_caller(t):
+    """Makes whole.txt, the output that README asks for, main.txt, which covers main alone, and p.pb.gz, at rate 1."""
     harness.require_root()
     go = harness.go_toolchain(VERSIONS[-1])
     t.path("go.mod").write_text("module example.org/number\n\ngo 1.19\n")
@@ -141,6 +141,11 @@ func main() {
     for file, flags in (("whole.txt", "-gcflags=./...=-m=2"), ("main.txt", "-gcflags=-m=2")):
         t.path(file).write_text(t.run(go, "build", flags, "-o", "number", ".", env=environment).stderr)
     t.escapement("record", "-q", "--rate", "1", "--max-overhead", "0", "-o", "p.pb.gz", "--", "./number")
+
+
+def test_a_line_that_calls_a_library_lists_the_costliest_of_its_functions(t):
+    """The output that README asks for covers each package of the module; one that covers main alone names its caller."""
+    record_library_caller(t)
     parts = r"^      (\d+) objects, \S+:$"
     rows = [row for row in t.json("audit", "--escape", "whole.txt", "p.pb.gz")["rows"]
             if row["verdict"] == "not-covered" and row["line"] == 7]
@@ -157,6 +162,24 @@ func main() {
     contains(" ".join(done.stdout.split()), "example.org/number/parse.IsNumber, via regexp/syntax.(*parser).newRegexp, "
              "covered caller: main.main at main.go:7")
     contains(done.stderr, "nothing about example.org/number/parse; cover the whole module with: ")
+
+
+def test_what_is_outside_is_a_sum_and_can_be_listed_as_rows(t):
+    record_library_caller(t)
+    audit = ("audit", "--escape", "whole.txt", "p.pb.gz")
+    summed = int(re.search(r"^outside +- +(\d+) ", t.escapement(*audit).stdout, re.M)[1])
+    rows = t.json(*audit, "--verdict", "outside")["rows"]
+    same({row["owner"] for row in rows}, {None})
+    same(sum(row["objects"] for row in rows), summed)
+    text = t.escapement(*audit, "--verdict", "outside").stdout
+    listed = text.partition("\noutside: no line of the program allocates it\n")[2]
+    same(sum(int(n) for n in re.findall(r"^ +(\d+) +\S+ +[\d.]+% ", listed, re.M)), summed, "text")
+    table = t.escapement(*audit, "--verdict", "outside", "--format", "markdown").stdout
+    same(sum(int(n) for n in re.findall(r"^\| (\d+) \|", table, re.M)), summed, "markdown")
+    t.escapement(*audit, "--fail-on", f"outside:objects>{max(row['objects'] for row in rows)}", status=0)
+    t.escapement(*audit, "--fail-on", "outside", status=1)
+    for form in "sarif", "quickfix":
+        contains(t.escapement(*audit, "--verdict", "outside", "--format", form, status=2).stderr, "lists lines of the program")
 
 
 def test_the_next_step_is_a_line(t):

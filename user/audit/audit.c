@@ -7,25 +7,28 @@
 #include "base/text_compare.h"
 
 #define VERDICT_ROW(verdict, ...) [verdict] = {__VA_ARGS__},
-const struct audit_verdict_row audit_verdicts[AUDIT_VERDICT_COUNT] = {AUDIT_VERDICTS(VERDICT_ROW)};
+const struct audit_verdict_row audit_verdicts[AUDIT_VERDICT_COUNT + 1] = {
+	AUDIT_VERDICTS(VERDICT_ROW)[AUDIT_OUTSIDE] = {AUDIT_OUTSIDE_NAME, "no line of the program allocates it",
+						      "--module GLOB names the packages that are yours"}};
 
 #define VERDICT_NAME(verdict, name, ...) name,
-const char *const audit_verdict_names[AUDIT_VERDICT_COUNT + 1] = {AUDIT_VERDICTS(VERDICT_NAME) NULL};
+const char *const audit_verdict_names[AUDIT_VERDICT_COUNT + 2] = {AUDIT_VERDICTS(VERDICT_NAME) AUDIT_OUTSIDE_NAME,
+								  NULL};
 
 int audit_verdict_unknown(const char *text, struct error *error)
 {
 #define VERDICT_LISTED(verdict, name, ...) ", " name
-	static const char names[] = AUDIT_VERDICTS(VERDICT_LISTED);
+	static const char names[] = AUDIT_VERDICTS(VERDICT_LISTED) ", " AUDIT_OUTSIDE_NAME;
 
 	struct suggestion meant = {NULL, 0};
 
-	for (int i = 0; i < AUDIT_VERDICT_COUNT; i++)
+	for (int i = 0; audit_verdict_names[i]; i++)
 		suggest(&meant, text, audit_verdict_names[i]);
 	return error_set(error, STATUS_USAGE, "unknown verdict '%s': expected one of %s%s%s%s", text, names + 2,
 			 meant.name ? "; did you mean '" : "", meant.name ? meant.name : "", meant.name ? "'?" : "");
 }
 
-const char *audit_verdict_name(enum audit_verdict verdict)
+const char *audit_verdict_name(int verdict)
 {
 	return audit_verdicts[verdict].name;
 }
@@ -56,7 +59,7 @@ size_t audit_places_alike(const struct escape_annotation *const *annotations, si
 
 int audit_verdict_parse(const char *name)
 {
-	for (int i = 0; i < AUDIT_VERDICT_COUNT; i++) {
+	for (int i = 0; audit_verdict_names[i]; i++) {
 		if (strcmp(name, audit_verdict_names[i]) == 0)
 			return i;
 	}

@@ -43,19 +43,24 @@
 enum audit_verdict { AUDIT_VERDICTS(VERDICT_ENUM) AUDIT_VERDICT_COUNT };
 #undef VERDICT_ENUM
 
+/* What stands in the place of a verdict for allocations without an owner: they are not sites, so they are not counted with
+ * their verdicts. */
+enum { AUDIT_OUTSIDE = AUDIT_VERDICT_COUNT };
+#define AUDIT_OUTSIDE_NAME "outside"
+
 struct audit_verdict_row {
 	const char *name;    /* "escapes-unseen" */
 	const char *meaning; /* what the compiler says and what was measured */
 	const char *advice;  /* what to do, in the imperative */
 };
-extern const struct audit_verdict_row audit_verdicts[AUDIT_VERDICT_COUNT];
+extern const struct audit_verdict_row audit_verdicts[AUDIT_VERDICT_COUNT + 1];
 
-/* "escapes", "escapes-unseen", … */
-const char *audit_verdict_name(enum audit_verdict verdict);
+/* "escapes", "escapes-unseen", … An `int` here is an enum audit_verdict or AUDIT_OUTSIDE. */
+const char *audit_verdict_name(int verdict);
 int audit_verdict_parse(const char *name);			       /* -1 if none */
-extern const char *const audit_verdict_names[AUDIT_VERDICT_COUNT + 1]; /* NULL-terminated */
+extern const char *const audit_verdict_names[AUDIT_VERDICT_COUNT + 2]; /* NULL-terminated */
 /* Whether rows of this verdict are measured allocations. */
-static inline bool audit_verdict_allocates(enum audit_verdict verdict)
+static inline bool audit_verdict_allocates(int verdict)
 {
 	return verdict != AUDIT_ESCAPES_UNSEEN && verdict != AUDIT_STACK;
 }
@@ -106,14 +111,17 @@ static inline bool audit_row_is_outside(const struct audit_row *row)
 	return audit_verdict_allocates(row->verdict) && row->verdict != AUDIT_UNPLACED && !row->owner;
 }
 
+/* The verdict with which readers count it: its own, or AUDIT_OUTSIDE. */
+static inline int audit_row_counts_as(const struct audit_row *row)
+{
+	return audit_row_is_outside(row) ? AUDIT_OUTSIDE : (int)row->verdict;
+}
+
 /* The sum of several rows. */
 struct audit_sum {
 	uint64_t rows;
 	int64_t values[VALUE_COUNT]; /* VALUE_UNMEASURED if the profile does not measure it */
 };
-
-/* The index in `sums` of allocations without an owner: they are not sites, so they are not counted with a verdict. */
-enum { AUDIT_OUTSIDE = AUDIT_VERDICT_COUNT };
 
 struct audit {
 	const struct profile *profile;

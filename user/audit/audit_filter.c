@@ -81,7 +81,7 @@ static bool package_matches(const struct audit_row *row, const char *glob)
 
 static bool keeps(const struct audit_filter *filter, const struct audit_row *row)
 {
-	if (filter->verdicts && !(filter->verdicts & 1U << row->verdict))
+	if (filter->verdicts && !(filter->verdicts & (1U << row->verdict | 1U << audit_row_counts_as(row))))
 		return false;
 	if (row->values[VALUE_OBJECTS] < filter->min_objects || row->values[VALUE_BYTES] < filter->min_bytes) {
 		/* An unmeasured value (negative) fails only a positive minimum. */
@@ -117,7 +117,7 @@ void audit_filter(struct audit *audit, const struct audit_filter *filter, int so
 		return;
 	count = 0;
 	for (size_t i = 0; i < audit->row_count; i++) {
-		int kind = audit_row_is_outside(&audit->rows[i]) ? AUDIT_OUTSIDE : (int)audit->rows[i].verdict;
+		int kind = audit_row_counts_as(&audit->rows[i]);
 
 		if (shown[kind]++ < filter->top)
 			audit->rows[count++] = audit->rows[i];

@@ -8,7 +8,8 @@
 
 /* What to show. All conditions must hold. */
 struct audit_filter {
-	unsigned verdicts;		/* one bit per verdict; 0: all */
+	/* One bit per verdict, 0: all. Rows outside pass if they are asked for as such, or by their verdict. */
+	unsigned verdicts;
 	int64_t min_objects, min_bytes; /* minimum of a measured value; 0 keeps unmeasured rows too */
 	const char *package;		/* import path, or a glob of one; NULL: all */
 	/* name or glob, of the site or of a function that it is inlined into; NULL: all */

@@ -337,7 +337,7 @@ static void finish_rows(struct audit *audit)
 	for (size_t i = 0; i < audit->row_count; i++) {
 		struct audit_row *row = &audit->rows[i];
 
-		struct audit_sum *sum = &audit->sums[audit_row_is_outside(row) ? AUDIT_OUTSIDE : (int)row->verdict];
+		struct audit_sum *sum = &audit->sums[audit_row_counts_as(row)];
 
 		audit->verdicts[row->verdict]++;
 		sum->rows++;

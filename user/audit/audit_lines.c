@@ -47,7 +47,8 @@ static int compare_placed(const void *x, const void *y, void *argument)
 {
 	const struct grouping *grouping = argument;
 	const struct placed *a = x, *b = y;
-	enum audit_verdict left = grouping->audit->rows[a->row].verdict, right = grouping->audit->rows[b->row].verdict;
+	int left = audit_row_counts_as(&grouping->audit->rows[a->row]);
+	int right = audit_row_counts_as(&grouping->audit->rows[b->row]);
 	int order;
 
 	if (left != right)
@@ -95,12 +96,13 @@ static void make_lines(struct audit_lines *lines, const struct audit *audit, con
 {
 	for (size_t i = 0; i < count; i++) {
 		const struct audit_row *row = &audit->rows[placed[i].row];
-		bool same = i && placed[i].line && audit->rows[placed[i - 1].row].verdict == row->verdict &&
+		int verdict = audit_row_counts_as(row);
+		bool same = i && placed[i].line && lines->list[lines->count - 1].verdict == verdict &&
 			    compare_places(&placed[i - 1], &placed[i]) == 0;
 
 		lines->rows[i] = placed[i].row;
 		if (!same)
-			lines->list[lines->count++] = (struct audit_line){.verdict = row->verdict, .first = i};
+			lines->list[lines->count++] = (struct audit_line){.verdict = verdict, .first = i};
 		lines->list[lines->count - 1].count++;
 		add_values(&lines->list[lines->count - 1], row);
 	}
@@ -114,7 +116,7 @@ void audit_lines_collect(struct audit_lines *lines, const struct audit *audit, u
 	size_t count = 0;
 
 	for (size_t i = 0; i < audit->row_count; i++) {
-		if (verdicts & 1U << audit->rows[i].verdict && !audit_row_is_outside(&audit->rows[i]))
+		if (verdicts & 1U << audit_row_counts_as(&audit->rows[i]))
 			placed[count++] = place_of(audit, i);
 	}
 	*lines = (struct audit_lines){.list = memory_zeroed(count + 1, sizeof(*lines->list)),

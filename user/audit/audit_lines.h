@@ -11,7 +11,7 @@
 #include "audit/audit.h"
 
 struct audit_line {
-	enum audit_verdict verdict;
+	int verdict;		     /* an enum audit_verdict, or AUDIT_OUTSIDE */
 	size_t first, count;	     /* its rows are rows[first] to rows[first + count - 1], the costliest first */
 	int64_t values[VALUE_COUNT]; /* their sums; VALUE_UNMEASURED if the profile does not measure it */
 };
@@ -23,8 +23,7 @@ struct audit_lines {
 };
 
 /*
- * Groups the rows that have one of these verdicts (a bit per enum audit_verdict), other than those outside of the owner
- * module. `cost` is the value that says which of them is the costliest. A row whose place is not known, or that has no
+ * Groups the rows that count as one of these verdicts (a bit for each, and one for AUDIT_OUTSIDE). `cost` is the value that says which of them is the costliest. A row whose place is not known, or that has no
  * allocation, is a line of its own. audit_lines_free() frees the result.
  */
 void audit_lines_collect(struct audit_lines *lines, const struct audit *audit, unsigned verdicts,

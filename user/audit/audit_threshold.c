@@ -16,7 +16,7 @@ int audit_threshold_parse(const char *text, struct audit_threshold *threshold, s
 	free(name);
 	if (verdict < 0)
 		return audit_verdict_unknown(text, error);
-	*threshold = (struct audit_threshold){(enum audit_verdict)verdict, VALUE_COUNT, 0};
+	*threshold = (struct audit_threshold){verdict, VALUE_COUNT, 0};
 	if (!*colon)
 		return 0;
 	for (enum profile_value i = VALUE_OBJECTS; i <= VALUE_BYTES; i++) {
@@ -44,7 +44,7 @@ size_t audit_threshold_rows(const struct audit *audit, const struct audit_thresh
 		const struct audit_row *row = &audit->rows[i];
 		int64_t value;
 
-		if (row->verdict != threshold->verdict)
+		if ((int)row->verdict != threshold->verdict && audit_row_counts_as(row) != threshold->verdict)
 			continue;
 		if (threshold->value == VALUE_COUNT) {
 			count++;

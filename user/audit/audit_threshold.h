@@ -9,7 +9,7 @@
 
 /* One `VERDICT[:objects>N]` of --fail-on. */
 struct audit_threshold {
-	enum audit_verdict verdict;
+	int verdict;		  /* an enum audit_verdict, or AUDIT_OUTSIDE */
 	enum profile_value value; /* VALUE_COUNT: any row of the verdict */
 	int64_t above;
 };

@@ -76,7 +76,7 @@ static void take_row(void *context, char *cells)
 		else
 			profile->row_measured |= 1u << value;
 	}
-	if (which < 0) {
+	if (which < 0 || which == AUDIT_OUTSIDE) {
 		answer->unjudged = add_saturated(answer->unjudged, row.values[VALUE_OBJECTS]);
 		return;
 	}

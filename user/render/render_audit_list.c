@@ -91,7 +91,7 @@ static size_t put_markdown_rows(const struct audit *audit, int verdict, size_t *
 		size_t length = 0;
 		FILE *memory;
 
-		if ((int)row->verdict != verdict || audit_row_is_outside(row))
+		if (audit_row_counts_as(row) != verdict)
 			continue;
 		memory = open_memstream(&text, &length);
 		if (!memory)
@@ -114,7 +114,7 @@ static size_t put_markdown_rows(const struct audit *audit, int verdict, size_t *
 }
 
 /* All verdicts, each with its rows; those that do not allocate, of which there may be thousands, only if asked for. Of what no
- * line of the program allocates there is the sum only, as in the text: nobody can change it. */
+ * line of the program allocates there is the sum only, as in the text, unless it is asked for: nobody can change it. */
 void render_audit_markdown(const struct audit *audit, const struct render_audit_options *options, FILE *stream)
 {
 	size_t written = 0, left_out = 0;
@@ -125,7 +125,7 @@ void render_audit_markdown(const struct audit *audit, const struct render_audit_
 	for (int i = 0; i < AUDIT_VERDICT_COUNT; i++)
 		fprintf(stream, "%s%" PRIu64 " %s", i ? ", " : "", audit->sums[i].rows, audit_verdict_name(i));
 	fputs("\n", stream);
-	for (int verdict = 0; verdict < AUDIT_VERDICT_COUNT; verdict++) {
+	for (int verdict = 0; verdict < AUDIT_VERDICT_COUNT + (options->verdicts != 0); verdict++) {
 		if (options->verdicts ? !(options->verdicts & 1U << verdict) : !audit->sums[verdict].rows)
 			continue;
 		put_markdown_section(audit, verdict, stream);
@@ -135,7 +135,8 @@ void render_audit_markdown(const struct audit *audit, const struct render_audit_
 			fprintf(stream, "`--verdict %s` lists them.\n", audit_verdict_name(verdict));
 	}
 	if (!options->verdicts && audit->sums[AUDIT_OUTSIDE].rows) {
-		fputs("\n### outside\n\nno line of the program allocates it", stream);
+		fprintf(stream, "\n### %s\n\n%s", audit_verdict_name(AUDIT_OUTSIDE),
+			audit_verdicts[AUDIT_OUTSIDE].meaning);
 		put_share(audit, &audit->sums[AUDIT_OUTSIDE], stream);
 	}
 	if (left_out)

@@ -157,7 +157,7 @@ static void print_line(const struct audit_page *page, const struct audit_line *l
 }
 
 /* Prints how many lines a section omits, and that none of them costs more than those shown. */
-static void print_hidden(const struct audit_page *page, enum audit_verdict verdict)
+static void print_hidden(const struct audit_page *page, int verdict)
 {
 	char share[TERMINAL_NUMBER_SIZE], most[TERMINAL_NUMBER_SIZE];
 	int64_t sum = 0, greatest = 0;
@@ -181,7 +181,7 @@ static void print_hidden(const struct audit_page *page, enum audit_verdict verdi
 					audit_verdict_name(verdict)));
 }
 
-static void print_section_head(const struct audit_page *page, enum audit_verdict verdict, bool columns)
+static void print_section_head(const struct audit_page *page, int verdict, bool columns)
 {
 	putc('\n', page->stream);
 	fprintf(page->stream, "%s%s%s: %s\n", page->style->bold, audit_verdict_name(verdict), page->style->reset,
@@ -191,7 +191,7 @@ static void print_section_head(const struct audit_page *page, enum audit_verdict
 			"SITE");
 }
 
-static void print_section(const struct audit_page *page, enum audit_verdict verdict)
+static void print_section(const struct audit_page *page, int verdict)
 {
 	const struct audit *audit = page->audit;
 	uint64_t sites = audit->sums[verdict].rows, over_top = audit->over_top[verdict], listed = 0;
@@ -237,7 +237,7 @@ static int by_cost(const void *x, const void *y, void *argument)
 
 /*
  * Selects the lines to list: the most expensive of all verdicts, so that no omitted one costs more than a listed one.
- * Allocations without an owner are not sites: print_verdicts() has them as one line.
+ * Allocations without an owner are not sites: print_verdicts() has them as one line, unless they were asked for.
  */
 static void choose_lines(struct audit_page *page, unsigned verdicts)
 {
@@ -269,12 +269,11 @@ static void print_verdicts(const struct audit_page *page)
 	fprintf(page->stream, "\n%-15s %7s %11s %9s %6s\n", "VERDICT", "SITES", "OBJECTS", "BYTES", "SHARE");
 	for (int i = 0; i <= AUDIT_OUTSIDE; i++) {
 		const struct audit_sum *sum = &audit->sums[i];
-		bool allocates = i == AUDIT_OUTSIDE || audit_verdict_allocates((enum audit_verdict)i);
+		bool allocates = audit_verdict_allocates(i);
 
 		if (!sum->rows)
 			continue;
-		fprintf(page->stream, "%-15s %7s %11s %9s %6s%s\n",
-			i == AUDIT_OUTSIDE ? "outside" : audit_verdict_name((enum audit_verdict)i),
+		fprintf(page->stream, "%-15s %7s %11s %9s %6s%s\n", audit_verdict_name(i),
 			i == AUDIT_OUTSIDE ? "-" : terminal_number(rows, (int64_t)sum->rows),
 			allocates ? terminal_number(objects, sum->values[VALUE_OBJECTS]) : "-",
 			allocates ? terminal_bytes(bytes, sum->values[VALUE_BYTES]) : "-",
@@ -287,8 +286,7 @@ static void print_verdicts(const struct audit_page *page)
 static bool has_sums(const struct audit *audit, bool allocating)
 {
 	for (int i = 0; i <= AUDIT_OUTSIDE; i++) {
-		if (audit->sums[i].rows &&
-		    (!allocating || i == AUDIT_OUTSIDE || audit_verdict_allocates((enum audit_verdict)i)))
+		if (audit->sums[i].rows && (!allocating || audit_verdict_allocates(i)))
 			return true;
 	}
 	return false;
@@ -339,7 +337,7 @@ static void print_next(const struct audit_page *page)
 	for (size_t i = 0; i < page->lines.count; i++) {
 		const struct audit_line *line = &page->lines.list[i];
 
-		if (page->shown[i] && audit_verdict_allocates(line->verdict) &&
+		if (page->shown[i] && audit_verdict_allocates(line->verdict) && line->verdict != AUDIT_OUTSIDE &&
 		    has_place(&audit->rows[page->lines.rows[line->first]]) &&
 		    (!costliest || line->values[page->cost] > costliest->values[page->cost]))
 			costliest = line;
@@ -489,16 +487,16 @@ void render_audit_text(const struct audit *audit, const struct render_audit_opti
 	if (!(audit->profile->row_measured & 1u << page.cost))
 		page.cost = report_default_sort(audit->profile);
 	for (int i = 0; i < AUDIT_VERDICT_COUNT && !options->verdicts; i++)
-		verdicts |= audit_verdict_allocates((enum audit_verdict)i) ? 1u << i : 0;
+		verdicts |= audit_verdict_allocates(i) ? 1u << i : 0;
 	choose_lines(&page, verdicts);
 	page.proof = options->advice ? common_proof(&page) : NULL;
 	print_head(&page);
 	print_precision(&page);
 	if (has_sums(audit, false))
 		print_verdicts(&page);
-	for (int i = 0; i < AUDIT_VERDICT_COUNT; i++) {
+	for (int i = 0; i <= AUDIT_OUTSIDE; i++) {
 		if (verdicts & 1U << i)
-			print_section(&page, (enum audit_verdict)i);
+			print_section(&page, i);
 	}
 	if (unnamed) {
 		putc('\n', stream);
