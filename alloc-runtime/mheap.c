@@ -2,9 +2,9 @@
 /*
  * The heap of pages: the arena, cut into spans.
  *
- * How a request goes down: mheap_alloc → alloc_m → allocSpanLocked takes the best fit of free[] and freelarge, else
- * mheap_grow gets more arena from arena.c. A longer span is split, and the rest stays free. How a free comes back:
- * mheap_freeSpan merges the span with its free neighbours, which it finds through the table.
+ * How a request goes down: mheap_alloc → alloc_m → allocSpanLocked takes the best fit of `free`, whose pages take memory
+ * already, else that of `scav`, else mheap_grow gets more arena from arena.c. A longer span is split, and the rest stays
+ * free. How a free comes back: mheap_freeSpan merges the span with its free neighbours, which it finds through the table.
  */
 #include "runtime.h"
 
@@ -105,27 +105,44 @@ static void delete_span(struct mspan *s)
 	fixalloc_free(&mheap.spanalloc, s);
 }
 
+struct free_spans *mheap_freeSpansOf(const struct mspan *s)
+{
+	return s->released_tail == s->npages ? &mheap.scav : &mheap.free;
+}
+
 static void insert_free(struct mspan *s)
 {
+	struct free_spans *spans = mheap_freeSpansOf(s);
+
 	if (s->npages < NumFreeLists) {
-		mSpanList_insert(&mheap.free[s->npages], s);
-		mheap.free_map[s->npages / 64] |= 1ULL << s->npages % 64;
+		mSpanList_insert(&spans->lists[s->npages], s);
+		spans->map[s->npages / 64] |= 1ULL << s->npages % 64;
 	} else {
-		mTreap_insert(&mheap.freelarge, s);
+		mTreap_insert(&spans->large, s);
 	}
 	mheap.pagesReleased += s->npreleased;
 }
 
 static void remove_free(struct mspan *s)
 {
+	struct free_spans *spans = mheap_freeSpansOf(s);
+
 	mheap.pagesReleased -= s->npreleased;
-	if (reader_get(&s->list) == &mheap.freelarge.root) {
-		mTreap_remove(&mheap.freelarge, s);
+	if (s->npages >= NumFreeLists) {
+		mTreap_remove(&spans->large, s);
 		return;
 	}
-	mSpanList_remove(reader_get(&s->list), s);
-	if (!mheap.free[s->npages].first)
-		mheap.free_map[s->npages / 64] &= ~(1ULL << s->npages % 64);
+	mSpanList_remove(&spans->lists[s->npages], s);
+	if (!spans->lists[s->npages].first)
+		spans->map[s->npages / 64] &= ~(1ULL << s->npages % 64);
+}
+
+void mheap_setReleased(struct mspan *s, size_t pages, size_t tail)
+{
+	remove_free(s);
+	s->npreleased = pages;
+	s->released_tail = tail;
+	insert_free(s);
 }
 
 static struct mSpanList *busy_list(size_t npages)
@@ -239,21 +256,28 @@ static bool mheap_grow(size_t npages, size_t align_pages, struct mheap_grown *gr
 	return true;
 }
 
-/* Best fit: the shortest span that is long enough, and of equals the one with the lowest address, which keeps the arena
- * dense. */
-static struct mspan *allocLarge(size_t npages)
-{
-	return mTreap_bestFit(&mheap.freelarge, npages);
-}
-
-static struct mspan *find_free(size_t npages)
+/* Best fit: the shortest span that is long enough, and of equals in the tree the one with the lowest address, which keeps the
+ * arena dense. */
+static struct mspan *best_fit(const struct free_spans *spans, size_t npages)
 {
 	for (size_t n = npages; n < NumFreeLists; n = (n / 64 + 1) * 64) {
-		uint64_t lists = mheap.free_map[n / 64] >> n % 64;
+		uint64_t lists = spans->map[n / 64] >> n % 64;
 		if (lists != 0)
-			return mheap.free[n + (size_t)__builtin_ctzll(lists)].first;
+			return spans->lists[n + (size_t)__builtin_ctzll(lists)].first;
 	}
-	return allocLarge(npages);
+	return mTreap_bestFit(&spans->large, npages);
+}
+
+/* Pages that take memory come first, however badly they fit: others would be touched beside them. But what is long may be
+ * touched only here and there, and shall leave as much as it can to others. */
+static struct mspan *find_free(size_t npages)
+{
+	struct mspan *used = best_fit(&mheap.free, npages);
+
+	if (used && npages < NumFreeLists)
+		return used;
+	struct mspan *unused = best_fit(&mheap.scav, npages);
+	return !used || (unused && unused->npages < used->npages) ? unused : used;
 }
 
 /* Takes a free span off its list and shortens it to npages; the rest stays free. */
@@ -390,7 +414,9 @@ static struct mspan *find_aligned(size_t npages, size_t align_pages)
 	struct mspan *s = npages + align_pages - 1 < npages ? NULL : find_free(npages + align_pages - 1);
 
 	if (!s && align_pages >= NumFreeLists)
-		s = find_containing(mheap.freelarge.root.first, npages, alignment);
+		s = find_containing(mheap.free.large.root.first, npages, alignment);
+	if (!s && align_pages >= NumFreeLists)
+		s = find_containing(mheap.scav.large.root.first, npages, alignment);
 	if (s || alignment < ArenaHole)
 		return s;
 	/* For a larger alignment, all possible addresses are tried: there are few of them, and growing instead would
@@ -707,9 +733,8 @@ static void free_gap(uintptr_t page, size_t npages)
 
 void mheap_rebuild(void)
 {
-	memset(mheap.free, 0, sizeof mheap.free);
-	memset(mheap.free_map, 0, sizeof mheap.free_map);
-	memset(&mheap.freelarge, 0, sizeof mheap.freelarge);
+	memset(&mheap.free, 0, sizeof mheap.free);
+	memset(&mheap.scav, 0, sizeof mheap.scav);
 	memset(mheap.busy, 0, sizeof mheap.busy);
 	mheap.busylarge = (struct mSpanList){NULL, NULL};
 	mheap.pagesInUse = mheap.pagesStacks = mheap.pagesReleased = mheap.holes = mheap.moved = 0;

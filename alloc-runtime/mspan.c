@@ -12,7 +12,7 @@ enum {
 	FreshObjects = 32,
 	/* and, while the cache has one span of the class, 1 / FreshShare of the number of objects allocated from it */
 	FreshShare = 512,
-	FreshLeast = 8 * 1024, /* bytes, but at least one object */
+	FreshLeast = 4 * 1024, /* bytes, but at least one object */
 };
 
 static void insert_between(struct mSpanList *list, struct mspan *s, struct mspan *prev, struct mspan *next)

@@ -56,7 +56,7 @@ enum {
 	TinySize = 16,
 	TinySizeClass = 2,
 	TinySpanClass = TinySizeClass << 1 | 1,
-	NumFreeLists = 128,  /* mheap.free[n] holds spans of n pages */
+	NumFreeLists = 128,  /* free spans of n pages are in a list, longer ones in a tree */
 	NumStackOrders = 30, /* of stacks: 2 KiB to 1 TiB */
 };
 
@@ -450,11 +450,18 @@ void sweep_for(struct mcentral *central, size_t bytes);
 
 /* ---- mheap ---- */
 
+/* Free spans by length. */
+struct free_spans {
+	struct mSpanList lists[NumFreeLists]; /* by pages */
+	uint64_t map[NumFreeLists / 64];      /* bit n: lists[n] is not empty */
+	struct mTreap large;
+};
+
 struct mheap {
 	struct lock lock;
-	struct mSpanList free[NumFreeLists];  /* by pages */
-	uint64_t free_map[NumFreeLists / 64]; /* bit n: free[n] is not empty */
-	struct mTreap freelarge;
+	struct free_spans free; /* some of whose pages may take physical memory */
+	struct free_spans
+		scav; /* all of whose pages were returned or never used; taken if none of `free` is long enough */
 	struct mSpanList busy[NumFreeLists]; /* large objects, by pages */
 	struct mSpanList busylarge;
 
@@ -545,6 +552,10 @@ bool mheap_resizeSpan(struct mspan *s, size_t npages, struct mheap_grown *grown)
  * of it were moved from the beginning. */
 size_t mheap_movePages(struct mspan *to, const struct mspan *from, size_t size);
 void mheap_freeSpan(struct mspan *s);
+/* Where a free span is listed: `free` or `scav`. */
+struct free_spans *mheap_freeSpansOf(const struct mspan *s);
+/* Sets npreleased and released_tail of a free span. Called with the lock held. */
+void mheap_setReleased(struct mspan *s, size_t pages, size_t tail);
 /* Returns a span that is cut into stacks, all of them idle and in the pool; see stack.h. */
 struct mspan *mheap_allocStackSpan(size_t npages, unsigned stackclass, size_t stack_size, struct mheap_grown *grown);
 void mheap_freeStackSpan(struct mspan *s);

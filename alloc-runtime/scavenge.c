@@ -12,6 +12,7 @@
 #include "environment.h"
 #include "stack.h"
 #include "sys.h"
+#include "treap.h"
 
 enum {
 	TickOperations = 32, /* the clock is read once in this many frees of pages */
@@ -39,20 +40,22 @@ struct walk {
 };
 typedef bool visit_function(struct mspan *s, struct walk *walk); /* returns true to continue */
 
-static bool visit_tree(struct mspan *s, visit_function *visit, struct walk *walk)
-{
-	/* Longest spans first. */
-	return !s || (visit_tree(s->next, visit, walk) && visit(s, walk) && visit_tree(s->prev, visit, walk));
-}
-
+/* Visits the spans that have something to release, the longest first. One of which all is released leaves the list or tree. */
 static size_t visit_free(visit_function *visit, struct walk *walk)
 {
-	if (!visit_tree(mheap.freelarge.root.first, visit, walk))
-		return walk->bytes;
+	struct mspan *s, *next;
+
+	for (s = mTreap_before(&mheap.free.large, NULL); s; s = next) {
+		next = mTreap_before(&mheap.free.large, s);
+		if (!visit(s, walk))
+			return walk->bytes;
+	}
 	for (size_t n = NumFreeLists - 1; n > 0; n--)
-		for (struct mspan *s = mheap.free[n].first; s; s = s->next)
+		for (s = mheap.free.lists[n].first; s; s = next) {
+			next = s->next;
 			if (!visit(s, walk))
 				return walk->bytes;
+		}
 	return walk->bytes;
 }
 
@@ -62,18 +65,13 @@ static size_t release(struct mspan *s, size_t most, size_t kept)
 	size_t left = s->npages - s->released_tail, pages = left <= kept ? 0 : left - kept < most ? left - kept : most;
 	uintptr_t end = s->base + (left << PageShift);
 
-	if (s->npreleased == s->npages || pages == 0 ||
-	    !sysUnused((void *)(end - (pages << PageShift)), pages << PageShift))
+	if (pages == 0 || !sysUnused((void *)(end - (pages << PageShift)), pages << PageShift))
 		return 0;
-	size_t before = s->npreleased;
-	s->released_tail += pages;
+	size_t before = s->npreleased, tail = s->released_tail + pages;
 	/* It is not known which of the other pages had been returned before. */
-	s->npreleased = before + pages < s->npages ? before + pages : s->npages;
-	if (s->released_tail == s->npages) {
-		s->npreleased = s->npages;
+	mheap_setReleased(s, before + pages < s->npages && tail < s->npages ? before + pages : s->npages, tail);
+	if (tail == s->npages)
 		s->pages_needzero = false;
-	}
-	mheap.pagesReleased += s->npreleased - before;
 	return (s->npreleased - before) << PageShift;
 }
 

@@ -75,3 +75,18 @@ struct mspan *mTreap_bestFit(const struct mTreap *treap, size_t npages)
 	}
 	return best;
 }
+
+struct mspan *mTreap_before(const struct mTreap *treap, const struct mspan *s)
+{
+	struct mspan *last = NULL;
+
+	for (struct mspan *at = treap->root.first; at;) {
+		if (s && !before(at, s)) {
+			at = at->prev;
+		} else {
+			last = at;
+			at = at->next;
+		}
+	}
+	return last;
+}

@@ -15,6 +15,8 @@ void mTreap_insert(struct mTreap *treap, struct mspan *s);
 void mTreap_remove(struct mTreap *treap, struct mspan *s);
 /* Returns the shortest span of at least npages; of several, the one with the lowest address; NULL if there is none. */
 struct mspan *mTreap_bestFit(const struct mTreap *treap, size_t npages);
+/* Returns the span that orders right before s, or the last one for NULL; NULL if there is none. */
+struct mspan *mTreap_before(const struct mTreap *treap, const struct mspan *s);
 
 #pragma GCC visibility pop
 #endif

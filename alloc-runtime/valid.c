@@ -167,8 +167,9 @@ static const char *arena_is_valid(void)
 			return wrong;
 		if (s->state == mSpanFree) {
 			CHECK(!before || before->state != mSpanFree);
+			struct free_spans *of = mheap_freeSpansOf(s);
 			CHECK(reader_get(&s->list) ==
-			      (s->npages < NumFreeLists ? &mheap.free[s->npages] : &mheap.freelarge.root));
+			      (s->npages < NumFreeLists ? &of->lists[s->npages] : &of->large.root));
 			CHECK(s->npreleased <= s->npages);
 			CHECK(s->released_tail <= s->npreleased);
 			CHECK(s->young <= s->npages);
@@ -188,17 +189,27 @@ static const char *arena_is_valid(void)
 	return allspans_are_valid(spans);
 }
 
-static const char *tree_is_valid(const struct mspan *s, size_t shortest, size_t longest)
+static const char *tree_is_valid(const struct mTreap *tree, const struct mspan *s, size_t shortest, size_t longest)
 {
 	const char *wrong;
 
 	if (!s)
 		return NULL;
-	CHECK(s->state == mSpanFree && reader_get(&s->list) == &mheap.freelarge.root);
+	CHECK(s->state == mSpanFree && reader_get(&s->list) == &tree->root);
 	CHECK(s->npages >= shortest && s->npages <= longest);
-	if ((wrong = tree_is_valid(s->prev, shortest, s->npages)))
+	if ((wrong = tree_is_valid(tree, s->prev, shortest, s->npages)))
 		return wrong;
-	return tree_is_valid(s->next, s->npages, longest);
+	return tree_is_valid(tree, s->next, s->npages, longest);
+}
+
+static const char *free_spans_are_valid(const struct free_spans *spans)
+{
+	for (size_t n = 0; n < NumFreeLists; n++) {
+		CHECK((spans->lists[n].first != NULL) == (spans->map[n / 64] >> n % 64 & 1));
+		for (const struct mspan *s = spans->lists[n].first; s; s = s->next)
+			CHECK(s->npages == n && s->state == mSpanFree);
+	}
+	return tree_is_valid(&spans->large, spans->large.root.first, NumFreeLists, SIZE_MAX);
 }
 
 const char *mheap_is_valid(void)
@@ -206,14 +217,8 @@ const char *mheap_is_valid(void)
 	const char *wrong;
 
 	CHECK(arena_map.pages == (mheap.arena_used - mheap.arena_start) >> PageShift);
-	if ((wrong = arena_is_valid()) || (wrong = tree_is_valid(mheap.freelarge.root.first, NumFreeLists, SIZE_MAX)))
-		return wrong;
-	for (size_t n = 0; n < NumFreeLists; n++) {
-		CHECK((mheap.free[n].first != NULL) == (mheap.free_map[n / 64] >> n % 64 & 1));
-		for (const struct mspan *s = mheap.free[n].first; s; s = s->next)
-			CHECK(s->npages == n && s->state == mSpanFree);
-	}
-	if ((wrong = stackpool_is_valid()))
+	if ((wrong = arena_is_valid()) || (wrong = free_spans_are_valid(&mheap.free)) ||
+	    (wrong = free_spans_are_valid(&mheap.scav)) || (wrong = stackpool_is_valid()))
 		return wrong;
 	for (unsigned i = 0; i < NumSpanClasses; i++)
 		if ((wrong = mcentral_is_valid(&mheap.central[i])))

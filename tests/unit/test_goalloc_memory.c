@@ -377,11 +377,11 @@ static unsigned distinct_addresses(size_t size, bool by_others)
 	return n;
 }
 
-/* Of a class of which few objects live: these, and once as many as fill 8 KiB, or 1 / 512 of those allocated. */
+/* Of a class of which few objects live: these, and once as many as fill 4 KiB, or 1 / 512 of those allocated. */
 static int touch_few(bool by_others)
 {
 	for (unsigned i = 0; i < sizeof some_sizes / sizeof *some_sizes; i++) {
-		size_t window = 8192 / some_sizes[i];
+		size_t window = 4096 / some_sizes[i];
 		if (window < Turns / 512 + 1)
 			window = Turns / 512 + 1;
 		if (distinct_addresses(some_sizes[i], by_others) > Alive + window)
@@ -484,6 +484,47 @@ static void free_spans_that_were_used_go_back(void **state)
 {
 	(void)state;
 	assert_int_equal(in_a_process(use_most_of_a_span), 0);
+}
+
+static size_t resident_of_arena(void)
+{
+	static unsigned char in_core[64 << 20 >> 12];
+	size_t pages = (mheap.arena_used - mheap.arena_start) / 4096, resident = 0;
+
+	if (pages > sizeof in_core || mincore((void *)mheap.arena_start, pages * 4096, in_core) != 0)
+		return SIZE_MAX;
+	for (size_t i = 0; i < pages; i++)
+		resident += in_core[i] & 1;
+	return resident;
+}
+
+/* A hole that was returned, into which an object fits exactly, and a longer one whose pages take memory. */
+static int use_again(void)
+{
+	enum { N = 40, Size = 5 * PageSize, Hole = N - 2 };
+	static void *objects[N];
+
+	goalloc_release_memory();
+	fill(objects, N, Size);
+	if ((char *)objects[Hole - 1] + Size != objects[Hole] || (char *)objects[Hole] + Size != objects[Hole + 1])
+		return 1;
+	goalloc_free(objects[Hole]);
+	goalloc_release_memory();
+	size_t full = resident_of_arena();
+	empty(objects, Hole - 1);
+	if (mheap_is_valid())
+		return 2;
+	fill(objects, Hole - 1, Size);
+	if (resident_of_arena() != full || mheap_is_valid())
+		return 3;
+	fill(&objects[Hole], 1, Size);
+	return resident_of_arena() > full ? 0 : 4;
+}
+
+static void pages_that_take_memory_are_used_before_others(void **state)
+{
+	(void)state;
+	assert_int_equal(in_a_process(use_again), 0);
 }
 
 /* Objects of many classes, several spans of each, all freed: of all spans that are free, a thread keeps one of each class,
@@ -760,6 +801,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(what_is_idle_goes_back_while_the_program_does_little),
 		cmocka_unit_test(where_few_objects_live_few_are_ever_touched),
 		cmocka_unit_test(a_thread_keeps_little_that_is_free_of_all_classes_together),
+		cmocka_unit_test(pages_that_take_memory_are_used_before_others),
 		cmocka_unit_test(threads_that_come_and_go_use_the_same_memory),
 		cmocka_unit_test(free_spans_that_were_used_go_back),
 		cmocka_unit_test(a_step_returns_little_however_overdue_it_is),
