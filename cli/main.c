@@ -183,6 +183,8 @@ int main(int argc, char **argv)
 	/* glibc raises this limit to 32 MiB as soon as something so large is freed. What is freed then lies between what is still
 	 * in use, and is not given back: with an audit of a million lines that costs 15 MiB. */
 	mallopt(M_MMAP_THRESHOLD, LARGE);
+	/* The heap of another thread grows by a page and a system call at a time, and what is freed of it nobody uses again. */
+	mallopt(M_ARENA_MAX, 1);
 	setlocale(LC_CTYPE, ""); /* for the widths of characters in names */
 	if (argc < 2) {
 		print_help(stderr);

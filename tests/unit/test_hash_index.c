@@ -92,11 +92,34 @@ static void test_a_cleared_index_is_empty_and_after_a_small_use_small(void **sta
 	hash_index_free(&set);
 }
 
+static void test_room_that_was_made_is_enough_and_keeps_what_is_there(void **state)
+{
+	struct hash_index set = {0};
+
+	(void)state;
+	for (uint64_t key = 0; key < 100; key++)
+		hash_index_add(&set, key);
+	for (size_t count = 0; count <= KEYS; count = 2 * count + 1) {
+		size_t capacity;
+
+		hash_index_reserve(&set, count);
+		capacity = set.capacity;
+		for (uint64_t key = set.count; key < count; key++)
+			hash_index_add(&set, key);
+		assert_int_equal(set.capacity, capacity);
+		for (uint64_t key = 0; key < set.count; key++)
+			assert_true(hash_index_has(&set, key));
+		assert_false(hash_index_has(&set, set.count));
+	}
+	hash_index_free(&set);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_each_key_is_found_where_it_was_put),
 		cmocka_unit_test(test_hashes_may_be_the_keys_whatever_numbers_they_are),
+		cmocka_unit_test(test_room_that_was_made_is_enough_and_keeps_what_is_there),
 		cmocka_unit_test(test_a_cleared_index_is_empty_and_after_a_small_use_small),
 	};
 

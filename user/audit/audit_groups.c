@@ -202,6 +202,7 @@ void groups_collect(struct groups *groups, struct audit_index *index, const stru
 	struct owner_table *owners = owner_table_new(profile);
 
 	*groups = (struct groups){0};
+	hash_index_reserve(&groups->by_key, profile->sample_count);
 	for (size_t i = 0; i < profile->sample_count; i++)
 		add_sample(groups, index, owners, estimates, profile->samples[i]);
 	owner_table_free(owners);

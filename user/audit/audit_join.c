@@ -242,6 +242,7 @@ static void add_rows(struct join *join)
 
 	/* a row is large: growing would copy them all again and again */
 	join->audit->rows = memory_resize(NULL, join->groups.count + 1, sizeof(*join->audit->rows));
+	hash_index_reserve(&join->by_row, join->groups.count);
 	for (size_t i = 0; i < join->groups.count; i++) {
 		struct group *group = &join->groups.list[i];
 		struct audit_row row;

@@ -11,12 +11,12 @@ enum {
 	WORTH_CLEARING = 8, /* at least one of this many slots must be in use */
 };
 
-void hash_index_grow(struct hash_index *index)
+static void resize(struct hash_index *index, unsigned bits)
 {
 	struct hash_index old = *index;
 
-	index->shift = old.capacity ? old.shift - 1 : 64 - FIRST_BITS;
-	index->capacity = (size_t)1 << (64 - index->shift);
+	index->shift = 64 - bits;
+	index->capacity = (size_t)1 << bits;
 	index->slots = memory_zeroed(index->capacity, sizeof(*index->slots));
 	for (size_t i = 0; i < old.capacity; i++) {
 		size_t at;
@@ -29,6 +29,21 @@ void hash_index_grow(struct hash_index *index)
 		index->slots[at] = old.slots[i];
 	}
 	free(old.slots);
+}
+
+void hash_index_grow(struct hash_index *index)
+{
+	resize(index, index->capacity ? 64 - index->shift + 1 : FIRST_BITS);
+}
+
+void hash_index_reserve(struct hash_index *index, size_t count)
+{
+	unsigned bits = FIRST_BITS;
+
+	while (3 * ((size_t)1 << bits) < 4 * count)
+		bits++;
+	if ((size_t)1 << bits > index->capacity)
+		resize(index, bits);
 }
 
 void hash_index_clear(struct hash_index *index)

@@ -33,6 +33,8 @@ struct hash_index {
 typedef bool hash_same(const void *items, uint64_t item, const void *key);
 
 void hash_index_grow(struct hash_index *index);
+/* Makes room for so many items at once. What came from outside says how many: the caller bounds it. */
+void hash_index_reserve(struct hash_index *index, size_t count);
 /* Removes all items. Keeps only as much memory as was in use, so that one large use does not slow many small ones after
  * it. */
 void hash_index_clear(struct hash_index *index);

@@ -65,13 +65,15 @@ static bool release_reserve(void)
 }
 
 /* For tables that are read at random and exceed what the TLB covers with small pages. This is only advice, which the
- * kernel may ignore. */
+ * kernel may ignore. It is given for whole pages around the memory, which is what the allocator mapped: given for a part of
+ * these, the kernel would have two mappings, which mremap() does not move, and realloc() would copy. */
 static void prefer_huge_pages(void *memory, size_t size)
 {
-	uintptr_t start = ((uintptr_t)memory + HUGE_PAGE - 1) & -(uintptr_t)HUGE_PAGE;
-	uintptr_t end = ((uintptr_t)memory + size) & -(uintptr_t)HUGE_PAGE;
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	uintptr_t start = (uintptr_t)memory & -page;
+	uintptr_t end = ((uintptr_t)memory + size + page - 1) & -page;
 
-	if (start < end)
+	if (size >= HUGE_PAGE)
 		madvise((void *)start, end - start, MADV_HUGEPAGE);
 }
 
@@ -128,12 +130,21 @@ char *memory_text(const char *text)
 
 char *memory_format_list(const char *format, va_list arguments)
 {
+	/* vasprintf() would give back what it did not need: a hole each, beside millions of texts */
+	char short_text[256];
 	va_list again;
 	char *text;
+	int length;
 
 	va_copy(again, arguments);
-	if (vasprintf(&text, format, arguments) < 0 && (!release_reserve() || vasprintf(&text, format, again) < 0))
+	length = vsnprintf(short_text, sizeof(short_text), format, arguments);
+	if (length < 0)
 		memory_out();
+	text = memory_allocate((size_t)length + 1);
+	if ((size_t)length < sizeof(short_text))
+		memcpy(text, short_text, (size_t)length + 1);
+	else
+		vsnprintf(text, (size_t)length + 1, format, again);
 	va_end(again);
 	return text;
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "escape/escape_reading.h"
 
-#include <malloc.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,8 +55,6 @@ struct escape_output *escape_reading_end(struct escape_reading *reading, struct 
 
 	if (reading->in_thread)
 		pthread_join(reading->thread, NULL);
-	/* What the parser's tables took stays in the allocator's arena of the thread, where nobody else would use it. */
-	malloc_trim(0);
 	output = reading->output;
 	if (!output)
 		*error = reading->error;

@@ -44,8 +44,10 @@ int pprof_parts_read(struct pprof_parts *parts, struct pprof_source *source)
 		size_t length = (size_t)(all.end - all.next);
 		uint64_t kind = field.wire == WIRE_BYTES ? field.number : 0;
 
-		if (kind == PPROF_SAMPLE)
+		if (kind == PPROF_SAMPLE) {
+			parts->sample_count++;
 			continue;
+		}
 		if (length > PPROF_REST_BYTES_MAX - parts->size)
 			return pprof_source_too_large(source, "more than %zu MiB besides its samples",
 						      PPROF_REST_BYTES_MAX >> 20);

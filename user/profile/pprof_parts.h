@@ -20,6 +20,7 @@ struct pprof_parts {
 	struct pprof_part strings; /* only their texts, each with a NUL after it */
 	uint32_t *string_at;	   /* where each string begins in strings.bytes */
 	size_t string_capacity;
+	size_t sample_count;
 	size_t size; /* bytes of all parts in the file */
 };
 

@@ -368,6 +368,7 @@ static struct profile *read_source(struct pprof_source *source, bool redacted)
 	reader.message = message;
 	reader.profile = profile_new();
 	reader.profile->redacted = redacted;
+	profile_expect(reader.profile, parts.locations.count, parts.sample_count);
 	reader.tables = (struct pprof_tables){.source = source,
 					      .parts = &parts,
 					      .message = message,

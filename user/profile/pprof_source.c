@@ -113,6 +113,20 @@ static int read_failed(const struct pprof_source *source)
 
 /* --- bytes --- */
 
+/* So much of a file is kept as it is read first, unpacked, so that it need not be unpacked once more. */
+enum { KEPT = 32 << 20 };
+
+/* Forgets what has been read of a source that is larger than what is kept of one. */
+static void forget_read(struct pprof_source *source)
+{
+	if (source->end < KEPT && !source->partial)
+		return;
+	source->partial = true;
+	memmove(source->buffer, source->buffer + source->start, source->end - source->start);
+	source->end -= source->start;
+	source->start = 0;
+}
+
 /*
  * Reads until the window has at least `size` bytes. Returns 1, 0 if the source ends before, or -1 with an error. Memory
  * is allocated as bytes arrive, because a field may claim any length.
@@ -122,13 +136,10 @@ static int fill(struct pprof_source *source, size_t size)
 	while (source->end - source->start < size) {
 		int code, count;
 
-		if (!source->file)
+		if (!source->file || source->complete)
 			return 0;
-		if (source->start) {
-			memmove(source->buffer, source->buffer + source->start, source->end - source->start);
-			source->end -= source->start;
-			source->start = 0;
-		}
+		if (source->end == source->capacity)
+			forget_read(source);
 		if (source->end == source->capacity) {
 			source->capacity = source->capacity ? source->capacity * 2 : 1 << 16;
 			source->buffer = memory_resize(source->buffer, source->capacity, 1);
@@ -138,8 +149,10 @@ static int fill(struct pprof_source *source, size_t size)
 		gzerror(source->file, &code);
 		if (count < 0 || (count == 0 && code != Z_OK && code != Z_STREAM_END))
 			return read_failed(source);
-		if (count == 0)
+		if (count == 0) {
+			source->complete = !source->partial;
 			return 0;
+		}
 		source->end += (size_t)count;
 	}
 	return 1;
@@ -148,8 +161,9 @@ static int fill(struct pprof_source *source, size_t size)
 int pprof_source_rewind(struct pprof_source *source)
 {
 	source->start = 0;
-	if (!source->file)
+	if (!source->file || source->complete)
 		return 0;
+	source->partial = false;
 	source->end = 0;
 	return gzrewind(source->file) ? read_failed(source) : 0;
 }

@@ -28,6 +28,8 @@ struct pprof_source {
 	size_t start, end;
 	uint8_t *buffer; /* the window of a file */
 	size_t capacity;
+	bool complete;	   /* the buffer has all bytes of the file, from its beginning */
+	bool partial;	   /* it has not those at the beginning */
 	uint8_t first[32]; /* the first bytes of the profile */
 	size_t first_count;
 };

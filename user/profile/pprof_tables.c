@@ -85,6 +85,8 @@ static int id_table_finish(const struct pprof_tables *tables, struct pprof_id_ta
 	table->dense = memory_zeroed(table->dense_count, sizeof(*table->dense));
 	for (size_t i = 0; i < table->count; i++)
 		table->dense[table->rows[i].id] = table->rows[i].thing;
+	free(table->rows);
+	table->rows = NULL;
 	return 0;
 }
 

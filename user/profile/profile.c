@@ -96,6 +96,18 @@ void profile_free(struct profile *profile)
 	free(profile);
 }
 
+void profile_expect(struct profile *profile, size_t locations, size_t samples)
+{
+	enum { SAMPLES_MOST = 1 << 18 }; /* many may be the same */
+	struct profile_storage *storage = profile->storage;
+
+	if (samples > SAMPLES_MOST)
+		samples = SAMPLES_MOST;
+	hash_index_reserve(&storage->location_ids, locations);
+	hash_index_reserve(&storage->stacks, samples);
+	hash_index_reserve(&storage->samples, samples);
+}
+
 void profile_set_sink(struct profile *profile, profile_sink *sink, void *context, size_t limit)
 {
 	profile->storage->sink = sink;

@@ -240,6 +240,10 @@ static inline bool profile_is_exact(const struct profile *profile)
 struct profile *profile_new(void);	    /* never NULL: the process ends when memory is out */
 void profile_free(struct profile *profile); /* NULL is allowed */
 
+/* So many locations and samples are about to be added, of which the first are bounded by the caller: their tables need
+ * not grow step by step. */
+void profile_expect(struct profile *profile, size_t locations, size_t samples);
+
 /* Interns a string; NULL gives NULL. */
 const char *profile_string(struct profile *profile, const char *text);
 const char *profile_format(struct profile *profile, const char *format, ...) __attribute__((format(printf, 2, 3)));
