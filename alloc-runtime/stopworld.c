@@ -306,6 +306,8 @@ static int helper(void *argument)
 
 	/* If the process is killed, nobody is left to wait for the helper. */
 	syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	if (syscall(SYS_getppid) != stop->world.pid)
+		syscall(SYS_exit, 0);
 	while (atomic_load_explicit(&stop->go, memory_order_acquire) == 0)
 		syscall(SYS_sched_yield);
 	stop_all(stop);

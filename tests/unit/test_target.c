@@ -65,11 +65,11 @@ static int be_executed(void)
 	return 0;
 }
 
-static int hold(void *unused)
+static int hold(void *parent)
 {
-	(void)unused;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	pause();
+	while (getppid() == *(pid_t *)parent) /* which may have ended before */
+		pause();
 	return 0;
 }
 
@@ -93,6 +93,7 @@ static void tell(const struct process *process)
 /* `held`: a process that shares its memory keeps that when it executes the other program. */
 static struct process begin(bool held)
 {
+	static pid_t own;
 	int go[2], said[2];
 	struct process process;
 
@@ -105,7 +106,8 @@ static struct process begin(bool held)
 			_exit(1);
 		close_range(SAID + 1, ~0U, 0);
 		fill_page('A');
-		if (held && clone(hold, stack + sizeof(stack), CLONE_VM, NULL) < 0)
+		own = getpid();
+		if (held && clone(hold, stack + sizeof(stack), CLONE_VM, &own) < 0)
 			_exit(1);
 		say();
 		wait_for_go();

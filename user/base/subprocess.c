@@ -32,12 +32,20 @@ int start_place_enter(const struct start_place *place)
 	return 0;
 }
 
+void subprocess_end_with(pid_t parent, int signal)
+{
+	prctl(PR_SET_PDEATHSIG, signal, 0, 0, 0);
+	if (getppid() != parent)
+		_exit(127);
+}
+
 /* In the child. */
-__attribute__((noreturn)) static void become(const struct subprocess *process, const int outputs[2], int report)
+__attribute__((noreturn)) static void become(const struct subprocess *process, pid_t parent, const int outputs[2],
+					     int report)
 {
 	int empty = open("/dev/null", O_RDONLY | O_CLOEXEC), failure;
 
-	prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0);
+	subprocess_end_with(parent, SIGTERM);
 	if (process->protected_from_terminal)
 		setpgid(0, 0);
 	if (empty >= 0 && dup2(empty, STDIN_FILENO) >= 0 && dup2(outputs[0], STDOUT_FILENO) >= 0 &&
@@ -102,14 +110,14 @@ static int read_outputs(const struct subprocess *process, pid_t pid, int files[2
 int subprocess_run(const struct subprocess *process, struct error *error)
 {
 	int pipes[3][2] = {{-1, -1}, {-1, -1}, {-1, -1}}, failure = 0, status = -1;
-	pid_t pid = -1;
+	pid_t parent = getpid(), pid = -1;
 
 	if (pipe2(pipes[0], O_CLOEXEC) || pipe2(pipes[1], O_CLOEXEC) || pipe2(pipes[2], O_CLOEXEC) ||
 	    (pid = fork()) < 0)
 		failure = errno;
 	if (pid == 0) {
 		priority_restore();
-		become(process, (int[]){pipes[0][1], pipes[1][1]}, pipes[2][1]);
+		become(process, parent, (int[]){pipes[0][1], pipes[1][1]}, pipes[2][1]);
 	}
 	for (int i = 0; i < 3; i++) {
 		if (pipes[i][1] >= 0)

@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 #include "base/error.h"
 
@@ -36,6 +37,9 @@ struct subprocess {
 	const volatile sig_atomic_t *stop; /* nonzero: send it SIGTERM. NULL: never */
 	bool protected_from_terminal;	   /* Ctrl-C does not reach it: for commands that clean up */
 };
+
+/* In a child: the kernel sends it the signal when `parent` ends. Ends at once if that has ended before. */
+void subprocess_end_with(pid_t parent, int signal);
 
 /* Runs it with an empty standard input, and waits. Returns the wait status, or -1 with STATUS_CANNOT_MEASURE if it cannot
  * be started. */

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "fleet/agent_helpers.h"
 
+#include <signal.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/subprocess.h"
 #include "fleet/credentials.h"
 #include "fleet/metrics_server.h"
 #include "fleet/pusher.h"
@@ -21,9 +22,7 @@ pid_t agent_fork(agent_say_function *say)
 		say("cannot start a process: %m");
 	if (child)
 		return child;
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() != parent)
-		_exit(1);
+	subprocess_end_with(parent, SIGKILL);
 	return 0;
 }
 

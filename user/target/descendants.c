@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "base/subprocess.h"
 #include "target/privilege.h"
 #include "target/procfs.h"
 
@@ -179,9 +180,8 @@ __attribute__((noreturn)) static void guard_begin(void (*become)(void *context),
 	descendants_adopt(true);
 	beginning.program = fork();
 	if (beginning.program == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-		if (getppid() == guard)
-			become(context);
+		subprocess_end_with(guard, SIGKILL);
+		become(context);
 		_exit(127);
 	}
 	beginning.privileged = privilege_keep(PRIVILEGE_SIGNAL) ? errno : 0;

@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
@@ -23,6 +22,7 @@
 #include "base/hash_table.h"
 #include "base/memory.h"
 #include "base/priority.h"
+#include "base/subprocess.h"
 #include "machine.h"
 #include "target/obstacle.h"
 #include "target/procfs.h"
@@ -441,12 +441,13 @@ static void end_child(int pid)
 
 int launch_try(struct error *error)
 {
-	int child = fork(), failed;
+	pid_t parent = getpid(), child = fork();
+	int failed;
 
 	if (child < 0)
 		return error_set(error, STATUS_CANNOT_MEASURE, "cannot start a process: %m");
 	if (child == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		subprocess_end_with(parent, SIGKILL);
 		for (;;)
 			pause();
 	}
