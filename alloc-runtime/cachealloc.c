@@ -126,6 +126,12 @@ void cachealloc_init(void)
 {
 	mcache_ended.sums[0] = (uintptr_t)&sums[0];
 	mcache_ended.sums[1] = (uintptr_t)&sums[1];
+}
+
+void cachealloc_share(void)
+{
+	if (counts(&mcache_sharedHead))
+		return;
 	mcache_sharedHead.published.cache = (uintptr_t)&mcache_shared;
 	mcache_sharedHead.id = nheads++;
 	begin(&mcache_sharedHead);

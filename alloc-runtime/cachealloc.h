@@ -49,6 +49,7 @@ struct mcache *mcache_first(void);
 struct mcache *mcache_next(const struct mcache *c);
 
 void cachealloc_init(void);
+void cachealloc_share(void);		    /* lets mcache_shared count, the first time that it is needed */
 struct mcache *cachealloc_take(void);	    /* for a thread; NULL: no memory */
 void cachealloc_put(struct mcache *c);	    /* its thread has ended, and has given its spans up */
 void cachealloc_foldAll(void);		    /* takes cachelock: folds all caches of ended threads */

@@ -8,8 +8,6 @@
 #include "special.h"
 #include "stack.h"
 
-static uint16_t class_sizes[NumSizeClasses];
-
 __attribute__((visibility("hidden"))) struct goalloc_description goalloc_description = {
 	.version = GOALLOC_DESCRIPTION_VERSION,
 	.size = sizeof(struct goalloc_description),
@@ -72,8 +70,6 @@ _Static_assert(mSpanFree == GOALLOC_STATE_FREE && mSpanInUse == GOALLOC_STATE_SM
 
 void description_publish(void)
 {
-	for (unsigned i = 0; i < NumSizeClasses; i++)
-		class_sizes[i] = size_classes[i].size;
 	goalloc_description.class_sizes = (uintptr_t)class_sizes;
 	goalloc_description.heap_counters = (uintptr_t)&mheap.counters;
 	goalloc_description.caches = (uintptr_t)&mcache_heads;

@@ -27,7 +27,7 @@
 #define ALL_8(...) \
 	__VA_ARGS__, __VA_ARGS__, __VA_ARGS__, __VA_ARGS__, __VA_ARGS__, __VA_ARGS__, __VA_ARGS__, __VA_ARGS__
 
-struct mcache mcache_dummy = {.alloc = {ALL_136(&emptymspan)}};
+struct mcache_none mcache_none = {.alloc = {ALL_136(&emptymspan)}};
 __thread struct mcache *mcache_self = &mcache_dummy;
 
 struct mcache mcache_shared;
@@ -344,8 +344,6 @@ static bool initialise(void)
 
 	if (!initialised) {
 		initialised = mallocinit() && pthread_key_create(&thread_end, thread_ends) == 0;
-		if (initialised)
-			cachealloc_init();
 	}
 	return initialised;
 }
@@ -358,6 +356,8 @@ struct mcache *mcache_attach(void)
 	bool initialised = initialise();
 	if (initialised && rounds == 0)
 		c = cachealloc_take();
+	if (initialised && !c)
+		cachealloc_share();
 	lock_release(&mheap.cachelock);
 	if (c) {
 		mcache_self = c;

@@ -20,14 +20,15 @@ enum {
 
 static struct mspan *mcentral_grow(struct mcentral *central, struct mcache *c, struct caller *caller)
 {
-	const struct size_class *class = &size_classes[spanclass_size_class(central->spanclass)];
+	unsigned spanclass = mcentral_spanclass(central);
+	const struct size_class *class = &size_classes[spanclass_size_class(spanclass)];
 	struct mheap_grown grown = {0};
-	struct mspan *s = mheap_alloc(class->span_pages, central->spanclass, &grown);
+	struct mspan *s = mheap_alloc(class->span_pages, spanclass, &grown);
 
 	if (grown.bytes != 0)
 		note_heap_grow(&grown, c, caller);
 	if (s) {
-		if (c->class_counters[central->spanclass].central_grows != 0 && class->size <= PrefaultObjects)
+		if (c->class_counters[spanclass].central_grows != 0 && class->size <= PrefaultObjects)
 			mheap_prefault(s, grown.untouched_pages);
 		note_central_grow(c, s, caller);
 	}
@@ -58,7 +59,8 @@ struct mspan *mcentral_cacheSpan(struct mcentral *central, struct mcache *c, str
 
 	if (s)
 		return s;
-	sweep_for(central, (size_t)size_classes[spanclass_size_class(central->spanclass)].span_pages << PageShift);
+	sweep_for(central,
+		  (size_t)size_classes[spanclass_size_class(mcentral_spanclass(central))].span_pages << PageShift);
 	s = take_nonempty(central, c);
 	if (s)
 		return s;

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "arena.h"
+#include "cachealloc.h"
 #include "debug.h"
 #include "moved.h"
 #include "perturb.h"
@@ -53,11 +54,10 @@ bool mallocinit(void)
 	fixalloc_init(&mheap.tinyalloc, sizeof(uint16_t) * PageSize / TinySize);
 	for (unsigned i = 0; i < 5; i++)
 		fixalloc_init(&mheap.bitsalloc[i], (sizeof(uint64_t) * 3) << i);
-	for (unsigned i = 0; i < NumSpanClasses; i++)
-		mheap.central[i].spanclass = (uint8_t)i;
 	mheap.now = sysNow();
 	scavenge_init();
 	debug_init();
+	cachealloc_init();
 	description_publish();
 	fork_init();
 	return true;

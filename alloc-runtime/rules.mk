@@ -1,5 +1,5 @@
 # libgoalloc. Position independent throughout, so that one set of objects serves both libraries.
-GOALLOC_SOURCES := $(wildcard alloc-runtime/*.c)
+GOALLOC_SOURCES := $(filter-out alloc-runtime/valid.c,$(wildcard alloc-runtime/*.c))
 GOALLOC_OBJECTS := $(GOALLOC_SOURCES:%.c=$(B)/%.o) $(B)/alloc-runtime/sizeclasses.o
 GOALLOC_CFLAGS   = $(ALL_CFLAGS) $(REPRODUCIBLE) -Ialloc-runtime/include -Ialloc-runtime/$(MACHINE) -Ialloc-runtime -fPIC -fvisibility=hidden \
 	-ftls-model=initial-exec -fno-semantic-interposition -fno-builtin-malloc
@@ -37,8 +37,8 @@ $(B)/libgoalloc.a: $(B)/alloc-runtime/libgoalloc.o
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
-# The same with all names global, for unit tests of internal functions.
-$(B)/alloc-runtime/libgoalloc-inside.a: $(GOALLOC_OBJECTS)
+# The same with all names global and the invariants checked, for unit tests of internal functions.
+$(B)/alloc-runtime/libgoalloc-inside.a: $(GOALLOC_OBJECTS) $(B)/alloc-runtime/valid.o
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
 $(B)/libgoalloc.so: $(GOALLOC_OBJECTS)
@@ -58,7 +58,7 @@ HOT_OBJECTS := $(B)/alloc-runtime/malloc.o $(B)/alloc-runtime/tiny.o $(PRELOAD_O
 $(HOT_OBJECTS): STACK_PROTECTOR := -fno-stack-protector
 $(HOT_OBJECTS): FORTIFY :=
 
--include $(GOALLOC_OBJECTS:.o=.d) $(PRELOAD_OBJECTS:.o=.d)
+-include $(GOALLOC_OBJECTS:.o=.d) $(PRELOAD_OBJECTS:.o=.d) $(B)/alloc-runtime/valid.d
 
 PRELOAD_TESTS := test_goalloc_preload test_goalloc_preload_process
 $(PRELOAD_TESTS:%=$(B)/tests/unit/%): $(B)/%: %.c $(B)/libgoalloc-preload.so

@@ -334,16 +334,16 @@ struct mcache {
 	uint32_t round; /* mheap.round when the cache last gave its ready spans up */
 	uintptr_t tiny; /* current tiny block, 0: none */
 	uint32_t tinyoffset;
-	struct mspan *alloc[NumSpanClasses];
-
-	uint64_t tiny_objects, tiny_blocks, tiny_bytes;
-	struct goalloc_class_counters class_counters[NumSpanClasses];
-
 	/* For the sampler: for each thinned probe, its distance and the bytes left until it fires. */
 	uint64_t sample_distance, refill_distance, grow_distance, large_distance;
 	int64_t refill_left, grow_left, large_left;
 	uint64_t sample_semaphores; /* the semaphores that sample_distance was chosen for */
 	uint64_t random;
+	struct mspan *alloc[NumSpanClasses];
+
+	/* Last in its part, so that the pages of classes that a thread does not use are not touched. */
+	uint64_t tiny_objects, tiny_blocks, tiny_bytes;
+	struct goalloc_class_counters class_counters[NumSpanClasses];
 
 	_Alignas(MCachePage) struct mSpanList full[NumSpanClasses]; /* used up, less than a quarter free */
 	struct mSpanList ready[NumSpanClasses];			    /* a quarter free or more */
@@ -372,7 +372,14 @@ struct caller {
 			 .sp = MACHINE_CALLER_SP(),                                            \
 			 .fp = *(uintptr_t *)__builtin_frame_address(0)})
 
-extern struct mcache mcache_dummy; /* for threads that have none yet: every span is emptymspan */
+/* For threads that have none yet: every span is emptymspan. Nothing behind these is there, because all of it would be in the
+ * library's file. */
+extern struct mcache_none {
+	_Alignas(struct mcache) char before[offsetof(struct mcache, alloc)];
+	struct mspan *alloc[NumSpanClasses];
+} mcache_none;
+#define mcache_dummy (*(struct mcache *)&mcache_none)
+_Static_assert(sizeof(struct mcache_none) <= MCachePage, "one page of the file");
 extern __thread struct mcache *mcache_self;
 
 /* Returns the cache for one slow operation: the thread's own or, if it has none any more, the shared one, locked. NULL
@@ -421,7 +428,6 @@ void mcache_abandonOthers(bool shared);
 /* The spans of one span class that have no owner; see mcentral.c. */
 struct mcentral {
 	_Alignas(CACHE_LINE) struct lock lock;
-	uint8_t spanclass;
 	uint8_t nkept;		   /* wholly free ones */
 	struct mSpanList nonempty; /* a quarter free or more */
 	struct mSpanList empty;
@@ -518,6 +524,11 @@ struct mheap {
 };
 
 extern struct mheap mheap;
+
+static inline unsigned mcentral_spanclass(const struct mcentral *central)
+{
+	return (unsigned)(central - mheap.central);
+}
 
 /* Bytes of the arena, without holes. */
 static inline size_t mheap_mapped(void)

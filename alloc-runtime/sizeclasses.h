@@ -24,6 +24,7 @@ struct size_class {
 };
 
 extern const struct size_class size_classes[NumSizeClasses];
+extern const uint16_t class_sizes[NumSizeClasses]; /* the same sizes, for observers */
 /* The scan span class (twice the size class), indexed by (size + step - 1) / step. */
 extern const uint8_t go_span_class[MaxSmallSize / GoSizeStep + 1];
 extern const uint8_t malloc_span_class[MaxSmallSize / MallocSizeStep + 1];

@@ -114,9 +114,9 @@ const char *mcentral_is_valid(const struct mcentral *central)
 	const char *wrong = NULL;
 	unsigned length;
 
-	if ((wrong = list_is_valid(&central->nonempty, NULL, central->spanclass, &length)))
+	if ((wrong = list_is_valid(&central->nonempty, NULL, mcentral_spanclass(central), &length)))
 		return wrong;
-	return list_is_valid(&central->empty, NULL, central->spanclass, &length);
+	return list_is_valid(&central->empty, NULL, mcentral_spanclass(central), &length);
 }
 
 static const char *table_is_valid(const struct mspan *s, uintptr_t page)

@@ -101,6 +101,9 @@ int main(void)
 	for (unsigned i = 1; i < n; i++)
 		printf("\t{%u, %u, %u, 0x%llx},\n", class[i].size, class[i].pages, class[i].span_pages,
 		       (unsigned long long)magic(class[i].size));
+	printf("};\n\nconst uint16_t class_sizes[NumSizeClasses] = {0");
+	for (unsigned i = 1; i < n; i++)
+		printf(", %u", class[i].size);
 	printf("};\n\n");
 	print_index("go_span_class", class, GO_STEP);
 	printf("\n");

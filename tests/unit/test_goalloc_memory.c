@@ -745,24 +745,42 @@ static void a_fold_that_a_fork_cuts_off_leaves_exact_counts(void **state)
 	assert_int_equal(in_a_process(fold_cut_off), 0);
 }
 
-/* What a thread that allocates touches of its cache, while nobody listens to probes. */
-static int one_thread(void)
+/* What a thread touches of its cache that allocates objects of up to a size, while nobody listens to probes. */
+static size_t touched_of_cache(size_t most)
 {
 	unsigned char in_core[sizeof(struct mcache) / MCachePage];
-	unsigned pages = 0;
+	size_t pages = 0;
 
-	for (size_t size = 1; size <= 32768; size += size / 8 + 1)
+	for (size_t size = 1; size <= most; size += size / 8 + 1)
 		goalloc_free(goalloc_scan(size));
 	if (mincore(mcache_self, sizeof *mcache_self, in_core) != 0)
-		return 1;
+		return SIZE_MAX;
 	for (unsigned i = 0; i < sizeof in_core; i++)
 		pages += in_core[i] & 1;
-	return pages * MCachePage > 16 << 10 ? 2 : 0;
+	return pages * MCachePage;
 }
 
-static void a_thread_takes_16_KiB_for_itself(void **state)
+static void *of_few_classes(void *bytes)
+{
+	*(size_t *)bytes = touched_of_cache(256);
+	return NULL;
+}
+
+static int one_thread(void)
+{
+	size_t of_few;
+	pthread_t thread;
+
+	/* a thread whose cache no other one had before */
+	if (pthread_create(&thread, NULL, of_few_classes, &of_few) != 0 || pthread_join(thread, NULL) != 0)
+		return 1;
+	return of_few > 12 << 10 ? 2 : touched_of_cache(MaxSmallSize) > 16 << 10 ? 3 : 0;
+}
+
+static void a_thread_takes_16_KiB_for_itself_12_if_its_objects_are_small(void **state)
 {
 	(void)state;
+	goalloc_release_memory();
 	assert_int_equal(in_a_process(one_thread), 0);
 }
 
@@ -807,7 +825,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_step_returns_little_however_overdue_it_is),
 		cmocka_unit_test(ended_threads_leave_their_counters_and_no_memory),
 		cmocka_unit_test(a_fold_that_a_fork_cuts_off_leaves_exact_counts),
-		cmocka_unit_test(a_thread_takes_16_KiB_for_itself),
+		cmocka_unit_test(a_thread_takes_16_KiB_for_itself_12_if_its_objects_are_small),
 		cmocka_unit_test(a_limit_gives_memory_back_at_once),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
