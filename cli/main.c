@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/cut_files.h"
 #include "base/memory.h"
 #include "base/printable.h"
 #include "base/suggest.h"
@@ -185,6 +186,7 @@ int main(int argc, char **argv)
 	mallopt(M_MMAP_THRESHOLD, LARGE);
 	/* The heap of another thread grows by a page and a system call at a time, and what is freed of it nobody uses again. */
 	mallopt(M_ARENA_MAX, 1);
+	cut_files_read_as_zeros();
 	setlocale(LC_CTYPE, ""); /* for the widths of characters in names */
 	if (argc < 2) {
 		print_help(stderr);

@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/cut_files.h"
 #include "symbols/image_cache.h"
 
 /* The mapping of our own text. */
@@ -151,12 +152,48 @@ static void few_images_are_kept_that_nobody_has(void **state)
 	profile_free(profile);
 }
 
+/* Who may write to the file can do that at any time. What is read then is zeros, and no name is made of them. */
+static void a_file_that_is_cut_gives_no_more_names_and_does_not_end_us(void **state)
+{
+	static const off_t sizes[] = {0, 100, 1 << 14};
+
+	(void)state;
+	cut_files_read_as_zeros();
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		struct profile *profile = profile_new();
+		struct image_cache *cache = image_cache_new(profile);
+		char path[] = "/tmp/escapement-image-XXXXXX";
+		const struct profile_location *known;
+		struct image *image;
+
+		close(mkstemp(path));
+		unlink(path);
+		copy_self(path);
+		image = share(cache, path);
+		known = image_locate(image, (uint64_t)(uintptr_t)open_files + 1, true);
+		assert_true(known->frame_count > 0);
+		assert_int_equal(profile->warning_count, 0);
+		assert_int_equal(truncate(path, sizes[i]), 0);
+		for (uint64_t address = start; address < limit; address += 64)
+			image_locate(image, address, true);
+		assert_int_equal(image_locate(image, (uint64_t)(uintptr_t)copy_self + 1, true)->frame_count, 0);
+		assert_string_equal(known->frames[known->frame_count - 1].function, "open_files");
+		assert_int_equal(profile->warning_count, 1);
+		assert_non_null(strstr(profile->warnings[0], "somebody has cut the file"));
+		image_release(image);
+		image_cache_free(cache);
+		profile_free(profile);
+		unlink(path);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_address_is_looked_up_once_for_all_processes),
 		cmocka_unit_test(another_file_or_place_is_another_image),
 		cmocka_unit_test(few_images_are_kept_that_nobody_has),
+		cmocka_unit_test(a_file_that_is_cut_gives_no_more_names_and_does_not_end_us),
 	};
 
 	dl_iterate_phdr(note_text, NULL);

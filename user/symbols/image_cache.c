@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/cut_files.h"
 #include "base/hash.h"
 #include "base/memory.h"
 #include "base/regular_file.h"
@@ -31,6 +32,7 @@ struct image {
 	int file;	   /* -1 if it could not be opened: then it is not shared */
 	uint64_t bias;
 	bool bias_known;
+	bool is_cut; /* by somebody, while it was read; nothing more is read of it */
 	struct symbolizer *symbolizer;
 	const struct profile_mapping *mapping; /* NULL until the symbolizer is first needed */
 	struct location_map located;
@@ -178,6 +180,7 @@ const struct profile_mapping *image_mapping(struct image *image)
 {
 	struct profile_mapping mapping = {
 		.start = image->key.start, .limit = image->key.limit, .offset = image->key.offset, .file = image->path};
+	unsigned cut = cut_files_pages();
 	char name[REGULAR_FILE_NAME];
 	const char *path;
 
@@ -189,6 +192,7 @@ const struct profile_mapping *image_mapping(struct image *image)
 		image->symbolizer = symbolizer_open(path, NULL);
 		if (image->symbolizer)
 			mapping.build_id = symbolizer_gnu_build_id(image->symbolizer);
+		image->is_cut = cut_files_pages() != cut;
 	}
 	image->mapping = profile_mapping(image->cache->profile, &mapping);
 	return image->mapping;
@@ -208,14 +212,20 @@ const struct profile_location *image_locate(struct image *image, uint64_t addres
 	const struct profile_location **location = location_map_at(&image->located, address, call);
 	const struct profile_mapping *mapping = image_mapping(image);
 	struct profile_frame frames[SYMBOLIZER_INLINE_MAX];
+	unsigned cut = cut_files_pages();
 	const char *limit = NULL;
 	size_t count = 0;
 
 	if (*location)
 		return *location;
-	if (image->symbolizer && image->bias_known) {
+	if (image->symbolizer && image->bias_known && !image->is_cut) {
 		count = symbolizer_lookup(image->symbolizer, address - (call ? 1 : 0) - image->bias, frames);
 		limit = symbolizer_limit(image->symbolizer);
+		image->is_cut = cut_files_pages() != cut;
+	}
+	if (image->is_cut) {
+		count = 0;
+		limit = "somebody has cut the file while it was read: functions in it have no names from then on";
 	}
 	if (limit)
 		profile_warn(image->cache->profile, "%s: %s", image->path, limit);
