@@ -251,6 +251,16 @@ def sources_of(t, names, **options):
     return sorted(page_data(t.path("page.html").read_text())["sources"])
 
 
+def test_the_name_of_a_source_file_is_a_name_and_nothing_more(t):
+    """Who may make files chooses it; the document of the page has it as a key."""
+    names = ['a":[]},"measures":[],"z":{"b.go', "back\\slash\\x0a.go", "</script><b>.go"]
+    for name in names:
+        t.path(name.replace("/", "_")).write_text("line 1\n")
+    names = [name.replace("/", "_") for name in names]
+    same(sources_of(t, names), sorted(names))
+    assert page_data(t.path("page.html").read_text())["measures"]
+
+
 def test_a_link_to_what_is_no_source_is_not_followed(t):
     t.path("secret").write_text("root:hash\n")
     t.path("code.go").write_text("package main\n")

@@ -122,6 +122,47 @@ static void texts_longer_than_the_buffer_are_whole(void **state)
 	free(big);
 }
 
+static const char *name_read_back(const char *name)
+{
+	static cJSON *document;
+
+	cJSON_Delete(document);
+	begin();
+	json_write_object(&writer, NULL);
+	json_write_bool(&writer, "first", true);
+	json_write_newline(&writer);
+	json_write_bool(&writer, name, true);
+	json_write_bool(&writer, "last", true);
+	json_write_object_end(&writer);
+	end();
+	document = cJSON_Parse(text);
+	free(text);
+	assert_non_null(document);
+	assert_int_equal(cJSON_GetArraySize(document), 3);
+	assert_true(cJSON_IsTrue(cJSON_GetArrayItem(document, 1)));
+	return cJSON_GetArrayItem(document, 1)->string;
+}
+
+/* Names of files, which other people give, are names of members. */
+static void any_name_reads_back(void **state)
+{
+	size_t sizes[] = {250, 256, 257, sizeof(writer.buffer) - 30, sizeof(writer.buffer), 2 * sizeof(writer.buffer)};
+
+	(void)state;
+	assert_string_equal(name_read_back("a\":[],\"rows\":[],\"b"), "a\":[],\"rows\":[],\"b");
+	assert_string_equal(name_read_back("eight...\\x0a\n"), "eight...\\x0a\n");
+	assert_string_equal(name_read_back("bad \xff"), "bad \xef\xbf\xbd");
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		char *big = malloc(sizes[i] + 1);
+
+		assert_non_null(big);
+		memset(big, 'y', sizes[i]);
+		big[sizes[i]] = 0;
+		assert_string_equal(name_read_back(big), big);
+		free(big);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -129,6 +170,7 @@ int main(void)
 		cmocka_unit_test(numbers_are_whole_to_the_last_digit),
 		cmocka_unit_test(any_text_reads_back),
 		cmocka_unit_test(texts_longer_than_the_buffer_are_whole),
+		cmocka_unit_test(any_name_reads_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -113,15 +113,27 @@ static void put_string(struct json_writer *writer, const char *text)
 	free(repaired);
 }
 
-/* Writes what comes before a value: comma, newline and name, which is our own: it is short and needs no escapes. Leaves room
- * for a value of WORD bytes. */
+/* Whether a name can be copied as it is. */
+static bool is_plain_name(const char *name, size_t length)
+{
+	size_t done = 0;
+
+	for (; length - done >= 8 && is_plain(name + done); done += 8)
+		;
+	while (done < length && is_plain_byte((unsigned char)name[done]))
+		done++;
+	return done == length;
+}
+
+/* Writes what comes before a value: comma, newline and name. Leaves room for a value of WORD bytes. */
 static void lead(struct json_writer *writer, const char *name)
 {
-	enum { AROUND = 5 + WORD };
+	enum { AROUND = 5 + WORD, COPIED = 256 };
 	size_t length = name ? strlen(name) : 0;
+	bool copied = length <= COPIED && is_plain_name(name, length);
 	char *at;
 
-	if (length + AROUND > sizeof(writer->buffer) - writer->length)
+	if ((copied ? length : 0) + AROUND > sizeof(writer->buffer) - writer->length)
 		flush(writer);
 	at = writer->buffer + writer->length;
 	if (writer->follows)
@@ -130,13 +142,19 @@ static void lead(struct json_writer *writer, const char *name)
 	if (writer->newline)
 		*at++ = '\n';
 	writer->newline = false;
-	if (name) {
+	if (name && copied) {
 		*at++ = '"';
 		at = (char *)memcpy(at, name, length) + length;
 		*at++ = '"';
 		*at++ = ':';
 	}
 	writer->length = (size_t)(at - writer->buffer);
+	if (copied)
+		return;
+	put_string(writer, name);
+	if (1 + WORD > sizeof(writer->buffer) - writer->length)
+		flush(writer);
+	put_byte(writer, ':');
 }
 
 /* A string constant of at most WORD bytes, after lead(). Inline, so that the compiler knows its length. */

@@ -7,7 +7,8 @@
  * are exact, what is unknown is null, and strings are valid UTF-8 whatever the input is.
  *
  * The caller is responsible for the order: begin and end in pairs, a `name` for members of objects, NULL for elements
- * of an array and for the document's value. Errors of the stream are left in it. Not thread-safe.
+ * of an array and for the document's value. Names may be any text, as strings may. Errors
+ * of the stream are left in it. Not thread-safe.
  */
 
 #include <stdbool.h>
