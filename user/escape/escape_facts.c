@@ -300,8 +300,12 @@ static bool is_last(struct facts *facts, const struct message *message)
 {
 	const struct escape_flow *flow = facts->flow_count ? &facts->flows[facts->flow_count - 1] : NULL;
 	const struct escape_step *step = flow && flow->step_count ? &facts->steps[facts->step_count - 1] : NULL;
-	const char *subject = intern(facts, message->subject), *detail = intern(facts, message->detail);
+	const char *subject, *detail;
 
+	if (message->role == MESSAGE_TRUNCATED) /* has no texts */
+		return false;
+	subject = intern(facts, message->subject);
+	detail = intern(facts, message->detail);
 	if (message->role == MESSAGE_FLOW)
 		return flow && !step && flow->to == subject && flow->from == detail && flow->derefs == message->derefs;
 	return step && message->role == MESSAGE_STEP && step->expression == subject && step->reason == detail &&
