@@ -2,7 +2,7 @@
 /*
  * Parses arbitrary bytes as compiler output. The parser must not crash (under the address and undefined-behaviour
  * sanitizers). The result must not depend on how the input is split into pieces, counts must add up, no line may be
- * used twice, and no text of the result may control a terminal.
+ * used twice, no text of the result may control a terminal, and an image has all of it.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,59 +10,42 @@
 
 #include "escape/escape.h"
 #include "escape/escape_functions.h"
+#include "escape/escape_image.h"
 #include "escape/escape_parser.h"
 #include "escape/go_source.h"
-#include "base/printable.h"
+#include "escape_output.h"
 #include "require.h"
-
-static void require_printable(const char *text)
-{
-	REQUIRE(!text || printable_is(text, strlen(text)));
-}
-
-static void check_flows(const struct escape_annotation *a)
-{
-	for (uint32_t f = 0; f < a->flow_count; f++) {
-		REQUIRE(a->flows[f].to && a->flows[f].from && a->flows[f].derefs >= -1);
-		require_printable(a->flows[f].to);
-		require_printable(a->flows[f].from);
-		for (uint32_t s = 0; s < a->flows[f].step_count; s++) {
-			require_printable(a->flows[f].steps[s].expression);
-			require_printable(a->flows[f].steps[s].reason);
-			require_printable(a->flows[f].steps[s].file);
-		}
-	}
-}
 
 static void check(const struct escape_output *output, size_t lines)
 {
-	uint64_t counts[ESCAPE_KIND_COUNT] = {0}, sum = 0, last = 0;
+	uint64_t last = 0;
 
-	for (size_t i = 0; i < output->annotation_count; i++) {
-		const struct escape_annotation *a = &output->annotations[i];
-
-		counts[a->kind]++;
-		REQUIRE(a->file && a->subject && *a->subject && a->text);
-		require_printable(a->package);
-		require_printable(a->file);
-		require_printable(a->subject);
-		require_printable(a->detail);
-		require_printable(a->function);
-		require_printable(a->text);
-		check_flows(a);
-	}
-	for (int kind = 0; kind < ESCAPE_KIND_COUNT; kind++) {
-		REQUIRE(counts[kind] == output->counts[kind]);
-		sum += counts[kind];
-	}
-	REQUIRE(sum == output->annotation_count);
-	REQUIRE(sum + output->unrecognized_count <= lines);
+	check_output(output);
+	REQUIRE(output->annotation_count + output->unrecognized_count <= lines);
 	REQUIRE(output->line_count == lines);
 	for (size_t i = 0; i < output->unrecognized_count; i++) {
 		REQUIRE(output->unrecognized[i].line_number > last && output->unrecognized[i].line_number <= lines);
 		last = output->unrecognized[i].line_number;
-		require_printable(output->unrecognized[i].text);
 	}
+}
+
+/* An image has what the output has. */
+static void check_image(const struct escape_output *output, size_t lines)
+{
+	struct escape_output *again;
+	size_t size;
+	char *bytes;
+	FILE *stream = open_memstream(&bytes, &size);
+
+	REQUIRE(escape_image_write(stream, output, SIZE_MAX) == 0 && fclose(stream) == 0);
+	again = escape_image_read(bytes, size);
+	REQUIRE(again);
+	check(again, lines);
+	REQUIRE(again->annotation_count == output->annotation_count);
+	REQUIRE(again->unrecognized_count == output->unrecognized_count);
+	REQUIRE(again->package_count == output->package_count && again->failure_count == output->failure_count);
+	escape_free(again);
+	free(bytes);
 }
 
 static size_t count_lines(const char *text, size_t size)
@@ -95,6 +78,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	size--;
 	whole = parse(text, size, size + 1);
 	check(whole, count_lines(text, size));
+	if (data[0] & 8)
+		check_image(whole, count_lines(text, size));
 	if (data[0] & 1) {
 		pieces = parse(text, size, (size_t)(data[0] >> 3) + 1);
 		check(pieces, count_lines(text, size));

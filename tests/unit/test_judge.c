@@ -69,7 +69,7 @@ static void of_a_build_that_the_output_is_not_of_only_the_warning_is_kept(void *
 	output_write(path);
 	for (int fits = 0; fits <= 1; fits++) {
 		struct profile *window = window_new(fits ? 100 : 1);
-		struct judge *judges = judge_new(window);
+		struct judge *judges = judge_new(window, NULL);
 		struct error error = {0};
 		size_t before = 0;
 

@@ -9,6 +9,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 
 #include "base/error.h"
 #include "escape/escape.h"
@@ -20,8 +21,11 @@
  * compiler output.
  */
 struct escape_output *escape_read(const char *name, struct error *error);
-/* The same for who must not wait for whoever made the file: it is a regular one of at most so many bytes, or an error. */
-struct escape_output *escape_read_file(const char *name, int64_t most, struct error *error);
+/* Opens a file for who must not wait for whoever made it: it is a regular one of at most so many bytes, or an error. Returns a
+ * descriptor, which the caller closes, and the file's status; -1 with the error. */
+int escape_open(const char *name, int64_t most, struct stat *status, struct error *error);
+/* Reads what was opened, like escape_read(). */
+struct escape_output *escape_read_open(int file, const char *name, struct error *error);
 struct escape_output *escape_parse(const char *text, size_t length, const char *name, struct error *error);
 
 /* Checks that the output of `name` is complete. Sets an error and returns -1 if a package did not compile or a log was

@@ -161,23 +161,26 @@ struct escape_output *escape_read(const char *name, struct error *error)
 	return output;
 }
 
-struct escape_output *escape_read_file(const char *name, int64_t most, struct error *error)
+int escape_open(const char *name, int64_t most, struct stat *status, struct error *error)
 {
-	struct escape_output *output = NULL;
-	struct stat status;
 	int fd = open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 
-	if (fd < 0 || fstat(fd, &status))
+	if (fd < 0 || fstat(fd, status))
 		error_set(error, STATUS_USAGE, "cannot open '%s': %s", name, strerror(errno));
-	else if (!S_ISREG(status.st_mode))
+	else if (!S_ISREG(status->st_mode))
 		error_set(error, STATUS_USAGE,
 			  "'%s' is not a regular file; expected the output of go build -gcflags=-m=2", name);
-	else if (status.st_size > most)
+	else if (status->st_size > most)
 		error_set(error, STATUS_USAGE, "'%s' has %lld bytes, more than the %lld that are read", name,
-			  (long long)status.st_size, (long long)most);
+			  (long long)status->st_size, (long long)most);
 	else
-		output = read_text(fd, name, error);
+		return fd;
 	if (fd >= 0)
 		close(fd);
-	return output;
+	return -1;
+}
+
+struct escape_output *escape_read_open(int file, const char *name, struct error *error)
+{
+	return read_text(file, name, error);
 }

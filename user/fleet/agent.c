@@ -22,6 +22,7 @@
 #include "fleet/credentials.h"
 #include "fleet/delivery.h"
 #include "fleet/http.h"
+#include "fleet/kept_outputs.h"
 #include "fleet/setbacks.h"
 #include "fleet/watch.h"
 #include "fleet/watch_groups.h"
@@ -46,6 +47,7 @@ struct agent {
 	struct agent_shared *shared;
 	struct agent_notes *notes;
 	struct setbacks *setbacks;
+	struct kept_outputs *kept;
 	sigset_t signals, signals_before;
 	struct metrics *metrics;
 	struct agent_helpers helpers;
@@ -193,13 +195,14 @@ static void start_window(struct agent *agent)
 	agent->shared->count = 0;
 	agent->shared->why[0] = 0;
 	agent->shared->stored = agent->shared->strained = false;
+	kept_outputs_renew(agent->kept);
 	agent->window = agent_fork(agent->options->say);
 	if (agent->window == 0) {
 		signal(SIGTERM, stop_window);
 		signal(SIGINT, SIG_IGN); /* the agent tells us */
 		become_reader(agent);
 		_exit(agent_window_record(agent->options, agent->config, agent->spool, processes, (int)count,
-					  agent->heap, &window_stops, agent->shared));
+					  agent->heap, agent->kept, &window_stops, agent->shared));
 	}
 	if (agent->window < 0)
 		agent->window = 0;
@@ -413,6 +416,7 @@ static void reload(struct agent *agent)
 		agent->options->say("the spool stays '%s' until the agent starts again", agent->config->spool);
 	agent_config_free(agent->config);
 	agent->config = config;
+	kept_outputs_begin(agent->kept, config);
 	publish(agent);
 	spool_set_limit(agent->spool, config->spool_limit);
 	agent->none = agent->crowded = false;
@@ -505,6 +509,7 @@ static void end(struct agent *agent)
 	metrics_free(agent->metrics);
 	agent_notes_free(agent->notes);
 	setbacks_free(agent->setbacks);
+	kept_outputs_free(agent->kept);
 	munmap(agent->shared, sizeof(*agent->shared));
 	munmap(agent->found, sizeof(*agent->found));
 	watch_cache_free(agent->cache);
@@ -555,6 +560,8 @@ int agent_run(const struct agent_options *options, struct error *error)
 	agent.helpers.signals = &agent.signals_before;
 	agent.notes = agent_notes_new();
 	agent.setbacks = setbacks_new();
+	agent.kept = agent.helpers.kept = kept_outputs_new();
+	kept_outputs_begin(agent.kept, agent.config);
 	agent.shared = shared_memory(sizeof(*agent.shared));
 	agent.found = shared_memory(sizeof(*agent.found));
 	agent.cache = watch_cache_new();

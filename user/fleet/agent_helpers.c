@@ -35,6 +35,7 @@ _Noreturn static void push(const struct agent_helpers *helpers, enum agent_store
 
 	credentials_forget(); /* it has read its own; a server that it listens to must not get those of the others */
 	agent_helpers_close(helpers);
+	kept_outputs_close(helpers->kept);
 	sigaddset(&signals, PUSHER_WAKE);
 	sigprocmask(SIG_SETMASK, &signals, NULL);
 	pusher_run(helpers->spool, kind, &config->stores[kind], credentials, helpers->say);
@@ -91,6 +92,7 @@ static void start_server(struct agent_helpers *helpers)
 	if (child == 0) {
 		credentials_forget(); /* it reads what anybody sends, and has no use for them */
 		spool_close(helpers->spool);
+		kept_outputs_close(helpers->kept);
 		sigprocmask(SIG_SETMASK, helpers->signals, NULL);
 		metrics_serve(helpers->listener, helpers->metrics, helpers->say);
 	}

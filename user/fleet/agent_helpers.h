@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "fleet/agent_config.h"
 #include "fleet/agent_options.h"
+#include "fleet/kept_outputs.h"
 #include "fleet/metrics.h"
 #include "fleet/spool.h"
 
@@ -23,6 +24,7 @@ struct agent_helpers {
 	agent_say_function *say;
 	struct spool *spool;
 	struct metrics *metrics;
+	struct kept_outputs *kept;
 	const sigset_t *signals; /* that were blocked before the agent blocked its own */
 	/* private */
 	int listener;		     /* for Prometheus; -1: there is none */

@@ -98,7 +98,8 @@ static int store(struct spool *spool, const struct fleet_window *window, const s
 
 enum agent_window_result agent_window_record(const struct agent_options *options, const struct agent_config *config,
 					     struct spool *spool, const struct watched *watched, int count, bool heap,
-					     const volatile sig_atomic_t *stop, struct agent_shared *shared)
+					     struct kept_outputs *kept, const volatile sig_atomic_t *stop,
+					     struct agent_shared *shared)
 {
 	struct window_target *targets = memory_zeroed((size_t)count, sizeof(*targets));
 	const struct agent_watch **watches = memory_zeroed((size_t)count, sizeof(*watches));
@@ -106,6 +107,7 @@ enum agent_window_result agent_window_record(const struct agent_options *options
 	struct error *unheaped = memory_zeroed((size_t)count, sizeof(*unheaped));
 	struct fleet_window window = {.config = config,
 				      .watches = watches,
+				      .kept = kept,
 				      .heap = heap,
 				      .profiles = delivery_wants_profiles(config),
 				      .stop = stop,

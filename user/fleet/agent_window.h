@@ -10,6 +10,7 @@
 
 #include "fleet/agent_config.h"
 #include "fleet/agent_options.h"
+#include "fleet/kept_outputs.h"
 #include "fleet/metrics.h"
 #include "fleet/spool.h"
 #include "fleet/watch.h"
@@ -49,9 +50,10 @@ struct agent_shared {
 	} notes[WATCHED_MAX];
 };
 
-/* Records the processes; `stop` ends the window early. `heap`: with heap snapshots of them. */
+/* Records the processes; `stop` ends the window early. `heap`: with heap snapshots of them. `kept`: of the configuration. */
 enum agent_window_result agent_window_record(const struct agent_options *options, const struct agent_config *config,
 					     struct spool *spool, const struct watched *watched, int count, bool heap,
-					     const volatile sig_atomic_t *stop, struct agent_shared *shared);
+					     struct kept_outputs *kept, const volatile sig_atomic_t *stop,
+					     struct agent_shared *shared);
 
 #endif

@@ -389,8 +389,9 @@ static void end_table(struct writer *writer, FILE *stream, int table)
 void fleet_rows_write(FILE *stream, const struct fleet_window *window, const struct profile *profile,
 		      const struct window_target *targets, size_t count)
 {
-	struct writer writer = {
-		.window = window, .judge = judge_new(profile), .profiles = window->profiles ? stream : NULL};
+	struct writer writer = {.window = window,
+				.judge = judge_new(profile, window->kept),
+				.profiles = window->profiles ? stream : NULL};
 
 	for (int i = 0; i < FLEET_TABLES; i++) {
 		writer.tables[i].stream = open_memstream(&writer.tables[i].text, &writer.tables[i].length);

@@ -128,6 +128,7 @@ struct fleet_window {
 	uint64_t time; /* wall clock at its begin, seconds since 1970 */
 	uint64_t dropped;
 	const struct agent_config *config;
+	struct kept_outputs *kept;
 	bool heap;				  /* with heap snapshots */
 	bool profiles;				  /* a store takes profiles (fleet_profiles.h) */
 	const volatile sig_atomic_t *stop;	  /* set when the agent ends: no more of them */

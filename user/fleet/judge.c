@@ -6,13 +6,11 @@
 #include "audit/audit_join.h"
 #include "base/memory.h"
 #include "base/text_compare.h"
-#include "escape/escape_parser.h"
 #include "profile/profile_part.h"
-
-enum { JUDGE_FILE_MAX = 256 << 20 }; /* bytes; each window reads it anew */
 
 struct judge {
 	const struct profile *whole;
+	struct kept_outputs *kept;
 	struct words {
 		const struct agent_watch *watch;
 		struct escape_output *output; /* NULL: it could not be read */
@@ -29,11 +27,12 @@ struct judge {
 	size_t build_count;
 };
 
-struct judge *judge_new(const struct profile *whole)
+struct judge *judge_new(const struct profile *whole, struct kept_outputs *kept)
 {
 	struct judge *judge = memory_zeroed(1, sizeof(*judge));
 
 	judge->whole = whole;
+	judge->kept = kept;
 	return judge;
 }
 
@@ -71,7 +70,7 @@ static const struct words *words_of(struct judge *judge, const struct agent_watc
 	judge->words = memory_resize(judge->words, judge->count + 1, sizeof(*judge->words));
 	words = &judge->words[judge->count++];
 	*words = (struct words){.watch = watch};
-	words->output = escape_read_file(watch->escape, JUDGE_FILE_MAX, &words->error);
+	words->output = kept_outputs_read(judge->kept, watch, &words->error);
 	return words;
 }
 

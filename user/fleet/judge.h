@@ -11,12 +11,14 @@
 #include "audit/audit.h"
 #include "base/error.h"
 #include "fleet/agent_config.h"
+#include "fleet/kept_outputs.h"
 #include "profile/profile.h"
 
 struct judge;
 
-struct judge *judge_new(const struct profile *whole); /* of the window, which must outlive the judge; never NULL */
-void judge_free(struct judge *judge);		      /* NULL is allowed */
+/* `whole` is of the window, and `kept` has what earlier ones have parsed (NULL: nothing); both must outlive the judge. Never NULL. */
+struct judge *judge_new(const struct profile *whole, struct kept_outputs *kept);
+void judge_free(struct judge *judge); /* NULL is allowed */
 
 /*
  * Audits the only process of `part`, a part of the whole window, which must outlive the audit; so must the judge. The caller frees the audit. Returns
