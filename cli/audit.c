@@ -17,6 +17,7 @@
 #include "base/output.h"
 #include "recording.h"
 #include "render/render_audit.h"
+#include "reporting.h"
 #include "source.h"
 
 enum { TEXT_ROWS = 20, UNSET = -1 };
@@ -303,7 +304,7 @@ static const struct option_row rows[] = {
 	 audit_verdict_names},
 	{0, "min-objects", "N", OPTION_INTEGER, &given.min_objects, "only rows of at least N objects", NULL},
 	{0, "min-bytes", "SIZE", OPTION_BYTES, &given.min_bytes, "only rows of at least SIZE bytes", NULL},
-	{0, "package", "GLOB", OPTION_STRING, &given.package, "only rows in these packages", NULL},
+	{0, "package", "GLOB", OPTION_PACKAGE, &given.package, "only rows in these packages", NULL},
 	{0, "function", "GLOB", OPTION_STRING, &given.function, "only rows in these functions, or inlined into them",
 	 NULL},
 	{0, "top", "N", OPTION_INTEGER, &given.top,
@@ -312,7 +313,7 @@ static const struct option_row rows[] = {
 	{0, "sort", "KEY", OPTION_CHOICE, &given.sort, "sort by this value, greatest first", audit_sort_names},
 	{0, "fail-on", "VERDICT[:objects>N]", OPTION_STRINGS, &given.thresholds,
 	 "exit 1 when a row has this verdict (and more objects, or :bytes>50M); may be given several times", NULL},
-	{0, "module", "GLOB", OPTION_STRINGS, &given.modules,
+	{0, "module", "GLOB", OPTION_PACKAGES, &given.modules,
 	 "packages that own allocations, by import path (default: the program's main module); may be given several "
 	 "times",
 	 NULL},
@@ -366,7 +367,7 @@ static int run(int argc, char **argv)
 	    obtain(&given, &request, argc, argv, first, separator, &inputs, &error)) {
 		status = cli_fail(&error);
 	} else {
-		profile_set_modules(inputs.profile, given.modules.values, (size_t)given.modules.count);
+		reporting_set_modules(inputs.profile, &given.modules);
 		status = audit_profile(&given, &request, &inputs, &error);
 		status = combine(status, inputs.recorded ? recording_status(&given.recording, inputs.profile)
 							 : loss_status(inputs.profile));

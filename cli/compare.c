@@ -64,10 +64,19 @@ static int compare_files(struct compare_options *options, char **names, struct c
 		return -1;
 	for (int i = 0; i < 2; i++) {
 		sides[i].name = memory_text(options->settings.redact ? text_base_name(names[i]) : names[i]);
-		sides[i].counts = source_counts(names[i], normalize, sides[i].escape, error);
+		sides[i].counts = source_counts(names[i],
+						&(struct gate_reading){.normalize = normalize,
+								       .escape = sides[i].escape,
+								       .modules = options->modules.values,
+								       .module_count = (size_t)options->modules.count},
+						error);
 		if (!sides[i].counts)
 			return -1;
 	}
+	/* A comparison of nothing would find nothing worse. */
+	if (sides[0].counts->unmatched && sides[1].counts->unmatched)
+		return error_set(error, STATUS_USAGE, "--module '%s' matches no package on a stack of '%s'",
+				 sides[0].counts->unmatched, names[0]);
 	for (int i = 0; i < 2; i++) {
 		if (gate_packages_adopt(sides[i].counts, names[i], sides[1 - i].counts, error))
 			return -1;
@@ -125,6 +134,11 @@ static int check_usage(const struct compare_options *options, int operands, bool
 	if (given && options->escape)
 		return error_set(error, STATUS_USAGE,
 				 "--escape is for two recordings: for builds, the compiler is run anyway");
+	if (!given && (options->build || options->runs || options->recording.user))
+		return error_set(error, STATUS_USAGE, "--%s is about running: OLD and NEW are recordings",
+				 options->build	 ? "build"
+				 : options->runs ? "runs"
+						 : "user");
 	if (!given && options->recording.in_process)
 		return error_set(error, STATUS_USAGE, "--in-process is about running: OLD and NEW are recordings");
 	if (given && (!separator || !operands))
@@ -208,7 +222,7 @@ static int run(int argc, char **argv)
 		 "number of runs of each side, of which the smallest count decides (default: 3, or 1 if that is the same on both "
 		 "sides)",
 		 NULL},
-		{0, "module", "GLOB", OPTION_STRINGS, &options.modules,
+		{0, "module", "GLOB", OPTION_PACKAGES, &options.modules,
 		 "packages that own allocations, by import path (default: the program's main module); may be given "
 		 "again",
 		 NULL},

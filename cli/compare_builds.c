@@ -231,6 +231,9 @@ static int measure(struct builds *builds, struct error *error)
 		if (side->counts)
 			gate_counts_command(side->counts, (const char *const *)builds->words);
 	}
+	if (!failed && builds->sides[0].counts->unmatched && builds->sides[1].counts->unmatched)
+		cli_warn("--module '%s' matches no package on a stack of either side: nothing of it was compared",
+			 builds->sides[0].counts->unmatched);
 	return failed ? -1 : check_benchmarks(builds, error);
 }
 

@@ -36,7 +36,7 @@ static const struct option_row rows[] = {
 	{'k', "kind", "LIST", OPTION_STRING, &options.kinds,
 	 "kinds, separated by commas: those of --counts, or heap, leaks, inlining, all (default: text heap, JSON all)",
 	 NULL},
-	{0, "package", "GLOB", OPTION_STRINGS, &options.packages, "only these packages; * also matches /", NULL},
+	{0, "package", "GLOB", OPTION_PACKAGES, &options.packages, "only these packages; * also matches /", NULL},
 	{0, "function", "GLOB", OPTION_STRINGS, &options.functions, "only in these functions, such as '(*T).*'", NULL},
 	{0, "path", "GLOB", OPTION_STRINGS, &options.paths, "only in these files", NULL},
 	{0, "flow", NULL, OPTION_FLAG, &options.style.flows,

@@ -103,6 +103,7 @@ static struct gate_counts *measure(struct measured *measured, char **argv, int f
 	char **prepared = NULL;
 	int64_t runs = measured->runs ? measured->runs : measured->settings.policy.runs;
 	int checked, done = 0;
+	char warning[512];
 
 	measured->recording.go_tests = true;
 	prepared = go_test_command(argv + first);
@@ -128,6 +129,10 @@ static struct gate_counts *measure(struct measured *measured, char **argv, int f
 		goto failed;
 	if (checked)
 		cli_warn(GO_TEST_NO_BENCHMARK);
+	if (baseline_program_check_modules(counts, argv[first], warning, sizeof(warning), error))
+		goto failed;
+	if (*warning)
+		cli_warn("%s", warning);
 	/* if the runtime's own allocations were seen, the program's sites would have been seen too */
 	if (gate_counts_none(counts) && measured->baseline) {
 		error_set(error, STATUS_CANNOT_MEASURE,
@@ -354,7 +359,7 @@ static int run(int argc, char **argv)
 		 "a contract: below that function, on the goroutine that called it, at most objects=N, bytes=N, "
 		 "objects/call=N, bytes/call=N; needs no baseline; may be given again",
 		 NULL},
-		{0, "module", "GLOB", OPTION_STRINGS, &measured.modules,
+		{0, "module", "GLOB", OPTION_PACKAGES, &measured.modules,
 		 "packages that own allocations, by import path (default: the program's main module); may be given "
 		 "again",
 		 NULL},

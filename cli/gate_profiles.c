@@ -25,8 +25,8 @@ static int compare(struct gate_settings *settings, const char *normalize, const 
 	if (gate_settings_read(settings, &error))
 		return cli_fail(&error);
 	normalize = normalize ? normalize : settings->policy.normalize;
-	before = gate_read_counts(old, normalize, NULL, &error);
-	after = before ? gate_read_counts(new, normalize, NULL, &error) : NULL;
+	before = gate_read_counts(old, &(struct gate_reading){.normalize = normalize}, &error);
+	after = before ? gate_read_counts(new, &(struct gate_reading){.normalize = normalize}, &error) : NULL;
 	if (!after || gate_packages_adopt(before, old, after, &error) ||
 	    gate_packages_adopt(after, new, before, &error)) {
 		status = cli_fail(&error);
@@ -128,7 +128,8 @@ static int accept(const char *path, const char *reason, const char *profile, cha
 
 	policy_init(&strict);
 	baseline = baseline_read(path, &error);
-	if (!baseline || !(after = gate_read_counts(profile, baseline->normalize, NULL, &error)) ||
+	if (!baseline ||
+	    !(after = gate_read_counts(profile, &(struct gate_reading){.normalize = baseline->normalize}, &error)) ||
 	    gate_settings_check_loss(after, &error) ||
 	    baseline_comparable(baseline, after, warning, sizeof(warning), &error) ||
 	    gate_packages_adopt(baseline, path, after, &error) || gate_packages_adopt(old, path, after, &error)) {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/package_glob.h"
 #include "base/quantity.h"
 #include "base/suggest.h"
 #include "cli.h"
@@ -51,6 +52,22 @@ static int take_strings(const struct option_row *row, const char *value)
 	list->values = memory_resize(list->values, (size_t)list->count + 1, sizeof(*list->values));
 	list->values[list->count++] = value;
 	return 0;
+}
+
+static int take_package(const struct option_row *row, const char *value)
+{
+	if (package_glob_is_of_directories(value))
+		return bad_value(row, value,
+				 "an import path, such as example.com/shop or example.com/shop/..., not directories");
+	return take_string(row, value);
+}
+
+static int take_packages(const struct option_row *row, const char *value)
+{
+	const char *checked;
+	const struct option_row one = {.name = row->name, .target = &checked};
+
+	return take_package(&one, value) ? -1 : take_strings(row, checked);
 }
 
 static int take_integer(const struct option_row *row, const char *value)
@@ -149,6 +166,8 @@ const struct option_kind option_kind_flag = {take_flag, NULL, sizeof(bool)};
 const struct option_kind option_kind_no_flag = {take_no_flag, NULL, sizeof(bool)};
 const struct option_kind option_kind_string = {take_string, show_string, sizeof(const char *)};
 const struct option_kind option_kind_strings = {take_strings, NULL, sizeof(struct option_list)};
+const struct option_kind option_kind_package = {take_package, show_string, sizeof(const char *)};
+const struct option_kind option_kind_packages = {take_packages, NULL, sizeof(struct option_list)};
 const struct option_kind option_kind_integer = {take_integer, show_integer, sizeof(int64_t)};
 const struct option_kind option_kind_pid = {take_pid, NULL, sizeof(int64_t)};
 const struct option_kind option_kind_bytes = {take_bytes, show_bytes, sizeof(int64_t)};

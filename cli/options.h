@@ -27,13 +27,15 @@ struct option_kind {
 };
 
 extern const struct option_kind option_kind_flag, option_kind_no_flag, option_kind_string, option_kind_strings,
-	option_kind_integer, option_kind_pid, option_kind_bytes, option_kind_number, option_kind_duration,
-	option_kind_choice;
+	option_kind_package, option_kind_packages, option_kind_integer, option_kind_pid, option_kind_bytes,
+	option_kind_number, option_kind_duration, option_kind_choice;
 
 #define OPTION_FLAG	(&option_kind_flag)	/* bool *: set to true */
 #define OPTION_NO_FLAG	(&option_kind_no_flag)	/* bool *: set to false */
 #define OPTION_STRING	(&option_kind_string)	/* const char ** */
 #define OPTION_STRINGS	(&option_kind_strings)	/* struct option_list *: may be given several times */
+#define OPTION_PACKAGE	(&option_kind_package)	/* const char **: as package_glob() takes it */
+#define OPTION_PACKAGES (&option_kind_packages) /* struct option_list *: of these */
 #define OPTION_INTEGER	(&option_kind_integer)	/* int64_t *: not negative */
 #define OPTION_PID	(&option_kind_pid)	/* int64_t *: of one process */
 #define OPTION_BYTES	(&option_kind_bytes)	/* int64_t *: as quantity_bytes() reads them */

@@ -2,6 +2,8 @@
 #include "reporting.h"
 
 #include "base/output.h"
+#include "cli.h"
+#include "profile/owner.h"
 #include "profile/report_select.h"
 #include "text/terminal.h"
 
@@ -79,13 +81,23 @@ static struct report *make_report(const struct reporting *reporting, const struc
 	return NULL;
 }
 
+void reporting_set_modules(struct profile *profile, const struct option_list *modules)
+{
+	const char *unmatched;
+
+	profile_set_modules(profile, modules->values, (size_t)modules->count);
+	unmatched = owner_unmatched_glob(profile);
+	if (unmatched)
+		cli_warn("--module '%s' matches no package on a stack", unmatched);
+}
+
 int reporting_write(const struct reporting *reporting, struct profile *profile, const char *name, struct error *error)
 {
 	struct report_style style;
 	struct report *report;
 	struct output output;
 
-	profile_set_modules(profile, reporting->modules.values, (size_t)reporting->modules.count);
+	reporting_set_modules(profile, &reporting->modules);
 	report = make_report(reporting, profile, name, error);
 	if (!report)
 		return -1;

@@ -31,7 +31,7 @@ struct reporting {
 /* Rows for a command's option table; --format is the command's own. */
 #define REPORTING_ROWS(r)                                                                                        \
 	{0, "by", "KEY", OPTION_CHOICE, &(r).by, REPORTING_BY_HELP, report_by_names},                            \
-		{0, "module", "GLOB", OPTION_STRINGS, &(r).modules, REPORTING_MODULE_HELP, NULL},                \
+		{0, "module", "GLOB", OPTION_PACKAGES, &(r).modules, REPORTING_MODULE_HELP, NULL},               \
 		{0, "focus", "FUNCTION", OPTION_STRING, &(r).selection.focus, REPORTING_FOCUS_HELP, NULL},       \
 		{0, "callers", "FUNCTION", OPTION_STRING, &(r).selection.callers, REPORTING_CALLERS_HELP, NULL}, \
 		{0, "top", "N", OPTION_INTEGER, &(r).top, REPORTING_TOP_HELP, NULL},                             \
@@ -56,6 +56,9 @@ struct reporting {
 
 /* Sets the defaults that depend on other options. Returns -1 if two options contradict each other. */
 int reporting_settle(struct reporting *reporting, struct error *error);
+
+/* Sets the modules that own allocations (profile_set_modules()), and warns of a glob that matches nothing. */
+void reporting_set_modules(struct profile *profile, const struct option_list *modules);
 
 /* Prints the profile, which messages call `name`. */
 int reporting_write(const struct reporting *reporting, struct profile *profile, const char *name, struct error *error);

@@ -3,7 +3,6 @@
 
 #include "cli.h"
 #include "fleet/store.h"
-#include "gate/gate_read.h"
 #include "profile/pprof.h"
 
 static struct profile *ask(const char *url, struct error *error)
@@ -25,18 +24,17 @@ struct profile *source_recording(const char *operand, struct error *error)
 	return store_is_url(operand) ? ask(operand, error) : pprof_read_recording(operand, error);
 }
 
-struct gate_counts *source_counts(const char *operand, const char *normalize, const struct escape_output *escape,
-				  struct error *error)
+struct gate_counts *source_counts(const char *operand, const struct gate_reading *reading, struct error *error)
 {
 	struct gate_counts *counts;
 	struct profile *profile;
 
 	if (!store_is_url(operand))
-		return gate_read_counts(operand, normalize, escape, error);
+		return gate_read_counts(operand, reading, error);
 	profile = ask(operand, error);
 	if (!profile)
 		return NULL;
-	counts = gate_count_profile(profile, operand, normalize, escape, error);
+	counts = gate_count_profile(profile, operand, reading, error);
 	profile_free(profile);
 	return counts;
 }

@@ -52,7 +52,7 @@ static const struct option_row rows[] = {
 	 "what the compiler said, the output of go build -gcflags=-m=2: adds its verdict to each row", NULL},
 	{'C', "directory", "DIR", OPTION_STRING, &given.source,
 	 "where the compiler ran: its relative paths start there (default: .)", NULL},
-	{0, "module", "GLOB", OPTION_STRINGS, &given.modules,
+	{0, "module", "GLOB", OPTION_PACKAGES, &given.modules,
 	 "packages that own allocations, by import path (default: the program's main module); may be given several "
 	 "times",
 	 NULL},

@@ -198,6 +198,22 @@ def test_the_report_shows_owners_and_on_demand_the_allocating_frames(t):
     assert any(row["function"] == "(outside)" for row in rows())
 
 
+def test_a_module_that_the_program_has_not_is_an_error_and_no_gate_that_passes(t):
+    program, profile, baseline = build(t, SSCANF), t.path("p.pb.gz"), t.path("b.json")
+    t.escapement("record", "-q", "--rate", 1, "-o", profile, "--", program)
+    for arguments in (("gate", "--baseline", baseline, "--update"), ("gate", "--under", "main.main", "objects=9999999")):
+        done = t.escapement(*arguments, "--runs", "1", "--module", "example.com/onwer/...", "--", program, status=2)
+        contains(done.stderr, f"--module 'example.com/onwer/...' matches no package of '{program}'")
+    assert not baseline.exists()
+    contains(t.escapement("compare", "--module", "nothing", profile, profile, status=2).stderr, "matches no package on a stack")
+    contains(t.escapement("report", "--module", "nothing", profile).stderr, "matches no package on a stack")
+    # What is judged of two recordings is what the module allocates.
+    contains(t.escapement("compare", "--module", "fmt", profile, profile).stdout, "judged ")
+    for arguments in (("report", "--module", "./...", profile), ("gate", "--tolerance", "./...:5%", "--baseline", baseline, "--", program),
+                      ("escapes", "--package", "./pkg", profile)):
+        contains(t.escapement(*arguments, status=2).stderr, "directories")
+
+
 def test_annotations_are_on_files_of_the_repository_by_their_path_from_its_root(t):
     build(t, PREPEND.replace("for i := 0; i < 100", "for i := 0; i < 10"), "old")
     new = build(t, PREPEND, "new")

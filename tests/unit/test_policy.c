@@ -128,6 +128,8 @@ static void an_option_is_a_rule_too(void **state)
 	assert_non_null(strstr(error.text, "invalid tolerance 'main.*:many'"));
 	assert_int_equal(policy_tolerance(&policy, "main.*:", &error), -1);
 	assert_non_null(strstr(error.text, "no limit for 'main.*'"));
+	assert_int_equal(policy_tolerance(&policy, "./...:5%", &error), -1);
+	assert_non_null(strstr(error.text, "'./...' is of directories"));
 	assert_int_equal(policy.rule_count, 2);
 	policy_clear(&policy);
 }

@@ -18,6 +18,12 @@ static bool matches_below(const char *glob, size_t length, const char *package)
 	return matches;
 }
 
+bool package_glob_is_of_directories(const char *glob)
+{
+	return *glob == '/' || strcmp(glob, ".") == 0 || strcmp(glob, "..") == 0 || strncmp(glob, "./", 2) == 0 ||
+	       strncmp(glob, "../", 3) == 0;
+}
+
 bool package_glob(const char *glob, const char *package)
 {
 	size_t length = strlen(glob);

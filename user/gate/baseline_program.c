@@ -1,14 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "gate/baseline_program.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/memory.h"
 #include "gate/baseline.h"
+#include "profile/frames.h"
+#include "profile/owner.h"
 #include "symbols/go_binary.h"
 #include "symbols/go_modules.h"
+
+/* What is linked into each Go program that starts another one, or loads a plugin. */
+static const char *const others[] = {"syscall.forkExec", "syscall.Exec", "plugin.Open"};
 
 char *baseline_program_file(const char *word)
 {
@@ -27,6 +33,67 @@ char *baseline_program_file(const char *word)
 	}
 	free(copy);
 	return found;
+}
+
+static bool note_functions(const struct gopclntab *symbols, bool (*note)(const char *name, void *context),
+			   void *context)
+{
+	uint32_t count = gopclntab_function_count(symbols);
+	uint64_t steps = GOPCLNTAB_WALK_STEPS;
+	struct go_function function;
+
+	for (uint32_t i = 0; i < count; i++) {
+		if (!gopclntab_function(symbols, i, &function))
+			continue;
+		for (size_t other = 0; other < sizeof(others) / sizeof(*others); other++) {
+			if (strcmp(function.name, others[other]) == 0)
+				return false;
+		}
+		note(function.name, context);
+		gopclntab_inlined(symbols, i, &steps, note, context);
+	}
+	return true;
+}
+
+bool baseline_program_functions(const char *word, bool (*note)(const char *name, void *context), void *context)
+{
+	char *file = baseline_program_file(word);
+	struct go_binary *binary = file ? go_binary_open(file, NULL) : NULL;
+	bool known = binary && note_functions(binary->symbols, note, context);
+
+	go_binary_close(binary);
+	free(file);
+	return known;
+}
+
+struct package_search {
+	const char *glob;
+	struct profile_process process;
+	bool found;
+};
+
+static bool note_package(const char *name, void *context)
+{
+	struct package_search *search = context;
+	char package[1024];
+
+	search->found = search->found || (frames_package(name, package, sizeof(package)) &&
+					  owner_glob_chooses(search->glob, &search->process, package));
+	return true;
+}
+
+int baseline_program_check_modules(const struct gate_counts *measured, const char *word, char *warning, size_t size,
+				   struct error *error)
+{
+	struct package_search search = {.glob = measured->unmatched, .process = {.package = measured->package}};
+
+	*warning = 0;
+	if (!search.glob)
+		return 0;
+	if (baseline_program_functions(word, note_package, &search) && !search.found)
+		return error_set(error, STATUS_USAGE, "--module '%s' matches no package of '%s'", search.glob, word);
+	snprintf(warning, size, "--module '%s' matches no package on a stack: nothing of it was judged", search.glob);
+	return 0;
 }
 
 /* Module, package and version of a Go program. A program that starts others (go, make) is not the program of the

@@ -4,6 +4,8 @@
 
 /* What is known about a program before it runs, to avoid useless runs. */
 
+#include <stdbool.h>
+
 #include "gate/gate_counts.h"
 
 /*
@@ -15,5 +17,15 @@ int baseline_check_program(const struct gate_counts *baseline, const char *const
 
 /* The file that a word of the command line runs, as execvp(3) finds it; the caller frees it. NULL if there is none. */
 char *baseline_program_file(const char *word);
+
+/* Calls `note` with the name of each function of the Go program that a word of the command line runs, inlined ones too; `note`
+ * returns true. Returns false if what runs may have others: it is no Go program, or one that may start or load another. */
+bool baseline_program_functions(const char *word, bool (*note)(const char *name, void *context), void *context);
+
+/* Checks that a glob of --module chooses a package of the program, if none of the measured stacks has one (`measured->unmatched`):
+ * what then were judged is nothing. Sets an error if the program's file shows that it has no such package; else a warning says
+ * that it is not known, and is "" if there is nothing to say. */
+int baseline_program_check_modules(const struct gate_counts *measured, const char *word, char *warning, size_t size,
+				   struct error *error);
 
 #endif

@@ -11,10 +11,6 @@
 #include "gate/gate_measure.h"
 #include "gate/gate_noise.h"
 #include "profile/frames.h"
-#include "symbols/go_binary.h"
-
-/* What is linked into each Go program that starts another one, or loads a plugin. */
-static const char *const others[] = {"syscall.forkExec", "syscall.Exec", "plugin.Open"};
 
 /* The result of the runs for one contract. The numbers are those of the run with the fewest objects. */
 struct result {
@@ -316,26 +312,6 @@ static bool note_function(const char *name, void *context)
 	return true;
 }
 
-/* Looks for the functions, inlined ones too. Returns false if the program may start or load others, which may have them. */
-static bool search_program(const struct gopclntab *symbols, struct search *search)
-{
-	uint32_t count = gopclntab_function_count(symbols);
-	uint64_t steps = GOPCLNTAB_WALK_STEPS;
-	struct go_function function;
-
-	for (uint32_t i = 0; i < count; i++) {
-		if (!gopclntab_function(symbols, i, &function))
-			continue;
-		for (size_t other = 0; other < sizeof(others) / sizeof(*others); other++) {
-			if (strcmp(function.name, others[other]) == 0)
-				return false;
-		}
-		note_function(function.name, search);
-		gopclntab_inlined(symbols, i, &steps, note_function, search);
-	}
-	return true;
-}
-
 static enum exit_status refuse_unknown(const char *function, struct error *error)
 {
 	error_set(error, STATUS_CANNOT_MEASURE,
@@ -376,18 +352,14 @@ enum exit_status gate_contracts_check(const struct gate_contracts *contracts, st
 enum exit_status gate_contracts_check_program(const struct gate_contracts *contracts, const char *word,
 					      struct error *error)
 {
-	char *file = contracts->count ? baseline_program_file(word) : NULL;
-	struct go_binary *binary = file ? go_binary_open(file, NULL) : NULL;
 	struct search search = {contracts, memory_zeroed(contracts->count + 1, sizeof(*search.found))};
 	enum exit_status status = STATUS_OK;
 
-	if (binary && search_program(binary->symbols, &search)) {
+	if (contracts->count && baseline_program_functions(word, note_function, &search)) {
 		for (size_t i = 0; i < contracts->count && !status; i++)
 			status = search.found[i] ? STATUS_OK : refuse_unknown(contracts->functions[i], error);
 	}
-	go_binary_close(binary);
 	free(search.found);
-	free(file);
 	return status;
 }
 

@@ -65,6 +65,7 @@ struct gate_counts {
 	double iterations;     /* of the run with the fewest; 1 if `normalize` is NULL */
 	int runs;
 	bool tests_ran;		 /* of Go's package testing; not stored in baselines */
+	const char *unmatched;	 /* owner_unmatched_glob() of the first run; not stored in baselines */
 	struct gate_site *sites; /* sorted by function, via, runtime call, type, benchmark, annotation */
 	size_t site_count;
 	const char *module, *package;	   /* of the Go program; NULL if unknown, or if there are several */

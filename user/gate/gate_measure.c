@@ -401,6 +401,7 @@ void gate_measurement_add(struct gate_measurement *measurement, const struct pro
 		take_runtime(counts, profile);
 		take_warnings(measurement, audit);
 		take_module(counts, profile);
+		counts->unmatched = gate_counts_string(counts, owner_unmatched_glob(profile));
 	}
 	owner_table_free(run.owners);
 }

@@ -40,8 +40,8 @@ static int check_rows(const struct profile *profile, const char *path, struct er
 		path);
 }
 
-struct gate_counts *gate_count_profile(const struct profile *profile, const char *path, const char *normalize,
-				       const struct escape_output *escape, struct error *error)
+struct gate_counts *gate_count_profile(struct profile *profile, const char *path, const struct gate_reading *reading,
+				       struct error *error)
 {
 	struct gate_measurement *measurement;
 	struct audit *audit;
@@ -50,16 +50,17 @@ struct gate_counts *gate_count_profile(const struct profile *profile, const char
 	char *program = profile->target ? memory_text_of(profile->target, strcspn(profile->target, " ")) : NULL;
 	const char *const words[] = {program, NULL};
 
+	profile_set_modules(profile, reading->modules, reading->module_count);
 	if (check_rows(profile, path, error)) {
 		free(program);
 		return NULL;
 	}
 	measurement = gate_measurement_new(NULL);
-	audit = gate_audit(profile, escape);
+	audit = gate_audit(profile, reading->escape);
 	gate_measurement_add(measurement, profile, audit);
 	audit_free(audit);
 	gate_measurement_counts(measurement)->estimated = !profile->rows_exact;
-	counts = gate_measurement_finish(measurement, normalize, error);
+	counts = gate_measurement_finish(measurement, reading->normalize, error);
 	/* a program whose own code allocates nothing has sites on the other side only, and allocations that are not judged */
 	if (counts && gate_counts_none(counts)) {
 		error_set(error, STATUS_CANNOT_MEASURE, "'%s' has no allocations", path);
@@ -72,18 +73,22 @@ struct gate_counts *gate_count_profile(const struct profile *profile, const char
 	return counts;
 }
 
-struct gate_counts *gate_read_counts(const char *path, const char *normalize, const struct escape_output *escape,
-				     struct error *error)
+struct gate_counts *gate_read_counts(const char *path, const struct gate_reading *reading, struct error *error)
 {
 	struct gate_counts *counts;
 	struct profile *profile;
 
+	if (is_json(path) && reading->module_count) {
+		error_set(error, STATUS_USAGE,
+			  "--module is for recordings: '%s' is a baseline, whose sites have their owners", path);
+		return NULL;
+	}
 	if (is_json(path))
 		return baseline_read(path, error);
 	profile = pprof_read_recording(path, error);
 	if (!profile)
 		return NULL;
-	counts = gate_count_profile(profile, path, normalize, escape, error);
+	counts = gate_count_profile(profile, path, reading, error);
 	profile_free(profile);
 	return counts;
 }

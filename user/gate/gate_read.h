@@ -7,17 +7,22 @@
 #include "gate/gate_counts.h"
 #include "profile/profile.h"
 
+/* How a profile is counted. A baseline, which has been, cannot be counted by other modules. */
+struct gate_reading {
+	const char *normalize;		    /* a site or an expression to divide by (gate_normalize.h); NULL: none */
+	const struct escape_output *escape; /* whose words the sites get; NULL: none */
+	const char *const *modules;	    /* as of profile_set_modules() */
+	size_t module_count;
+};
+
 /*
- * Reads counts from a file, which is a baseline (JSON) or a recorded profile (pprof). A profile's counts are divided by
- * `normalize` (a site or an expression, gate_normalize.h) unless that is NULL; its sites get the words of the compiler's
- * output, which may be NULL. Returns counts that the caller frees;
+ * Reads counts from a file, which is a baseline (JSON) or a recorded profile (pprof). Returns counts that the caller frees;
  * NULL with an error if the file cannot be read, or holds no objects by site.
  */
-struct gate_counts *gate_read_counts(const char *path, const char *normalize, const struct escape_output *escape,
-				     struct error *error);
+struct gate_counts *gate_read_counts(const char *path, const struct gate_reading *reading, struct error *error);
 
 /* The same of a profile in memory, which messages call `name`. */
-struct gate_counts *gate_count_profile(const struct profile *profile, const char *name, const char *normalize,
-				       const struct escape_output *escape, struct error *error);
+struct gate_counts *gate_count_profile(struct profile *profile, const char *name, const struct gate_reading *reading,
+				       struct error *error);
 
 #endif

@@ -100,6 +100,14 @@ static int add_rule(struct policy *policy, char *glob, char *limits, const char 
 	char *word, *rest = limits;
 	int count = 0;
 
+	if (package_glob_is_of_directories(glob)) {
+		error_set(error, STATUS_USAGE,
+			  "'%s' is of directories: give a glob of functions, main.*, or of import paths, "
+			  "example.com/shop/...",
+			  glob);
+		free(glob);
+		return -1;
+	}
 	while ((word = strsep(&rest, separators))) {
 		if (!*word)
 			continue;

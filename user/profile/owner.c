@@ -205,6 +205,55 @@ bool owner_in_main_module(const struct profile *profile, const char *package)
 	return !known;
 }
 
+bool owner_glob_chooses(const char *glob, const struct profile_process *process, const char *package)
+{
+	return glob_matches(glob, strcmp(package, "main") == 0 && process->package ? process->package : package);
+}
+
+static bool chooses_of_any_process(const struct profile *profile, const char *glob, const char *package)
+{
+	for (size_t i = 0; i < profile->process_count; i++) {
+		if (owner_glob_chooses(glob, &profile->processes[i], package))
+			return true;
+	}
+	return false;
+}
+
+const char *owner_unmatched_glob(const struct profile *profile)
+{
+	struct pointer_map seen = {0};
+	size_t left = profile->module_count;
+	bool *matched = memory_zeroed(left + 1, sizeof(*matched));
+	const char *unmatched = NULL;
+	char package[PACKAGE_SIZE];
+
+	for (size_t i = 0; i < profile->locations->count && left; i++) {
+		const struct profile_location *location = profile->locations->table[i];
+
+		for (uint32_t j = 0; j < location->frame_count && left; j++) {
+			const char *function = location->frames[j].function;
+			uint32_t *known = function ? pointer_map_at(&seen, function) : NULL;
+
+			if (!known || *known != POINTER_MAP_NONE)
+				continue;
+			*known = 1;
+			if (!frames_package(function, package, sizeof(package)))
+				continue;
+			for (size_t k = 0; k < profile->module_count; k++) {
+				if (matched[k] || !chooses_of_any_process(profile, profile->modules[k], package))
+					continue;
+				matched[k] = true;
+				left--;
+			}
+		}
+	}
+	for (size_t k = 0; k < profile->module_count && !unmatched; k++)
+		unmatched = matched[k] ? NULL : profile->modules[k];
+	pointer_map_free(&seen);
+	free(matched);
+	return unmatched;
+}
+
 static uint32_t add_rule(struct owner_table *table, const struct profile_process *process)
 {
 	struct rule rule = rule_of(process);

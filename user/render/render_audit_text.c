@@ -282,10 +282,10 @@ static void print_verdicts(const struct audit_page *page)
 	}
 }
 
-/* Whether the table of verdicts has a line: of one that allocates, or of any. */
-static bool has_sums(const struct audit *audit, bool allocating)
+/* Whether the table of verdicts has a line, down to that of `last`: of one that allocates, or of any. */
+static bool has_sums(const struct audit *audit, int last, bool allocating)
 {
-	for (int i = 0; i <= AUDIT_OUTSIDE; i++) {
+	for (int i = 0; i <= last; i++) {
 		if (audit->sums[i].rows && (!allocating || audit_verdict_allocates(i)))
 			return true;
 	}
@@ -306,13 +306,17 @@ static void print_no_rows(const struct audit_page *page)
 		if (page->shown[i])
 			return;
 	}
-	if (!has_sums(page->audit, true))
+	if (!has_sums(page->audit, AUDIT_OUTSIDE, true))
 		print_nothing(page, precision_nothing(page->audit->profile));
 	else if (page->options->verdicts)
 		print_nothing(page, "no line to list has the verdict that was asked for");
-	else if (page->audit->sums[AUDIT_OUTSIDE].rows)
-		print_nothing(page, "no line of the program's own module allocated: --module GLOB names the packages "
-				    "that are yours");
+	else if (has_sums(page->audit, AUDIT_OUTSIDE - 1, true))
+		print_nothing(page, "no line passes the filters");
+	else
+		print_nothing(page, page->audit->profile->module_count
+					    ? "no package of --module allocated: --verdict outside lists what did"
+					    : "no line of the program's own module allocated: --module GLOB names the "
+					      "packages that are yours");
 }
 
 /* What to do about a row: the first remedy of its cause or, if that is unknown, what its verdict asks for. The caller
@@ -492,7 +496,7 @@ void render_audit_text(const struct audit *audit, const struct render_audit_opti
 	page.proof = options->advice ? common_proof(&page) : NULL;
 	print_head(&page);
 	print_precision(&page);
-	if (has_sums(audit, false))
+	if (has_sums(audit, AUDIT_OUTSIDE, false))
 		print_verdicts(&page);
 	for (int i = 0; i <= AUDIT_OUTSIDE; i++) {
 		if (verdicts & 1U << i)

@@ -513,8 +513,11 @@ static void print_outside(const struct writer *writer)
 			continue;
 		fputc('\n', writer->stream);
 		print_paragraph(writer,
-				"(outside) is what no line of the program's own module allocated: --by frame shows "
-				"which functions did, --module GLOB names the packages that are yours");
+				report->profile->module_count
+					? "(outside) is what no package of --module allocated: --by frame shows which "
+					  "functions did"
+					: "(outside) is what no line of the program's own module allocated: --by frame "
+					  "shows which functions did, --module GLOB names the packages that are yours");
 	}
 }
 
