@@ -107,7 +107,7 @@ static int print(const struct compare_options *options, const struct comparison 
 			       .what = options->settings.what});
 	if (output_commit(&output, &error))
 		return cli_fail(&error);
-	gate_warn_loss(gate);
+	gate_warn_of_counts(gate);
 	if (comparison->verdict == COMPARISON_WORSE && options->fail_on == FAIL_ON_WORSE)
 		return STATUS_FOUND;
 	return profile_loss_any(&gate->loss) ? STATUS_LOST : STATUS_OK;

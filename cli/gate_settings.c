@@ -84,8 +84,12 @@ int gate_settings_check_loss(const struct gate_counts *counts, struct error *err
 			 loss->events, loss->stacks, loss->unexplained);
 }
 
-void gate_warn_loss(const struct gate *gate)
+void gate_warn_of_counts(const struct gate *gate)
 {
+	if (gate->before->tiny_in_blocks || gate->after->tiny_in_blocks)
+		cli_warn(
+			"heap profiles of Go have of tiny objects (below 16 bytes, without pointers) only the blocks that "
+			"they share: there may be more objects, and where there are blocks, a few more or less are chance");
 	if (profile_loss_any(&gate->loss))
 		cli_warn("events were lost (%" PRId64 "), stacks too (%" PRId64 "), or objects are missing (%" PRId64
 			 "): the counts are a lower bound",
@@ -123,6 +127,6 @@ int gate_settings_print(const struct gate_settings *settings, const struct gate 
 		if (!path || write_result(settings, gate, path, format, &error))
 			return cli_fail(&error);
 	}
-	gate_warn_loss(gate);
+	gate_warn_of_counts(gate);
 	return settings->advisory ? STATUS_OK : gate_status(gate);
 }

@@ -71,8 +71,8 @@ void gate_settings_free(struct gate_settings *settings);
 /* Rejects counts with losses: a baseline made of them would let growth pass, or fail a later gate that lost nothing. */
 int gate_settings_check_loss(const struct gate_counts *counts, struct error *error);
 
-/* Warns of what was lost, if anything was. */
-void gate_warn_loss(const struct gate *gate);
+/* Warns of what the counts lack: what was lost, tiny objects of Go's own heap profiles. */
+void gate_warn_of_counts(const struct gate *gate);
 
 /* Prints the result, and writes its copies. Returns the exit status. */
 int gate_settings_print(const struct gate_settings *settings, const struct gate *gate);

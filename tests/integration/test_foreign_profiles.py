@@ -110,6 +110,23 @@ def test_of_tiny_objects_go_samples_the_blocks_that_they_share(t):
         same("every allocation counted" in head, exact, head)
 
 
+def test_a_few_blocks_of_tiny_objects_more_are_chance_and_other_objects_are_not(t):
+    """Which site opens a block depends on who filled the one before: of an unchanged program, runs differ by some."""
+    heap = [*BOTH, ("inuse_objects", "count"), ("inuse_space", "bytes")]
+
+    def status(size, before, after):
+        for name, objects in (("old.pb.gz", before), ("new.pb.gz", after)):
+            t.path(name).write_bytes(make(heap, [objects, objects * size, 0, 0], ("space", "bytes", 1)))
+        done = t.escapement("gate", "compare", t.path("old.pb.gz"), t.path("new.pb.gz"), status=None)
+        same("tiny objects" in done.stderr, size == 16, done.stderr)
+        compared = t.escapement("compare", "--fail-on", "worse", t.path("old.pb.gz"), t.path("new.pb.gz"), status=done.returncode)
+        same("tiny objects" in compared.stderr, size == 16, compared.stderr)
+        return done.returncode
+
+    same([status(16, 400, after) for after in (400, 440, 401, 600)], [0, 0, 0, 1])
+    same([status(64, 400, after) for after in (400, 401)], [0, 1])
+
+
 def test_what_is_in_use_may_be_a_difference_but_not_what_was_allocated(t):
     heap = [*BOTH, ("inuse_objects", "count"), ("inuse_space", "bytes")]
     negative = (1 << 64) - 5

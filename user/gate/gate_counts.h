@@ -64,6 +64,7 @@ struct gate_counts {
 	const char *normalize; /* site or expression that gives the iterations; NULL if counts are of a whole run */
 	double iterations;     /* of the run with the fewest; 1 if `normalize` is NULL */
 	int runs;
+	bool tiny_in_blocks;	 /* a run is a heap profile of Go's runtime (profile.h); not stored in baselines */
 	bool tests_ran;		 /* of Go's package testing; not stored in baselines */
 	const char *unmatched;	 /* owner_unmatched_glob() of the first run; not stored in baselines */
 	struct gate_site *sites; /* sorted by function, via, runtime call, type, benchmark, annotation */

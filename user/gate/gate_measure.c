@@ -15,6 +15,7 @@
 #include "profile/interval.h"
 #include "profile/frames.h"
 #include "profile/owner.h"
+#include "profile/size_class.h"
 #include "gate/gate_noise.h"
 #include "gate/gate_measure.h"
 #include "gate/gate_normalize.h"
@@ -46,6 +47,7 @@ struct tally {
 	struct position *positions;
 	uint32_t position_count;
 	struct run_count *runs;
+	int64_t blocks;	  /* of tiny objects, in all runs: samples of Go's runtime are of the object that opened one */
 	bool varies;	  /* varies by chance, see gate_noise.h */
 	int run_capacity; /* further runs have 0 */
 };
@@ -248,6 +250,8 @@ static void add_sample(struct gate_measurement *measurement, struct run *run, co
 	tally = &measurement->tallies[index];
 	add_to(tally->run, sample->values);
 	interval_add_sample(&tally->interval, run->estimates, sample);
+	if (run->profile->tiny_in_blocks && estimates_size_class(sample) == span_class_size_class(TINY_SPAN_CLASS))
+		tally->blocks = add_saturated(tally->blocks, sample->values[VALUE_OBJECTS]);
 	if (owner.frame)
 		tally->varies |= gate_noise_varies(sample->key.stack, &owner);
 	if (owner.frame && sample->values[VALUE_OBJECTS] > 0)
@@ -397,6 +401,7 @@ void gate_measurement_add(struct gate_measurement *measurement, const struct pro
 	measurement->durations =
 		memory_resize(measurement->durations, (size_t)counts->runs + 1, sizeof(*measurement->durations));
 	measurement->durations[counts->runs] = profile->duration_ns;
+	counts->tiny_in_blocks |= profile->tiny_in_blocks;
 	if (counts->runs++ == 0) {
 		take_runtime(counts, profile);
 		take_warnings(measurement, audit);
@@ -567,6 +572,8 @@ struct gate_counts *gate_measurement_finish(struct gate_measurement *measurement
 		memcpy(counts->sites[i].seen, counts->sites[i].counts, sizeof(counts->sites[i].seen));
 		if (measurement->tallies[i].varies)
 			gate_noise_widen(&counts->sites[i], counts->runs);
+		else if (!counts->estimated && measurement->tallies[i].blocks > 0)
+			gate_noise_widen_blocks(&counts->sites[i], measurement->tallies[i].blocks / counts->runs);
 	}
 	finish_costs(measurement);
 	free(iterations);

@@ -118,10 +118,16 @@ bool gate_noise_varies(const struct profile_stack *stack, const struct owner *ow
 	return false;
 }
 
-/* Four standard deviations of a count of rare independent events, or the range of the runs if that is larger. */
+/* Four standard deviations of a count of rare independent events. */
+static int64_t deviations(int64_t count)
+{
+	return count_from(ceil(4 * sqrt((double)count + 1)));
+}
+
+/* The same, or the range of the runs if that is larger. */
 static int64_t margin(const struct gate_count *count)
 {
-	return count_from(ceil(4 * sqrt((double)count->most + 1))) + 2 * (count->most - count->least);
+	return deviations(count->most) + 2 * (count->most - count->least);
 }
 
 static void widen(struct gate_count *count, int64_t by)
@@ -144,6 +150,14 @@ void gate_noise_widen(struct gate_site *site, int runs)
 	each = objects->most > 0 ? (double)bytes->most / (double)objects->most : 0;
 	widen(objects, by);
 	widen(bytes, count_from(ceil((double)by * each)) + bytes->most / 2 + 2 * (bytes->most - bytes->least));
+}
+
+void gate_noise_widen_blocks(struct gate_site *site, int64_t blocks)
+{
+	enum { BLOCK_BYTES = 16 };
+
+	widen(&site->counts[VALUE_OBJECTS], deviations(blocks));
+	widen(&site->counts[VALUE_BYTES], BLOCK_BYTES * deviations(blocks));
 }
 
 bool gate_noise_could_be_none(const struct gate_site *site)

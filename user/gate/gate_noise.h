@@ -8,7 +8,8 @@
  *   bookkeeping   objects that the standard library allocates once on behalf of a line: a pool's per-processor arrays,
  *                 what a pool's New function allocates, initialisers. Few; not judged, shown as one line.
  *   varying       sites whose counts depend on the random seed of a hash table, or on when the collector emptied a
- *                 pool. They are judged by a range around what was counted.
+ *                 pool; and blocks of tiny objects, which is all that heap profiles of Go have of these. They are judged by a
+ *                 range around what was counted.
  *
  * Everything else is judged exactly. Pure functions.
  */
@@ -50,5 +51,8 @@ bool gate_noise_could_be_none(const struct gate_site *site);
 
 /* Widens the range of a varying site's objects and bytes to what another run might count. */
 void gate_noise_widen(struct gate_site *site, int runs);
+/* The same of a site that opened so many blocks of tiny objects in a run: which site opens one depends on who filled the one
+ * before. */
+void gate_noise_widen_blocks(struct gate_site *site, int64_t blocks);
 
 #endif
