@@ -135,7 +135,8 @@ static bool costs_too_much(struct window *window, struct part *part, const struc
 				 &percent);
 }
 
-static void look_at_part(struct window *window, struct part *part, bool ended)
+/* `closely`: also whether another program runs where somebody else still has the memory of before. */
+static void look_at_part(struct window *window, struct part *part, bool ended, bool closely)
 {
 	struct observed **slot = part->pidfd < 0 ? NULL : processes_find(&window->processes, part->target->pid);
 
@@ -147,7 +148,8 @@ static void look_at_part(struct window *window, struct part *part, bool ended)
 		end_part(window, part, false);
 	} else if (ended) {
 		end_part(window, part, false);
-	} else if (target_lost_image((*slot)->target) && target_has_image((*slot)->target)) {
+	} else if ((closely ? target_lost_image : target_lost_memory)((*slot)->target) &&
+		   target_has_image((*slot)->target)) {
 		end_part(window, part, true);
 	} else if (costs_too_much(window, part, *slot)) {
 		part->target->braked = true;
@@ -177,11 +179,11 @@ static void run(struct window *window)
 		for (size_t i = 0; i < window->count; i++)
 			window->files[i] = (struct pollfd){.fd = window->parts[i].pidfd, .events = POLLIN};
 		poll(window->files, window->count, wait_ms(window, end_ns));
-		for (size_t i = 0; i < window->count; i++)
-			look_at_part(window, &window->parts[i], window->files[i].revents != 0);
-		collector_relieve(window->processes.collector);
 		now = monotonic_ns();
 		readings = now - last_tick >= TICK_MS * 1000000LL;
+		for (size_t i = 0; i < window->count; i++)
+			look_at_part(window, &window->parts[i], window->files[i].revents != 0, readings);
+		collector_relieve(window->processes.collector);
 		processes_tick(&window->processes, readings);
 		last_tick = readings ? now : last_tick;
 	}
@@ -207,7 +209,7 @@ static void begin(struct window *window)
 			continue;
 		observe(window, part);
 		for (size_t j = 0; j < i; j++)
-			look_at_part(window, &window->parts[j], false);
+			look_at_part(window, &window->parts[j], false, false);
 	}
 }
 

@@ -378,14 +378,21 @@ int target_watch(int pid, struct error *error)
 	return file;
 }
 
+/* Reading is the end of the file once the last user of this memory is gone; until then it is at most an error, as there is
+ * seldom memory at 0. */
+bool target_lost_memory(const struct target *target)
+{
+	char byte;
+
+	return target->memory >= 0 && pread(target->memory, &byte, 1, 0) == 0;
+}
+
 bool target_lost_image(const struct target *target)
 {
-	char byte, now[VECTOR_MAX];
+	char now[VECTOR_MAX];
 	size_t length;
 
-	/* Reading is the end of the file once the last user of this memory is gone; until then it is at most an error, as there is
-	 * seldom memory at 0. */
-	if (target->memory >= 0 && pread(target->memory, &byte, 1, 0) == 0)
+	if (target_lost_memory(target))
 		return true;
 	/* The memory of a child of vfork() is its parent's, and outlives its exec. */
 	length = target->vector_length ? read_vector(target->tid, now) : 0;

@@ -62,6 +62,8 @@ int target_watch(int pid, struct error *error);
 /* Whether the process has ended or has become another program (exec); then nothing of it is read or written any more. False if
  * its memory may not be opened. */
 bool target_lost_image(const struct target *target);
+/* The same for who looks again and again, at a tenth of the price: false also if somebody else still has the memory of before. */
+bool target_lost_memory(const struct target *target);
 /* Whether a process that has lost its image has another one. If not, it is about to end. */
 bool target_has_image(struct target *target);
 /* Whether each of its threads is stopped or has ended: what is read of its memory stays the same. */
