@@ -106,8 +106,9 @@ static inline void prepare(void)
 		mcache_leave(mcache_enter());
 }
 
-/* Most allocations on the slow path need only the next window of the cache's span. NULL if this one needs more. */
-static inline void *next_window(size_t size, unsigned flags)
+/* Most allocations on the slow path need only the next window of the cache's span, or another span. NULL if this one needs
+ * more. */
+static inline void *next_window(size_t size, unsigned flags, struct caller *caller)
 {
 	bool as_malloc = flags & ForMalloc;
 
@@ -116,7 +117,7 @@ static inline void *next_window(size_t size, unsigned flags)
 	struct mcache *c = mcache_self;
 	unsigned spanclass = as_malloc ? malloc_span_class[(size + MallocSizeStep - 1) / MallocSizeStep]
 				       : go_span_class[(size + GoSizeStep - 1) / GoSizeStep];
-	return mcache_nextWindow(c, c->alloc[spanclass + (flags & ForNoscan)]);
+	return mcache_nextWindow(c, spanclass + (flags & ForNoscan), caller);
 }
 
 /* The slow path for every size. Zeroes tiny objects only; callers zero the rest if s->needzero. */
@@ -125,8 +126,8 @@ void *mallocgc(size_t size, unsigned flags, const struct goalloc_site *site, str
 	unsigned noscan = flags & ForNoscan;
 	size_t asked = size;
 	struct request r;
-	void *object = next_window(size, flags);
-
+	caller->site = (uintptr_t)site;
+	void *object = next_window(size, flags, caller);
 	if (object)
 		return object;
 	prepare();

@@ -288,15 +288,27 @@ void *mcache_nextFree(struct mcache *c, unsigned spanclass, struct caller *calle
 	}
 }
 
-void *mcache_nextWindow(struct mcache *c, struct mspan *s)
+static void *refill_and_take(struct mcache *c, unsigned spanclass, struct caller *caller)
 {
-	if (unlikely(c->sample_distance != GOALLOC_NOT_LISTENING) || sample_semaphores_read() != c->sample_semaphores ||
-	    c->round != reader_get(&mheap.round))
-		return NULL;
-	void *object = nextFreeUnsampled(c, s);
-	if (object)
-		scavenge_poll();
+	void *object = NULL;
+
+	sequence_step(&c->sequence.allocating);
+	if (refill(c, spanclass, caller))
+		object = nextFreeUnsampled(c, c->alloc[spanclass]);
+	sequence_step(&c->sequence.allocating);
 	return object;
+}
+
+void *mcache_nextWindow(struct mcache *c, unsigned spanclass, struct caller *caller)
+{
+	struct mspan *s = c->alloc[spanclass];
+
+	if (unlikely(c->sample_distance != GOALLOC_NOT_LISTENING) || sample_semaphores_read() != c->sample_semaphores ||
+	    c->round != reader_get(&mheap.round) || (s->allocCache | s->allocHeld) != 0)
+		return NULL;
+	scavenge_poll();
+	void *object = nextFreeUnsampled(c, s);
+	return object ? object : refill_and_take(c, spanclass, caller);
 }
 
 static void releaseAll(struct mcache *c)

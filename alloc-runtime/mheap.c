@@ -280,9 +280,13 @@ static struct mspan *find_free(size_t npages)
 	return !used || (unused && unused->npages < used->npages) ? unused : used;
 }
 
-/* Takes a free span off its list and shortens it to npages; the rest stays free. */
+/* Takes a free span off its list and shortens it to npages; the rest stays free. Leaves released_tail and maybe_used as they are
+ * for the shorter one. */
 static struct mspan *take_free(struct mspan *s, size_t npages, struct mheap_grown *grown)
 {
+	size_t used = s->npages - s->released_tail;
+
+	s->maybe_used = s->npreleased != s->released_tail;
 	remove_free(s);
 	grown->untouched_pages = s->npreleased == s->npages ? s->npages : 0;
 	if (s->npages > npages) {
@@ -303,7 +307,8 @@ static struct mspan *take_free(struct mspan *s, size_t npages, struct mheap_grow
 		insert_free(rest);
 		set_table(rest, rest, false);
 	}
-	s->npreleased = s->released_tail = 0;
+	s->npreleased = 0;
+	s->released_tail = used < npages ? npages - used : 0;
 	s->state = mSpanDead; /* not to be merged with until it is in use */
 	return s;
 }
@@ -356,12 +361,29 @@ static void free_bits(struct mspan *s)
 	fixalloc_free(&mheap.bitsalloc[size], s->allocBits);
 }
 
+/* Objects on pages that take memory already are like freed ones. */
+static unsigned first_fresh(const struct mspan *s)
+{
+	size_t used = (s->npages - s->released_tail) << PageShift, objects = (used + s->elemsize - 1) / s->elemsize;
+
+	return s->maybe_used ? 0 : (unsigned)(objects < s->nelems ? objects : s->nelems);
+}
+
+/* Pages at the end of the span that none of its objects ever touched. */
+static size_t never_used(const struct mspan *s)
+{
+	size_t used = (s->fresh_from * s->elemsize + PageSize - 1) >> PageShift;
+
+	return s->state == mSpanInUse && s->fresh_from < s->nelems && !s->maybe_used ? s->npages - used : 0;
+}
+
 static bool init_small(struct mspan *s, unsigned spanclass)
 {
 	const struct size_class *class = &size_classes[spanclass_size_class(spanclass)];
 
 	s->elemsize = class->size;
 	s->nelems = (uint32_t)(mspan_bytes(s) / class->size);
+	s->fresh_from = (uint16_t)first_fresh(s);
 	s->objMagic = class->divMagic;
 	if (!mheap_initBits(s))
 		return false;
@@ -381,6 +403,10 @@ static bool free_front(struct mspan *s, size_t pages)
 	front->pages_needzero = s->pages_needzero;
 	s->base += pages << PageShift;
 	s->npages -= pages;
+	if (s->released_tail > s->npages) {
+		front->npreleased = front->released_tail = s->released_tail - s->npages;
+		s->released_tail = s->npages;
+	}
 	set_table(s, s, false);
 	freeSpanLocked(front);
 	return true;
@@ -450,6 +476,14 @@ static struct mspan *allocSpanAligned(size_t npages, size_t align_pages, struct 
 	return s;
 }
 
+/* Whether it begins in the range that mheap_prefault requested last. */
+static bool was_prefaulted(const struct mspan *s)
+{
+	uintptr_t end = atomic_load_explicit(&mheap.prefaulted, memory_order_relaxed);
+
+	return s->base < end && s->base >= end - PrefaultAhead;
+}
+
 static struct mspan *alloc_m(size_t npages, size_t align_pages, unsigned spanclass, struct mheap_grown *grown)
 {
 	struct mspan *s =
@@ -459,7 +493,6 @@ static struct mspan *alloc_m(size_t npages, size_t align_pages, unsigned spancla
 		return NULL;
 	owner_set(&s->spanclass, (uint8_t)spanclass);
 	s->needzero = s->fresh_needzero = s->pages_needzero;
-	s->fresh_from = 0;
 	s->pages_needzero = true;
 	s->freesOffset = (uint32_t)(offsetof(struct mcache, class_counters[0].frees) +
 				    spanclass * sizeof(struct goalloc_class_counters));
@@ -473,6 +506,7 @@ static struct mspan *alloc_m(size_t npages, size_t align_pages, unsigned spancla
 	s->tiny = NULL;
 	s->specials = NULL;
 	s->sampled = s->moved = s->kept = false;
+	s->maybe_used |= was_prefaulted(s);
 	s->idle = 0;
 	s->divMagic = 0;
 	atomic_store_explicit(&s->owner, NULL, memory_order_relaxed);
@@ -513,13 +547,13 @@ struct mspan *mheap_alloc(size_t npages, unsigned spanclass, struct mheap_grown 
  * and of the spans that will follow if spans are short, are requested in one call. The pages requested in vain are at
  * most a share of the heap, and are not counted as used. With a memory limit, nothing is prefaulted.
  */
-void mheap_prefault(const struct mspan *s, size_t untouched_pages)
+void mheap_prefault(struct mspan *s, size_t untouched_pages)
 {
-	uintptr_t before = atomic_load_explicit(&mheap.prefaulted, memory_order_relaxed),
-		  end = s->base + mspan_bytes(s);
+	uintptr_t before = atomic_load_explicit(&mheap.prefaulted, memory_order_relaxed);
 	size_t ahead = (reader_get(&mheap.pagesInUse) << PageShift) / PrefaultShare;
 
-	if (untouched_pages < s->npages || mheap.limit != 0 || (end <= before && s->base >= before - PrefaultAhead))
+	if (untouched_pages < s->npages || mheap.limit != 0 ||
+	    (was_prefaulted(s) && s->base + mspan_bytes(s) <= before))
 		return;
 	if (ahead > PrefaultAhead)
 		ahead = PrefaultAhead;
@@ -529,6 +563,7 @@ void mheap_prefault(const struct mspan *s, size_t untouched_pages)
 	if (ahead > untouched_pages << PageShift)
 		ahead = untouched_pages << PageShift;
 	atomic_store_explicit(&mheap.prefaulted, s->base + ahead, memory_order_relaxed);
+	s->maybe_used = true;
 	sysPrefault((void *)s->base, ahead);
 }
 
@@ -585,6 +620,7 @@ void mheap_freeSpan(struct mspan *s)
 {
 	lock_acquire(&mheap.lock);
 	owner_add(&mheap.pagesInUse, -s->npages);
+	size_t untouched = never_used(s);
 	if (s->state == mSpanLarge) {
 		mSpanList_remove(reader_get(&s->list), s);
 		moved_freed(s);
@@ -593,7 +629,7 @@ void mheap_freeSpan(struct mspan *s)
 	if (s->tiny)
 		fixalloc_free(&mheap.tinyalloc, (void *)s->tiny);
 	s->tiny = NULL;
-	s->npreleased = s->released_tail = 0;
+	s->npreleased = s->released_tail = untouched;
 	if (s->npages >= ClockPages)
 		mheap.now = sysNow();
 	freeSpanLocked(s);

@@ -245,8 +245,6 @@ void *nextFree(struct mcache *c, struct mspan *s, bool *sampled)
 
 void *nextFreeUnsampled(struct mcache *c, struct mspan *s)
 {
-	if ((s->allocCache | s->allocHeld) != 0)
-		return NULL;
 	uint64_t free = take_window(c, s);
 	if (free == 0)
 		return NULL;

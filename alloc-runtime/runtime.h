@@ -170,7 +170,7 @@ struct mspan {
 	uint32_t allocCount;
 	uint32_t allocCountBeforeCache;
 	uint16_t freeindex;
-	uint16_t fresh_from; /* objects from this index on were never allocated */
+	uint16_t fresh_from; /* objects from this index on were never allocated; their pages take no memory */
 	uint32_t sweepgen;
 	uint64_t allocHeld;
 	uintptr_t next_object; /* address of the first object of allocCache; without meaning if that is 0 */
@@ -184,6 +184,7 @@ struct mspan {
 	_Atomic bool posted; /* on its owner's `posted` list */
 	bool fresh_needzero; /* needzero for objects from fresh_from on */
 	bool kept;	     /* counted in nkept of its mcentral; guarded by its lock */
+	bool maybe_used;     /* nevertheless the pages of objects from fresh_from on may take memory */
 
 	_Alignas(CACHE_LINE) size_t npages;
 	union {
@@ -290,7 +291,7 @@ static inline void *nextFreeFast(struct mspan *s)
 /* Takes the next free object of the span, opening further windows if needed; NULL if the span is used up. Counts the
  * bytes of the windows that it opens towards next_sample. Sets *sampled if the object is to be sampled. */
 void *nextFree(struct mcache *c, struct mspan *s, bool *sampled);
-/* The same in short for a cache that takes no samples; NULL also if the rest of a window is to be looked at first. */
+/* The same in short for a cache that takes no samples, and a span whose window is used up. */
 void *nextFreeUnsampled(struct mcache *c, struct mspan *s);
 unsigned mspan_countFree(struct mspan *s);			      /* for spans with an owner */
 unsigned freeBits_count(_Atomic uint64_t *freeBits, unsigned nelems); /* number of set bits */
@@ -411,9 +412,9 @@ static inline void mcache_leave(struct mcache *c)
 
 /* Allocates from the cache's span, refilling it if needed; NULL when memory is out. */
 void *mcache_nextFree(struct mcache *c, unsigned spanclass, struct caller *caller, bool *sampled);
-/* The same in short, for most of the cases: the next window of this span of the cache, without a refill and without samples.
- * NULL if the case is another. */
-void *mcache_nextWindow(struct mcache *c, struct mspan *s);
+/* The same in short, for most of the cases: the next window of the cache's span, or a refill, without samples. NULL if the case
+ * is another. */
+void *mcache_nextWindow(struct mcache *c, unsigned spanclass, struct caller *caller);
 bool refill(struct mcache *c, unsigned spanclass, struct caller *caller);
 /* The owner freed so many objects of a span that it may be worth reusing, or wholly free. */
 void mcache_freedSome(struct mcache *c, struct mspan *s);
@@ -574,7 +575,7 @@ void mheap_freeStackSpan(struct mspan *s);
 void mheap_rebuild(void);
 /* Prefaults a fresh span, because a span of a class that grows is likely to be written soon, and so is the memory
  * behind it. */
-void mheap_prefault(const struct mspan *s, size_t untouched_pages);
+void mheap_prefault(struct mspan *s, size_t untouched_pages);
 bool mheap_initBits(struct mspan *s); /* allocates the bits of nelems objects */
 _Atomic uint16_t *mheap_allocTiny(void);
 

@@ -521,6 +521,53 @@ static int use_again(void)
 	return resident_of_arena() > full ? 0 : 4;
 }
 
+/* A span of which the first objects were used, between objects that stay. What uses its pages again takes all that was used at
+ * once, and opens the others little by little. */
+static int use_the_rest(void)
+{
+	enum { Pages = 32, Used = 5, Size = 5376 };
+	struct mheap_grown grown;
+	struct mspan *spans[3];
+	unsigned spanclass = malloc_span_class[Size / MallocSizeStep];
+
+	goalloc_free(goalloc_scan(8));
+	goalloc_release_memory();
+	for (unsigned i = 0; i < 3; i++)
+		spans[i] = mheap_alloc(Pages, spanclass, &grown);
+	struct mspan *s = spans[1];
+	uintptr_t base = s->base;
+	size_t released = mheap.pagesReleased, used = (Used * s->elemsize + PageSize - 1) / PageSize;
+	if (spans[0]->base + Pages * PageSize != base || base + Pages * PageSize != spans[2]->base ||
+	    s->fresh_from != 0)
+		return 1;
+	s->fresh_from = Used;
+	mheap_freeSpan(s);
+	if (mheap.pagesReleased != released + Pages - used || mheap_is_valid())
+		return 2;
+	s = mheap_alloc(Pages, spanclass, &grown);
+	if (s->base != base || s->fresh_from != (used * PageSize + s->elemsize - 1) / s->elemsize)
+		return 3;
+	/* Where a part in the middle was used, nothing is known of what is taken from the beginning. */
+	s->fresh_from = Used;
+	mheap_freeSpan(s);
+	spans[0]->fresh_from = 0;
+	mheap_freeSpan(spans[0]);
+	s = mheap_alloc(Pages, spanclass, &grown);
+	if (s->base >= base || s->fresh_from != 0)
+		return 4;
+	mheap_freeSpan(s);
+	mheap_freeSpan(spans[2]);
+	/* Whatever was used goes back. */
+	goalloc_release_memory();
+	return mheap.free.large.root.first || mheap.free.map[0] || mheap.free.map[1] ? 5 : mheap_is_valid() ? 6 : 0;
+}
+
+static void what_was_never_used_of_a_span_is_known_when_it_is_used_again(void **state)
+{
+	(void)state;
+	assert_int_equal(in_a_process(use_the_rest), 0);
+}
+
 static void pages_that_take_memory_are_used_before_others(void **state)
 {
 	(void)state;
@@ -820,6 +867,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(where_few_objects_live_few_are_ever_touched),
 		cmocka_unit_test(a_thread_keeps_little_that_is_free_of_all_classes_together),
 		cmocka_unit_test(pages_that_take_memory_are_used_before_others),
+		cmocka_unit_test(what_was_never_used_of_a_span_is_known_when_it_is_used_again),
 		cmocka_unit_test(threads_that_come_and_go_use_the_same_memory),
 		cmocka_unit_test(free_spans_that_were_used_go_back),
 		cmocka_unit_test(a_step_returns_little_however_overdue_it_is),
