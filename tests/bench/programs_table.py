@@ -45,6 +45,22 @@ while [ ! -S s ]; do kill -0 $p || { cat log >&2; exit 1; }; sleep 0.05; done
 LD_PRELOAD= redis-benchmark -s $PWD/s -q -n 60000 -c 20 -P 8 -r 50000 -d 200 \
  -t set,get,incr,lpush,lpop,sadd,hset,zadd > /dev/null
 LD_PRELOAD= redis-cli -s $PWD/s llen mylist > /dev/null; LD_PRELOAD= redis-cli -s $PWD/s shutdown nosave; wait $p"""
+# One backend without a server around it, which does not run as root. The first run makes the database.
+POSTGRES = """bin=$(ls -d /usr/lib/postgresql/*/bin | tail -n 1); user=
+if [ $(id -u) = 0 ]; then user='setpriv --reuid=nobody --regid=nogroup --clear-groups'; chmod a+x .; fi
+if [ ! -d pg ]; then
+ mkdir pg; [ -z "$user" ] || chown nobody pg
+ LD_PRELOAD= $user $bin/initdb -D $PWD/pg/data --no-sync -A trust -U postgres > log || { cat log >&2; exit 1; }
+fi
+$user $bin/postgres --single -D $PWD/pg/data postgres << 'end' 2> log
+create temp table t as select i a, md5(i::text) b, i % 97 c from generate_series(1, 60000) i;
+create index on t(b);
+select c, count(*), min(b), max(length(b)) from t group by c order by c limit 3;
+select count(*), sum(x.a) from t x join t y on x.b = y.b where x.c < 40;
+select length(string_agg(b, ',' order by b)), count(distinct substr(b, 1, 3)) from t;
+select jsonb_array_length(jsonb_agg(jsonb_build_object('a', a, 'b', b))) from t;
+end
+"""
 PROGRAMS = {
     "python3": ["/usr/bin/python3", "-c", PYTHON],
     "perl": ["perl", "-e", PERL],
@@ -56,6 +72,7 @@ PROGRAMS = {
     "xz -T2": ["sh", "-c", "xz -T2 -2 -c data | cat"],
     "zstd -T2": ["sh", "-c", "zstd -T2 -9 -c data | cat"],
     "redis": ["sh", "-c", REDIS],
+    "postgres": ["sh", "-c", POSTGRES],
 }
 
 
@@ -104,6 +121,7 @@ def main():
             if wanted and program.split()[0] not in wanted:
                 continue
             times, memory, faults, digests = ({n: [] for n in names} for _ in range(4))
+            run(build, command, "", directory)
             for _ in range(rounds):
                 for name, library in peers:
                     seconds, kib, minor, digest = run(build, command, library, directory)

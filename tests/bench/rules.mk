@@ -66,7 +66,7 @@ bench-go: all $(B)/tests/tools/bare_probe $(B)/tests/tools/go_inspect
 	$(Q)tests/bench/install-peers bpftrace
 	$(Q)BUILD=$(B) tests/bench/go_cost.py
 
-BENCH_PROGRAMS := redis-server redis-tools sqlite3 perl git nodejs zstd xz-utils stress-ng
+BENCH_PROGRAMS := redis-server redis-tools sqlite3 perl git nodejs zstd xz-utils stress-ng postgresql-15
 
 .PHONY: bench-malloc bench-programs bench-instructions bench-instructions-arm64 bench-probes bench-malloc-go bench-go bench-audit
 bench: bench-instructions bench-instructions-arm64 bench-malloc bench-malloc-go bench-go bench-programs bench-probes bench-audit

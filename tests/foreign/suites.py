@@ -27,7 +27,7 @@ PR_SET_CHILD_SUBREAPER = 36
 Suite = collections.namedtuple("Suite", "package folder tests flags support")
 
 # Tests of what only glibc's own allocator has.
-INTERNAL = {}
+INTERNAL = {"tst-safe-linking": "glibc's own free lists, overwritten"}
 
 # Tests that are made for a build of glibc, or test no allocator.
 GLIBC_LEFT_OUT = ("interpose", "compathooks", "dynarray", "alloc_buffer", "scratch_buffer", "mtrace", "mallocstate",
