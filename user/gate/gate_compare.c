@@ -19,6 +19,7 @@
 struct verdict {
 	bool more, clearly; /* more: than before and allowed; clearly: even than the most that was seen before */
 	bool grown, shrunk; /* compared with before, by any amount */
+	bool less;	    /* of a value, the most that was seen is less than the least of before */
 	bool spread;	    /* the runs differ by more than the policy allows */
 };
 
@@ -60,6 +61,7 @@ static struct verdict weigh(const struct gate *gate, struct gate_row *row, const
 		verdict.clearly |= after - before_most > row->allowed[value] + slack;
 		verdict.grown |= after - before > slack;
 		verdict.shrunk |= before - after > slack;
+		verdict.less |= gate_value_low(gate->before, row->before, value) - after_most > slack;
 	}
 	return verdict;
 }
@@ -130,7 +132,7 @@ static void judge(const struct gate *gate, struct gate_row *row, const struct po
 	} else if (verdict.more) {
 		row->change = GATE_NOISY;
 		row->fails = policy->noisy == NOISY_FAIL;
-	} else if (noisy) {
+	} else if (noisy && (verdict.grown || !verdict.less)) {
 		row->change = GATE_NOISY;
 	} else if (verdict.grown) {
 		row->change = GATE_TOLERATED;

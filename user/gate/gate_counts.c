@@ -188,6 +188,11 @@ double gate_value_most(const struct gate_counts *side, const struct gate_site *s
 	return site ? (double)site->counts[value].most / side->iterations : 0;
 }
 
+double gate_value_low(const struct gate_counts *side, const struct gate_site *site, enum profile_value value)
+{
+	return site ? (double)(site->counts[value].least - site->counts[value].below) / side->iterations : 0;
+}
+
 bool gate_site_noisy(const struct gate_site *site)
 {
 	return site &&

@@ -151,6 +151,8 @@ double gate_value(const struct gate_counts *side, const struct gate_site *site, 
 
 /* The same, the most of all runs; `site` must be NULL or measured. */
 double gate_value_most(const struct gate_counts *side, const struct gate_site *site, enum profile_value value);
+/* The least that another run may count. */
+double gate_value_low(const struct gate_counts *side, const struct gate_site *site, enum profile_value value);
 /* Whether objects or bytes differ between the runs; false for NULL. */
 bool gate_site_noisy(const struct gate_site *site);
 
