@@ -220,8 +220,9 @@ static size_t read_vector(int tid, char vector[VECTOR_MAX])
 static ssize_t copy_singly(const struct target *target, const struct target_piece *pieces, size_t count)
 {
 	ssize_t copied = 0;
+	size_t i;
 
-	for (size_t i = 0; i < count; i++) {
+	for (i = 0; i < count; i++) {
 		ssize_t got = pread(target->memory, pieces[i].buffer, pieces[i].size, (off_t)pieces[i].address);
 
 		if (got == 0 && pieces[i].size) {
@@ -232,7 +233,7 @@ static ssize_t copy_singly(const struct target *target, const struct target_piec
 		if (got < (ssize_t)pieces[i].size)
 			break;
 	}
-	if (copied)
+	if (copied || i == count) /* all, which may be nothing: a list that is empty yet */
 		return copied;
 	errno = EFAULT; /* the file says EIO, or EINVAL of the kernel's addresses */
 	return -1;
