@@ -211,11 +211,10 @@ const struct advice *advice_for(const struct audit_row *row)
 {
 	enum cause cause;
 
-	if (row->shared ||
-	    (row->verdict != AUDIT_ESCAPES && row->verdict != AUDIT_CONTRADICTED && row->verdict != AUDIT_UNANNOTATED))
+	if (row->verdict != AUDIT_ESCAPES && row->verdict != AUDIT_CONTRADICTED && row->verdict != AUDIT_UNANNOTATED)
 		return NULL;
 	cause = cause_of_call(row);
-	if (cause == NO_CAUSE)
+	if (cause == NO_CAUSE && !row->shared) /* then it is unknown whose explanation it is */
 		cause = cause_of_kind(cause_of_explanation(row), row);
 	return cause == NO_CAUSE ? NULL : &advices[cause];
 }
