@@ -73,9 +73,20 @@ static void put_part(FILE *stream, const struct store *from, const struct store_
 	fputs(some ? ", wanted" : "", stream);
 }
 
+/* A condition for a window of each place. */
+static void put_examples(FILE *stream, const struct store *from, const char *condition, const char *table)
+{
+	fprintf(stream, "%s FROM %s.%s", condition, from->question.database, table);
+	question_put_windows(stream, &from->question);
+	fputs(" AND ", stream);
+	question_put_wanted(stream, &from->question);
+	fputs(" GROUP BY " FLEET_PLACE ")", stream);
+}
+
 /*
  * Joins the texts of each place. All of its rows have the same, so they are read in one window of each: texts are the dearest of
- * what a row has, and the table is sorted by windows. (GLOBAL, without which a store refuses to ask shards, keeps it from using that.)
+ * what a row has. A table finds the window by its number before it reads anything else. (Shards, which a store refuses to ask without
+ * GLOBAL, are asked by what the table is sorted by.)
  */
 static void put_texts(FILE *stream, const struct store *from, const struct store_query *query, const struct plan *plan)
 {
@@ -89,13 +100,14 @@ static void put_texts(FILE *stream, const struct store *from, const struct store
 			fprintf(stream, ", any(%s) AS x%d", query->columns[i].expression, i);
 	}
 	fprintf(stream, " FROM %s.%s", database, table);
-	question_put_windows(stream, &from->question);
-	fprintf(stream, " AND (host, window) %s (SELECT any(host), any(window) FROM %s.%s",
-		plan->whole ? "IN" : "GLOBAL IN", database, table);
-	question_put_windows(stream, &from->question);
-	fputs(" AND ", stream);
-	question_put_wanted(stream, &from->question);
-	fputs(" GROUP BY " FLEET_PLACE ") GROUP BY " FLEET_PLACE ") USING " FLEET_PLACE, stream);
+	if (plan->whole) {
+		put_examples(stream, from, " PREWHERE window IN (SELECT any(window)", table);
+		question_put_windows(stream, &from->question);
+	} else {
+		question_put_windows(stream, &from->question);
+		put_examples(stream, from, " AND (host, window) GLOBAL IN (SELECT any(host), any(window)", table);
+	}
+	fputs(" GROUP BY " FLEET_PLACE ") USING " FLEET_PLACE, stream);
 }
 
 /*
