@@ -125,6 +125,14 @@ static struct identity identity_of(const struct stat *status)
 				 ns_of(status->st_ctim)};
 }
 
+/* Nobody changes it any more, or what was checked would not hold. Kernels may add a seal of their own. */
+static bool is_sealed(int file)
+{
+	int seals = fcntl(file, F_GET_SEALS);
+
+	return seals >= 0 && (seals & SEALS) == SEALS;
+}
+
 static off_t size_of(int file)
 {
 	struct stat status;
@@ -137,8 +145,7 @@ static bool place_map(struct place *place, const struct identity *identity)
 {
 	off_t size = size_of(place->file);
 
-	/* Nobody changes it any more, or what was checked would not hold. */
-	if ((size_t)size <= sizeof(*identity) || size > KEPT_MAX || fcntl(place->file, F_GET_SEALS) != SEALS)
+	if ((size_t)size <= sizeof(*identity) || size > KEPT_MAX || !is_sealed(place->file))
 		return false;
 	if (!place->bytes) {
 		place->size = (size_t)size;
