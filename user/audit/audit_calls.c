@@ -216,6 +216,12 @@ static const struct {
 	{CALL_OTHER, "inside the runtime", NULL, NULL},
 };
 
+bool call_has_room_on_the_stack(const char *runtime_call)
+{
+	return call_family(runtime_call) &
+	       (CALL_APPEND | CALL_MOVE | CALL_MAP_GROWTH | CALL_CONCAT | CALL_TO_STRING | CALL_FROM_STRING);
+}
+
 bool call_is_always_spoken_of(const struct call *call)
 {
 	return call->family & (CALL_OBJECT | CALL_SLICE | CALL_MAP) && !call_is_closure(call->type);

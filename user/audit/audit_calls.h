@@ -65,6 +65,8 @@ bool call_allocates(const struct escape_annotation *annotation);
 /* Whether objects of this Go type are closures: a function with the variables that it captured. False for NULL. */
 bool call_is_closure(const char *type);
 
+/* Whether the call allocates what does not escape, too, if it is larger than its room on the stack. */
+bool call_has_room_on_the_stack(const char *runtime_call);
 /* Whether the compiler mentions every allocation by such a call. It never mentions channels, map growth or
  * goroutines. */
 bool call_is_always_spoken_of(const struct call *call);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "audit/advice.h"
+#include "audit/audit_calls.h"
 #include "audit/audit_filter.h"
 #include "base/count.h"
 #include "base/memory.h"
@@ -325,7 +326,8 @@ static char *what_to_do(const struct audit_page *page, const struct audit_row *r
 {
 	const struct advice *advice = advice_for(row);
 
-	if (!advice || row->verdict == AUDIT_CONTRADICTED) /* which may be of another build: to be checked first */
+	/* what the call does not explain may be of another build: to be checked first */
+	if (!advice || (row->verdict == AUDIT_CONTRADICTED && !call_has_room_on_the_stack(row->runtime_call)))
 		return memory_text(audit_verdicts[row->verdict].advice);
 	return memory_format("%s; %s%s", advice->words, advice->rewrites[0],
 			     page->options->advice ? "" : "; --advice prints what else there is to try");
