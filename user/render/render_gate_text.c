@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -103,19 +104,44 @@ static int table_lines(const struct gate *gate, const struct gate_row *row)
 	return count > numbers ? count : numbers;
 }
 
-/* Chooses the rows to show: those that fail, and of others as many as there is room for. */
+/* By how many bytes a site changed, in either direction. */
+static double change_of(const struct gate *gate, const struct gate_row *row)
+{
+	return fabs(gate_value(gate->after, row->after, VALUE_BYTES) -
+		    gate_value(gate->before, row->before, VALUE_BYTES));
+}
+
+static int by_change(const void *x, const void *y, void *context)
+{
+	const struct gate *gate = context;
+	const struct gate_row *a = &gate->rows[*(const size_t *)x], *b = &gate->rows[*(const size_t *)y];
+	double left = change_of(gate, a), right = change_of(gate, b);
+
+	if (left != right)
+		return left > right ? -1 : 1;
+	return a < b ? -1 : a > b;
+}
+
+/* Chooses the rows to show: those that fail, and of others as many as there is room for, so that none that is left out changed by
+ * more than one that is shown. */
 static void choose(const struct gate *gate, const struct gate_style *style, int room, bool *shown)
 {
-	for (int failing = 1; failing >= 0; failing--) {
-		for (size_t i = 0; i < gate->row_count; i++) {
-			const struct gate_row *row = &gate->rows[i];
+	size_t *others = memory_zeroed(gate->row_count + 1, sizeof(*others)), count = 0;
 
-			if (row->fails != failing || !is_shown(row, style))
-				continue;
-			room -= failing ? 0 : table_lines(gate, row);
-			shown[i] = failing || room >= 0 || style->all;
-		}
+	for (size_t i = 0; i < gate->row_count; i++) {
+		shown[i] = gate->rows[i].fails || style->all;
+		if (!shown[i] && is_shown(&gate->rows[i], style))
+			others[count++] = i;
 	}
+	if (count)
+		qsort_r(others, count, sizeof(*others), by_change, (void *)gate);
+	for (size_t i = 0; i < count; i++) {
+		room -= table_lines(gate, &gate->rows[others[i]]);
+		if (room < 0)
+			break;
+		shown[others[i]] = true;
+	}
+	free(others);
 }
 
 /* Adds the rows of a group that are to be shown, those that fail first, below a heading if there is one. */
