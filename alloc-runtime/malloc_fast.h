@@ -15,12 +15,6 @@
 
 #pragma GCC visibility push(hidden)
 
-/* The table may be moved meanwhile; the old one has the entries of all objects that lived then. */
-static inline struct mspan *span_of_page(uintptr_t page)
-{
-	return __atomic_load_n(&racy_get(&arena_map.spans)[page], __ATOMIC_RELAXED);
-}
-
 /* Takes the next object in the window of the cache's span. Returns false if the slow path must find one. */
 static inline bool malloc_fast(size_t index, size_t limit, const uint8_t *table, unsigned noscan, struct mspan **span,
 			       void **object)

@@ -547,6 +547,18 @@ struct arena_map {
 };
 extern struct arena_map arena_map;
 
+/* Without a lock. The table may be moved meanwhile; the old one has the entries of all objects that lived then. */
+static inline struct mspan *span_of_page(uintptr_t page)
+{
+	return __atomic_load_n(&racy_get(&arena_map.spans)[page], __ATOMIC_RELAXED);
+}
+
+/* Of an address that is known to be an object's or a stack's. */
+static inline struct mspan *span_of(uintptr_t address)
+{
+	return span_of_page((address - arena_map.start) >> PageShift);
+}
+
 /* What an allocation of pages did, for actions that must wait until the locks are released. */
 struct mheap_grown {
 	size_t asked_pages, bytes, arena_used; /* for the probe; `bytes` is 0 if the arena did not grow */

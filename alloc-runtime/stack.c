@@ -47,12 +47,6 @@ static uint64_t all_of(const struct mspan *s)
 	return mspan_word_mask(s, 0);
 }
 
-/* Returns the span of an address that is known to be a stack's. */
-static struct mspan *span_of(uintptr_t stack)
-{
-	return arena_map.spans[(stack - arena_map.start) >> PageShift];
-}
-
 static bool is_guarded(const struct mspan *s)
 {
 	return s->spanclass & 1;

@@ -13,11 +13,6 @@
 
 enum { BytesShift = 8, LiveMask = (1 << BytesShift) - 1 };
 
-static struct mspan *span_of(uintptr_t address)
-{
-	return arena_map.spans[(address - arena_map.start) >> PageShift];
-}
-
 /* Decrements a block's count. Returns true if it was the last object; then *bytes is the sum of the requested sizes. */
 static bool drop(struct mspan *s, unsigned index, unsigned *bytes)
 {
