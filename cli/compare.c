@@ -11,6 +11,7 @@
 #include "base/text_compare.h"
 #include "cli.h"
 #include "compare/comparison.h"
+#include "compare/overlay.h"
 #include "escape/escape_functions.h"
 #include "escape/escape_parser.h"
 #include "gate/gate_packages.h"
@@ -68,7 +69,9 @@ static int compare_files(struct compare_options *options, char **names, struct c
 						&(struct gate_reading){.normalize = normalize,
 								       .escape = sides[i].escape,
 								       .modules = options->modules.values,
-								       .module_count = (size_t)options->modules.count},
+								       .module_count = (size_t)options->modules.count,
+								       .stacks = options->stacks,
+								       .side = i ? CALL_TREE_NOW : CALL_TREE_BEFORE},
 						error);
 		if (!sides[i].counts)
 			return -1;
@@ -89,22 +92,48 @@ static int compare_files(struct compare_options *options, char **names, struct c
 	return 0;
 }
 
-static int print(const struct compare_options *options, const struct comparison *comparison)
+/* What a page says of the sides besides what was measured. */
+static void describe_sides(struct compare_options *options, const struct comparison *comparison)
+{
+	const struct compare_side *sides[CALL_TREE_SIDES] = {
+		[CALL_TREE_NOW] = comparison->after, [CALL_TREE_BEFORE] = comparison->before};
+	struct gate_page *page = &options->settings.page;
+	bool files = !comparison->command;
+
+	page->stacks = options->stacks;
+	page->graphs[CALL_TREE_NOW] = comparison->graphs[1];
+	page->graphs[CALL_TREE_BEFORE] = comparison->graphs[0];
+	for (int i = 0; i < CALL_TREE_SIDES; i++)
+		page->sources[i] = (struct gate_source){
+			.unknown = files && i == CALL_TREE_BEFORE,
+			.directory = sides[i]->directory,
+			.overlay =
+				sides[i]->overlay ? overlay_files_read(sides[i]->overlay, sides[i]->directory) : NULL,
+		};
+}
+
+static int print(struct compare_options *options, const struct comparison *comparison)
 {
 	enum { ROOM = 40 }; /* what became better is the result, not an aside: all of a screen */
 	const struct gate *gate = comparison->gate;
+	struct gate_page page;
 	struct output output;
 	struct error error;
 
 	if (output_open(&output, options->settings.output ? options->settings.output : "-", &error))
 		return cli_fail(&error);
+	if (options->stacks)
+		describe_sides(options, comparison);
 	render_compare(output.stream, comparison, (enum compare_format)options->settings.format,
 		       &(struct gate_style){
 			       .width = terminal_width(output.stream),
 			       .color = terminal_has_color((enum terminal_color)options->settings.color, output.stream),
 			       .all = options->settings.all,
 			       .room = ROOM,
+			       .page = gate_settings_page(&options->settings, &page),
 			       .what = options->settings.what});
+	for (int i = 0; i < CALL_TREE_SIDES; i++)
+		overlay_files_free(options->settings.page.sources[i].overlay);
 	if (output_commit(&output, &error))
 		return cli_fail(&error);
 	gate_warn_of_counts(gate);
@@ -167,27 +196,33 @@ static int run_compare(struct compare_options *options, int argc, char **argv, i
 	struct compare_side sides[2] = {{.number = 0}, {.number = 1}};
 	struct comparison *comparison;
 	struct error error;
+	struct builds *builds = NULL;
 	int status;
-	bool builds = ways(options) > 0;
+	bool builds_both = ways(options) > 0;
 	const char *name[] = {NULL, NULL}, *const *command = (const char *const *)argv + first;
 
 	if (options->settings.redact) {
 		name[0] = text_base_name(argv[first]);
 		command = name;
 	}
+	if (options->settings.format == COMPARE_HTML)
+		options->stacks = gate_stacks_new();
 	if (gate_settings_read(&options->settings, &error) || check_usage(options, argc - first, separator, &error) ||
-	    (builds ? compare_builds(options, argv + first, sides, &error)
-		    : compare_files(options, argv + first, sides, &error))) {
+	    (builds_both ? !(builds = compare_builds(options, argv + first, sides, &error))
+			 : compare_files(options, argv + first, sides, &error))) {
 		status = cli_fail(&error);
 	} else {
 		if (options->settings.redact) {
 			redact(&sides[0]);
 			redact(&sides[1]);
 		}
-		comparison = comparison_new(&sides[0], &sides[1], builds ? command : NULL, &options->settings.policy);
+		comparison =
+			comparison_new(&sides[0], &sides[1], builds_both ? command : NULL, &options->settings.policy);
 		status = print(options, comparison);
 		comparison_free(comparison);
 	}
+	compare_builds_end(builds);
+	gate_stacks_free(options->stacks);
 	compare_side_clear(&sides[0]);
 	compare_side_clear(&sides[1]);
 	return status;
@@ -241,6 +276,7 @@ static int run(int argc, char **argv)
 		{'o', "output", "FILE", OPTION_STRING, &options.settings.output,
 		 "output file (default: standard output)", NULL},
 		{0, "all", NULL, OPTION_FLAG, &options.settings.all, "text, markdown: also show unchanged sites", NULL},
+		{0, "no-source", NULL, OPTION_FLAG, &options.settings.no_source, GATE_NO_SOURCE_HELP, NULL},
 		{0, "redact", NULL, OPTION_FLAG, &options.settings.redact, RECORDING_REDACT_HELP, NULL},
 		{0, "color", "WHEN", OPTION_CHOICE, &options.settings.color, "colours", terminal_color_choices},
 		{0},

@@ -16,10 +16,14 @@ struct compare_options {
 	bool test;
 	int64_t runs;
 	struct option_list modules;
+	struct gate_stacks *stacks; /* for a page; NULL: none */
 };
 
-/* Builds and measures both sides of a program, whose words are NULL-terminated. Temporary files are removed afterwards,
- * also on failure. */
-int compare_builds(struct compare_options *options, char **words, struct compare_side sides[2], struct error *error);
+/* Builds and measures both sides of a program, whose words are NULL-terminated. Their source is there until
+ * compare_builds_end(), which removes temporary files. NULL on failure: then they are removed already. */
+struct builds;
+struct builds *compare_builds(struct compare_options *options, char **words, struct compare_side sides[2],
+			      struct error *error);
+void compare_builds_end(struct builds *builds); /* NULL is allowed */
 
 #endif

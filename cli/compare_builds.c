@@ -216,8 +216,11 @@ static int measure(struct builds *builds, struct error *error)
 	int failed;
 
 	builds->options->recording.go_tests = true;
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < 2; i++) {
 		measurements[i] = gate_measurement_new(builds->sides[i].directory);
+		gate_measurement_keep_stacks(measurements[i], builds->options->stacks,
+					     i ? CALL_TREE_NOW : CALL_TREE_BEFORE);
+	}
 	failed = run_sides(builds, measurements, error);
 	for (int i = 0; i < 2; i++) {
 		struct compare_side *side = &builds->sides[i];
@@ -253,21 +256,36 @@ static int trace(struct builds *builds, struct error *error)
 	return 0;
 }
 
-int compare_builds(struct compare_options *options, char **words, struct compare_side sides[2], struct error *error)
+/* Removes everything that was created. */
+void compare_builds_end(struct builds *builds)
 {
-	struct builds builds = {.options = options, .sides = sides, .words = words};
+	struct error left;
+
+	if (!builds)
+		return;
+	if (repository_view_close(builds->repository, &left))
+		cli_warn("a worktree is left: %s; remove it with 'git worktree prune'", left.text);
+	if (workspace_remove(&builds->workspace, &left))
+		cli_warn("%s", left.text);
+	free(builds);
+}
+
+struct builds *compare_builds(struct compare_options *options, char **words, struct compare_side sides[2],
+			      struct error *error)
+{
+	struct builds *builds = memory_zeroed(1, sizeof(*builds));
 	const volatile sig_atomic_t *stop = recording_watch_signals();
 	struct identity user;
-	struct error left;
-	int failed;
 
-	if (check_words(&builds, error) || identity_find(options->recording.user, &user, error) ||
-	    workspace_make(&builds.workspace, &user, stop, error))
-		return -1;
-	failed = prepare(&builds, error) || build(&builds, error) || measure(&builds, error) || trace(&builds, error);
-	if (repository_view_close(builds.repository, &left))
-		cli_warn("a worktree is left: %s; remove it with 'git worktree prune'", left.text);
-	if (workspace_remove(&builds.workspace, &left))
-		cli_warn("%s", left.text);
-	return failed ? -1 : 0;
+	*builds = (struct builds){.options = options, .sides = sides, .words = words};
+	if (check_words(builds, error) || identity_find(options->recording.user, &user, error) ||
+	    workspace_make(&builds->workspace, &user, stop, error)) {
+		free(builds);
+		return NULL;
+	}
+	if (prepare(builds, error) || build(builds, error) || measure(builds, error) || trace(builds, error)) {
+		compare_builds_end(builds);
+		return NULL;
+	}
+	return builds;
 }

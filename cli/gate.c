@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "escape/escape_functions.h"
+#include "escape/escape_graph.h"
 #include "base/arena.h"
 #include "base/memory.h"
 #include "gate/baseline.h"
@@ -34,6 +35,8 @@ struct measured {
 	bool update, self_test;
 	struct option_list modules;
 	struct gate_contracts *contracts;
+	struct gate_stacks *stacks;	  /* for a page; NULL: none */
+	struct escape_output *output;	  /* the compiler's, to which the stacks refer */
 	const struct gate_counts *before; /* the baseline; NULL: none is compared with */
 };
 
@@ -106,9 +109,11 @@ static struct gate_counts *measure(struct measured *measured, char **argv, int f
 	char warning[512];
 
 	measured->recording.go_tests = true;
+	gate_measurement_keep_stacks(measurement, measured->stacks, CALL_TREE_NOW);
 	prepared = go_test_command(argv + first);
 	if (measured->escape && !(escape = escape_read(measured->escape, error)))
 		goto failed;
+	measured->output = escape;
 	if (escape)
 		escape_name_functions(escape, ".");
 	for (int64_t i = 0; i < runs && !done; i++) {
@@ -140,12 +145,10 @@ static struct gate_counts *measure(struct measured *measured, char **argv, int f
 			  argv[first]);
 		goto failed;
 	}
-	escape_free(escape);
 	free(prepared);
 	return counts;
 failed:
 	free(prepared);
-	escape_free(escape);
 	gate_measurement_free(measurement);
 	gate_counts_free(counts);
 	return NULL;
@@ -214,11 +217,12 @@ static int add_contracts(const struct measured *measured, struct gate_counts **b
 	return STATUS_OK;
 }
 
-static int judge(const struct measured *measured, struct gate_counts **baseline, struct gate_counts *after)
+static int judge(struct measured *measured, struct gate_counts **baseline, struct gate_counts *after)
 {
 	const struct policy *policy = &measured->settings.policy;
 	char description[512], warning[256];
 	struct error error;
+	struct escape_graph *graph;
 	struct gate *gate;
 	int status;
 
@@ -241,7 +245,16 @@ static int judge(const struct measured *measured, struct gate_counts **baseline,
 		return status;
 	gate = gate_compare(*baseline, after, policy);
 	gate->contracts = measured->contracts;
+	if (measured->settings.redact && measured->output)
+		escape_redact(measured->output);
+	graph = measured->output ? escape_graph_new(measured->output) : NULL;
+	measured->settings.page = (struct gate_page){.before = measured->baseline,
+						     .updates = measured->baseline != NULL,
+						     .sources = {[CALL_TREE_BEFORE] = {.unknown = true}},
+						     .stacks = measured->stacks,
+						     .graphs = {[CALL_TREE_NOW] = graph}};
 	status = gate_settings_print(&measured->settings, gate);
+	escape_graph_free(graph);
 	gate_free(gate);
 	return status;
 }
@@ -297,6 +310,8 @@ static int run_measured(struct measured *measured, int argc, char **argv, int fi
 		return cli_fail(&error);
 	}
 	measured->before = before;
+	if (gate_settings_want_page(&measured->settings) && !measured->update)
+		measured->stacks = gate_stacks_new();
 	if (!judges_contracts(measured) ||
 	    gate_contracts_check_program(measured->contracts, argv[first], &error) == STATUS_OK)
 		after = measure(measured, argv, first, &error);
@@ -310,6 +325,8 @@ static int run_measured(struct measured *measured, int argc, char **argv, int fi
 	gate_counts_free(before);
 	gate_counts_free(after);
 	gate_contracts_free(measured->contracts);
+	gate_stacks_free(measured->stacks);
+	escape_free(measured->output);
 	return status;
 }
 

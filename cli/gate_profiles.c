@@ -19,14 +19,23 @@ static int compare(struct gate_settings *settings, const char *normalize, const 
 {
 	struct gate_counts *before = NULL, *after = NULL;
 	struct error error;
+	struct gate_stacks *stacks = NULL;
 	struct gate *gate;
 	int status;
 
 	if (gate_settings_read(settings, &error))
 		return cli_fail(&error);
 	normalize = normalize ? normalize : settings->policy.normalize;
-	before = gate_read_counts(old, &(struct gate_reading){.normalize = normalize}, &error);
-	after = before ? gate_read_counts(new, &(struct gate_reading){.normalize = normalize}, &error) : NULL;
+	if (gate_settings_want_page(settings))
+		stacks = gate_stacks_new();
+	before = gate_read_counts(
+		old, &(struct gate_reading){.normalize = normalize, .stacks = stacks, .side = CALL_TREE_BEFORE},
+		&error);
+	after = before ? gate_read_counts(new,
+					  &(struct gate_reading){
+						  .normalize = normalize, .stacks = stacks, .side = CALL_TREE_NOW},
+					  &error)
+		       : NULL;
 	if (!after || gate_packages_adopt(before, old, after, &error) ||
 	    gate_packages_adopt(after, new, before, &error)) {
 		status = cli_fail(&error);
@@ -42,11 +51,16 @@ static int compare(struct gate_settings *settings, const char *normalize, const 
 			gate_counts_redact(after);
 		}
 		gate = gate_compare(before, after, &settings->policy);
+		settings->page = (struct gate_page){.before = old,
+						    .after = new,
+						    .sources = {[CALL_TREE_BEFORE] = {.unknown = true}},
+						    .stacks = stacks};
 		status = gate_settings_print(settings, gate);
 		gate_free(gate);
 	}
 	gate_counts_free(before);
 	gate_counts_free(after);
+	gate_stacks_free(stacks);
 	return status;
 }
 

@@ -96,9 +96,33 @@ void gate_warn_of_counts(const struct gate *gate)
 			 gate->loss.events, gate->loss.stacks, gate->loss.unexplained);
 }
 
+bool gate_settings_want_page(const struct gate_settings *settings)
+{
+	enum gate_format format = GATE_TEXT;
+	struct error ignored;
+
+	if (settings->format == GATE_HTML)
+		return true;
+	for (int i = 0; i < settings->copies.count; i++) {
+		if (read_copy(settings->copies.values[i], &format, &ignored) && format == GATE_HTML)
+			return true;
+	}
+	return false;
+}
+
+const struct gate_page *gate_settings_page(const struct gate_settings *settings, struct gate_page *page)
+{
+	*page = settings->page;
+	page->policy = &settings->policy;
+	page->no_source = settings->no_source;
+	page->redact = settings->redact;
+	return page;
+}
+
 static int write_result(const struct gate_settings *settings, const struct gate *gate, const char *path,
 			enum gate_format format, struct error *error)
 {
+	struct gate_page page;
 	struct output output;
 
 	if (output_open(&output, path, error))
@@ -109,6 +133,7 @@ static int write_result(const struct gate_settings *settings, const struct gate 
 				     .color = terminal_has_color((enum terminal_color)settings->color, output.stream),
 				     .all = settings->all,
 				     .advisory = settings->advisory,
+				     .page = gate_settings_page(settings, &page),
 				     .what = settings->what});
 	return output_commit(&output, error);
 }

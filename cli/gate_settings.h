@@ -21,6 +21,9 @@ struct gate_settings {
 	bool redact;	   /* what is printed or written has names of files, and no command line */
 	const char *what; /* what is counted */
 	struct policy policy;
+	struct gate_page
+		page; /* what a page says besides; `policy`, `no_source` and `redact` are set when it is printed */
+	bool no_source;
 };
 
 #define GATE_SETTINGS_DEFAULTS                 \
@@ -55,11 +58,14 @@ struct gate_settings {
 #define GATE_WRITE_HELP \
 	"write the same result also to FILE in that format, such as markdown=comment.md; may be given again"
 
+#define GATE_NO_SOURCE_HELP "html: leave source lines out of the page"
+
 #define GATE_OUTPUT_ROWS(s)                                                                                          \
 	{0, "format", "FORMAT", OPTION_CHOICE, &(s).format, "output format", gate_format_names},                     \
 		{'o', "output", "FILE", OPTION_STRING, &(s).output, "output file (default: standard output)", NULL}, \
 		{0, "write", "FORMAT=FILE", OPTION_STRINGS, &(s).copies, GATE_WRITE_HELP, NULL},                     \
 		{0, "all", NULL, OPTION_FLAG, &(s).all, "text, markdown: also show unchanged sites", NULL},          \
+		{0, "no-source", NULL, OPTION_FLAG, &(s).no_source, GATE_NO_SOURCE_HELP, NULL},                      \
 	{                                                                                                            \
 		0, "color", "WHEN", OPTION_CHOICE, &(s).color, "colours", terminal_color_choices                     \
 	}
@@ -73,6 +79,12 @@ int gate_settings_check_loss(const struct gate_counts *counts, struct error *err
 
 /* Warns of what the counts lack: what was lost, tiny objects of Go's own heap profiles. */
 void gate_warn_of_counts(const struct gate *gate);
+
+/* Whether a page is among the formats in which the result is printed or written: then the stacks are to be kept. */
+bool gate_settings_want_page(const struct gate_settings *settings);
+
+/* Completes what a page says by what the settings say. Returns `page`, which refers to the settings. */
+const struct gate_page *gate_settings_page(const struct gate_settings *settings, struct gate_page *page);
 
 /* Prints the result, and writes its copies. Returns the exit status. */
 int gate_settings_print(const struct gate_settings *settings, const struct gate *gate);

@@ -1,47 +1,16 @@
 // page.mjs PACKAGES PAGE REPORT.json: opens a page of `escapement html` in Chromium and tests it like a user.
 // Prints TAP. REPORT.json is `report --format json` of the same profile.
-import { createRequire } from "node:module";
 import { readFileSync } from "node:fs";
+import { openPage, runTests, same, sidewaysScroll, test, testAccess } from "./browser.mjs";
 
-const [packages, page, reportFile] = process.argv.slice(2);
-const require = createRequire(`${packages}/package.json`);
-const { chromium } = require("playwright-core");
-const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
+const [, page, reportFile] = process.argv.slice(2);
 const report = JSON.parse(readFileSync(reportFile, "utf8"));
+const open = (options = {}, hash = "") => openPage(page, options, hash);
 
 // A heap snapshot shows one moment: its rows are objects in use, and it has no values of a recording.
 const snapshot = report.schema.startsWith("escapement.heap/");
 const objects = snapshot ? {key: "inuse_objects", name: "objects in use"} : {key: "objects", name: "objects"};
 const bytes = snapshot ? {key: "inuse_bytes", name: "bytes in use"} : {key: "bytes", name: "bytes"};
-
-const browser = await chromium.launch({executablePath: "/usr/bin/chromium",
-	args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]});
-const tests = [];
-let failed = 0;
-
-function test(name, run) {
-	tests.push([name, run]);
-}
-
-function same(got, wanted, what) {
-	if (JSON.stringify(got) !== JSON.stringify(wanted))
-		throw new Error(`${what}: ${JSON.stringify(got)}, not ${JSON.stringify(wanted)}`);
-}
-
-// Opens the page. `trouble` collects everything that must not happen: requests, refused scripts, errors.
-async function open(options = {}, hash = "") {
-	const context = await browser.newContext({viewport: {width: 1280, height: 900}, ...options});
-	const tab = await context.newPage();
-	const trouble = [];
-
-	tab.on("request", request => request.url().startsWith("file:") || request.url().startsWith("data:") || trouble.push(request.url()));
-	tab.on("console", message => ["error", "warning"].includes(message.type()) && trouble.push(message.text()));
-	tab.on("pageerror", error => trouble.push(error.message));
-	await tab.goto(`file://${page}${hash}`);
-	if (options.javaScriptEnabled !== false)
-		await tab.evaluate(() => treeRead);
-	return {tab, trouble, close: () => context.close()};
-}
 
 async function column(tab, name) {
 	const heads = await tab.locator("#work-table thead th").allInnerTexts();
@@ -234,11 +203,7 @@ for (const [name, options] of [["light", {colorScheme: "light"}], ["dark", {colo
 
 		await tab.locator("#flame").scrollIntoViewIfNeeded();
 		await tab.waitForFunction(() => document.querySelector("#flame-chart svg"));
-		// The page's content security policy refuses external scripts, but not those of the debugger.
-		await tab.evaluate(axe);
-		const found = await tab.evaluate(() => axe.run());
-		same(found.violations.map(each => [each.id, each.nodes[0].html.slice(0, 200)]), [], "violations");
-		same(await tab.evaluate(() => document.documentElement.scrollWidth <= innerWidth), true, "fits the width");
+		await testAccess(tab);
 		await close();
 	});
 }
@@ -247,8 +212,7 @@ test("an opened row and the list's numbers fit a telephone, and a printed page i
 	const {tab, close} = await open({viewport: {width: 360, height: 740}}, "#row-1");
 	const details = await tab.locator(".details").first().boundingBox();
 
-	same(await tab.locator(".scroll").evaluateAll(tables => tables.map(table => table.scrollWidth - table.clientWidth).filter(more => more > 0)),
-		[], "sideways scroll of tables");
+	same(await sidewaysScroll(tab), [], "sideways scroll of tables");
 	for (const {name} of [objects, bytes]) {
 		const cell = await tab.locator(`#work-table tbody td:nth-child(${await column(tab, name)})`).first().boundingBox();
 
@@ -257,8 +221,7 @@ test("an opened row and the list's numbers fit a telephone, and a printed page i
 	same(details.x >= 0 && details.x + details.width <= 360, true, `from ${details.x}, ${details.width} wide`);
 	await tab.setViewportSize({width: 718, height: 1000}); // A4, less Chromium's margins
 	await tab.emulateMedia({media: "print"});
-	same(await tab.locator(".scroll").evaluateAll(tables => tables.map(table => table.scrollWidth - table.clientWidth).filter(more => more > 0)),
-		[], "what is cut off, in pixels");
+	same(await sidewaysScroll(tab), [], "what is cut off, in pixels");
 	await close();
 });
 
@@ -279,15 +242,4 @@ test("without scripts the tables are there", async () => {
 	await close();
 });
 
-console.log(`1..${tests.length}`);
-for (const [index, [name, run]] of tests.entries()) {
-	try {
-		await run();
-		console.log(`ok ${index + 1} - ${name}`);
-	} catch (error) {
-		failed++;
-		console.log(`not ok ${index + 1} - ${name}\n# ${String(error.message).split("\n").join("\n# ")}`);
-	}
-}
-await browser.close();
-process.exit(failed ? 1 : 0);
+await runTests();

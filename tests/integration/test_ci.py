@@ -106,6 +106,7 @@ def test_the_github_action_annotates_a_regression_and_writes_summary_and_comment
     outputs = dict(line.split("=", 1) for line in files["GITHUB_OUTPUT"].splitlines())
     same(open(outputs["comment"]).read(), files["GITHUB_STEP_SUMMARY"])
     contains(open(outputs["sarif"]).read(), '"uri":"service/work.go"')
+    contains(open(outputs["page"]).read(), "<h1>Allocation gate: ")
     same((git(root, "status", "--porcelain", "--ignored"), git(root, "worktree", "list")), before, "files left behind")
     same(os.listdir(t.path("tmp")), [], "temporary files")
 

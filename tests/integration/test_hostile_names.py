@@ -136,6 +136,8 @@ def check_gate(form, text):
         json.loads(text)
     elif form == "junit":
         xml.etree.ElementTree.fromstring(text)
+    elif form == "html":
+        same([text.count(word) for word in ("<script", "</script>", "<img")], [3, 3, 0])
     elif form == "markdown":
         assert "<script" not in text and "<img" not in text
     elif form == "github":
@@ -147,10 +149,22 @@ def check_gate(form, text):
 
 def test_a_gate_is_safe_in_every_format(t):
     hostile, worse = profile(t), profile(t, "worse.pb.gz", 3)
-    for form in ("text", "json", "sarif", "junit", "markdown", "github"):
+    for form in ("text", "json", "sarif", "junit", "markdown", "github", "html"):
         text = run(t, "gate", "compare", "--format", form, hostile, worse)
         assert len(text) > 1000, text
         check_gate(form, text)
+
+
+def test_a_comparison_and_a_page_are_safe_in_every_format(t):
+    hostile, worse, said = profile(t), profile(t, "worse.pb.gz", 3), compiler_output(t)
+    for form in ("text", "json", "markdown", "html"):
+        for more in ([], ["--escape", f"{said},{said}"]):
+            text = run(t, "compare", "--format", form, *more, hostile, worse)
+            assert len(text) > 1000, text
+            check_gate(form, text)
+    for more in ([], ["--escape", said], ["--diff", hostile]):
+        check_gate("html", run(t, "html", "-o", "-", *more, worse))
+    check_gate("html", run(t, "escapes", "--format", "html", "--diff", said, said))
 
 
 def test_a_hostile_baseline_and_a_hostile_policy_are_named_safely(t):
@@ -166,7 +180,7 @@ def test_a_hostile_baseline_and_a_hostile_policy_are_named_safely(t):
     document["command"] = [name.decode("utf-8", "replace") for name in NAMES]
     for text in (json.dumps(document), json.dumps(document, ensure_ascii=False)):
         baseline.write_text(text)
-        for form in ("text", "json", "markdown", "junit"):
+        for form in ("text", "json", "markdown", "junit", "html"):
             told = run(t, *gate, "--format", form, *program)
             if told:
                 check_gate(form, told)

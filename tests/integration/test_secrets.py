@@ -111,7 +111,7 @@ def test_a_redacted_gate_has_no_command_line_and_no_directory_in_any_format(t):
             baseline = json.loads(t.path("b.json").read_text())
             same(baseline["command"], ["seeds"], "the baseline's command")
             check_redacted(t, t.path("b.json").read_text(), "the baseline")
-        for form in ("text", "json", "markdown", "junit", "github", "sarif"):
+        for form in ("text", "json", "markdown", "junit", "github", "sarif", "html"):
             shown = t.escapement(*gate, "--all", "--format", form, *command, status=status).stdout
             check_redacted(t, shown, f"gate --format {form}")
             assert "main.go" in shown or status == 0, shown
@@ -122,12 +122,12 @@ def test_redacted_comparisons_have_none(t):
     for rounds in (3, 4):
         t.escapement("record", "--rate", "1", "-o", t.path(f"{rounds}.pb.gz"), "--", workload("seeds"), "--rounds", rounds)
     both = [t.path("3.pb.gz"), t.path("4.pb.gz")]
-    for form in ("text", "json", "markdown", "junit", "github", "sarif"):
+    for form in ("text", "json", "markdown", "junit", "github", "sarif", "html"):
         shown = t.escapement("gate", "compare", "--redact", "--all", "--format", form, *both, status=1).stdout
         check_redacted(t, shown, f"gate compare --format {form}")
     rows = {}
     for more in ([], ["--redact"]):
-        for form in ("text", "markdown", "json"):
+        for form in ("text", "markdown", "html", "json"):
             shown = t.escapement("compare", *more, "--all", "--format", form, *both).stdout
             if more:
                 check_redacted(t, shown, f"compare --format {form}")
@@ -157,7 +157,7 @@ def test_redacted_builds_have_none(t):
                      "-\tfor i := 0; i < 100; i++ {\n+\tfor i := 0; i < 200; i++ {\n \t\tkept = new([64]int)\n")
     go = harness.go_toolchain(harness.go_releases("everyday")[-1])
     environ = {**os.environ, "GOTOOLCHAIN": "local", "GOFLAGS": "", "PATH": f"{go.parent}:{os.environ['PATH']}"}
-    for form in ("text", "markdown", "json"):
+    for form in ("text", "markdown", "html", "json"):
         shown = t.escapement("compare", "--redact", "--runs", "1", "--all", "--format", form, "--patch", patch, "--", "go",
                              "run", "./deep/inside", "--rounds", env=environ, timeout=300).stdout
         check_redacted(t, shown, f"compare --format {form}")

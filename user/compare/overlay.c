@@ -136,6 +136,55 @@ void overlay_name_originals(const char *overlay, const char *directory, struct e
 	free(here);
 }
 
+struct overlay_files {
+	cJSON *root;
+	char *directory, *found;
+};
+
+struct overlay_files *overlay_files_read(const char *overlay, const char *directory)
+{
+	struct error ignored;
+	char *text = read_whole(overlay, OVERLAY_MAX, &ignored);
+	struct overlay_files *files = text ? memory_zeroed(1, sizeof(*files)) : NULL;
+
+	if (files) {
+		files->root = cJSON_Parse(text);
+		files->directory = realpath(directory ? directory : ".", NULL);
+	}
+	free(text);
+	return files;
+}
+
+void overlay_files_free(struct overlay_files *files)
+{
+	if (!files)
+		return;
+	cJSON_Delete(files->root);
+	free(files->directory);
+	free(files->found);
+	free(files);
+}
+
+const char *overlay_files_find(struct overlay_files *files, const char *file)
+{
+	const cJSON *replace = files ? cJSON_GetObjectItemCaseSensitive(files->root, "Replace") : NULL, *instead;
+	char *absolute;
+
+	if (!replace || !files->directory)
+		return NULL;
+	instead = cJSON_GetObjectItemCaseSensitive(replace, file);
+	absolute = memory_format("%s/%s", files->directory, file);
+	if (!instead)
+		instead = cJSON_GetObjectItemCaseSensitive(replace, absolute);
+	free(absolute);
+	if (!cJSON_IsString(instead))
+		return NULL;
+	free(files->found);
+	files->found = *instead->valuestring == '/' ? memory_text(instead->valuestring)
+						    : memory_format("%s/%s", files->directory, instead->valuestring);
+	return files->found;
+}
+
 /* --- patches --- */
 
 /* Files that a patch reads or writes, relative to where it is applied. */

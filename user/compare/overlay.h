@@ -26,4 +26,13 @@ char *overlay_of_patch(const struct workspace *workspace, const char *patch, str
  * overlay replaces, relative to `directory`, in which go ran. */
 void overlay_name_originals(const char *overlay, const char *directory, struct escape_output *output);
 
+/* What an overlay has read instead of files, for who shows the source that was compiled. One thread uses it. */
+struct overlay_files;
+/* `directory` is where go ran; NULL: the working directory. NULL if the overlay cannot be read. */
+struct overlay_files *overlay_files_read(const char *overlay, const char *directory);
+void overlay_files_free(struct overlay_files *files); /* NULL is allowed */
+/* The file that is read instead of this one, which may be relative to the directory; NULL if itself is. Valid until the next
+ * call. `files` may be NULL. */
+const char *overlay_files_find(struct overlay_files *files, const char *file);
+
 #endif

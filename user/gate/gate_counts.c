@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/memory.h"
 #include "base/secret.h"
 #include "base/arena.h"
@@ -77,6 +78,18 @@ void gate_counts_redact(struct gate_counts *counts)
 	}
 	for (size_t i = 0; i < counts->site_count; i++)
 		counts->sites[i].file = gate_counts_string(counts, text_base_name(counts->sites[i].file));
+}
+
+uint64_t gate_site_hash(const struct gate_site *site)
+{
+	const char *const texts[] = {site->function,  site->via,       site->runtime_call,
+				     site->type,      site->benchmark, site->benchmark_package,
+				     site->annotation};
+	uint64_t hash = 0;
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		hash = hash_fold(hash, texts[i] ? hash_bytes(texts[i], strlen(texts[i])) : 0);
+	return hash;
 }
 
 int gate_site_compare(const struct gate_site *a, const struct gate_site *b, bool annotation)

@@ -23,7 +23,6 @@
 #include "gate/gate_site_key.h"
 #include "gate/go_test.h"
 #include "base/memory.h"
-#include "base/hash.h"
 #include "base/hash_index.h"
 #include "base/text_compare.h"
 
@@ -65,6 +64,8 @@ struct gate_measurement {
 	bool unsteady_costs;
 	const char *warnings[4]; /* warnings of the first run's audit */
 	size_t warning_count;
+	struct gate_stacks *stacks; /* where those of the first run are kept; NULL: nowhere */
+	int side;
 };
 
 static int next_cost(int value)
@@ -84,6 +85,12 @@ struct gate_measurement *gate_measurement_new(const char *directory)
 	if (*measurement->directory && measurement->directory[strlen(measurement->directory) - 1] != '/')
 		strcat(measurement->directory, "/");
 	return measurement;
+}
+
+void gate_measurement_keep_stacks(struct gate_measurement *measurement, struct gate_stacks *stacks, int side)
+{
+	measurement->stacks = stacks;
+	measurement->side = side;
 }
 
 struct gate_counts *gate_measurement_counts(struct gate_measurement *measurement)
@@ -116,18 +123,6 @@ void gate_measurement_free(struct gate_measurement *measurement)
 
 /* --- sites by key --- */
 
-static uint64_t hash_site(const struct gate_site *site)
-{
-	const char *const texts[] = {site->function,  site->via,       site->runtime_call,
-				     site->type,      site->benchmark, site->benchmark_package,
-				     site->annotation};
-	uint64_t hash = 0;
-
-	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
-		hash = hash_fold(hash, texts[i] ? hash_bytes(texts[i], strlen(texts[i])) : 0);
-	return hash;
-}
-
 static bool site_same(const void *sites, uint64_t item, const void *key)
 {
 	return gate_site_compare((const struct gate_site *)sites + item - 1, key, true) == 0;
@@ -158,7 +153,7 @@ static size_t site_new(struct gate_measurement *measurement, const struct gate_s
 static size_t site_at(struct gate_measurement *measurement, const struct gate_site *key)
 {
 	uint64_t *site =
-		hash_index_at(&measurement->by_key, hash_site(key), site_same, measurement->counts->sites, key);
+		hash_index_at(&measurement->by_key, gate_site_hash(key), site_same, measurement->counts->sites, key);
 
 	if (!*site)
 		*site = site_new(measurement, key) + 1;
@@ -402,6 +397,8 @@ void gate_measurement_add(struct gate_measurement *measurement, const struct pro
 		memory_resize(measurement->durations, (size_t)counts->runs + 1, sizeof(*measurement->durations));
 	measurement->durations[counts->runs] = profile->duration_ns;
 	counts->tiny_in_blocks |= profile->tiny_in_blocks;
+	if (counts->runs == 0 && measurement->stacks)
+		gate_stacks_add(measurement->stacks, profile, audit, counts, measurement->side);
 	if (counts->runs++ == 0) {
 		take_runtime(counts, profile);
 		take_warnings(measurement, audit);

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "escape/escape.h"
 #include "gate/gate_counts.h"
+#include "gate/gate_stacks.h"
 #include "profile/profile.h"
 
 /* A measurement in progress: counts from the profiles of one or more runs of a program. */
@@ -15,6 +16,8 @@ struct gate_measurement;
 /* `directory` is where the program runs, for the names of its files; NULL: the working directory. */
 struct gate_measurement *gate_measurement_new(const char *directory);
 void gate_measurement_free(struct gate_measurement *measurement); /* NULL is allowed */
+/* Has the first run's stacks kept, as those of a side (gate_stacks.h). */
+void gate_measurement_keep_stacks(struct gate_measurement *measurement, struct gate_stacks *stacks, int side);
 /* Returns a warning of the first run's audit, such as about compiler output from another build; NULL after the last.
  * The strings live as long as the measurement. */
 const char *gate_measurement_warning(const struct gate_measurement *measurement, size_t number);

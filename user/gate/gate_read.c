@@ -56,6 +56,7 @@ struct gate_counts *gate_count_profile(struct profile *profile, const char *path
 		return NULL;
 	}
 	measurement = gate_measurement_new(NULL);
+	gate_measurement_keep_stacks(measurement, reading->stacks, reading->side);
 	audit = gate_audit(profile, reading->escape);
 	gate_measurement_add(measurement, profile, audit);
 	audit_free(audit);

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "escape/escape.h"
 #include "gate/gate_counts.h"
+#include "gate/gate_stacks.h"
 #include "profile/profile.h"
 
 /* How a profile is counted. A baseline, which has been, cannot be counted by other modules. */
@@ -13,6 +14,8 @@ struct gate_reading {
 	const struct escape_output *escape; /* whose words the sites get; NULL: none */
 	const char *const *modules;	    /* as of profile_set_modules() */
 	size_t module_count;
+	struct gate_stacks *stacks; /* where the profile's stacks are kept, as those of a side; NULL: nowhere */
+	int side;
 };
 
 /*

@@ -47,8 +47,10 @@ static const char *others(const struct audit_row *row)
 }
 
 /* Writes "moved to heap: x" or "make([]int, n) escapes to heap": the same from -m and -m=2. */
-static void annotate(struct gate_site *site, const struct audit_row *row, char *text, size_t size)
+static void annotate(struct gate_site_key *key, const struct audit_row *row)
 {
+	struct gate_site *site = &key->site;
+
 	static const char *const formats[ESCAPE_KIND_COUNT] = {
 		[ESCAPE_MOVED_TO_HEAP] = "moved to heap: %s",
 		[ESCAPE_ESCAPES] = "%s escapes to heap",
@@ -59,13 +61,14 @@ static void annotate(struct gate_site *site, const struct audit_row *row, char *
 	if (!row)
 		return;
 	annotation = row->annotations[0];
+	key->said = annotation;
 	if (!formats[annotation->kind])
 		return;
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
-	snprintf(text, size, formats[annotation->kind], annotation->subject);
+	snprintf(key->words, sizeof(key->words), formats[annotation->kind], annotation->subject);
 #pragma GCC diagnostic pop
-	site->annotation = text;
+	site->annotation = key->words;
 	site->reason = others(row);
 	/* the last step is the one that makes it leave the function */
 	if (!site->reason && annotation->flow_count && annotation->flows[annotation->flow_count - 1].step_count) {
@@ -118,6 +121,7 @@ void gate_site_key(struct gate_site_key *key, const struct profile_sample *sampl
 {
 	struct gate_site *site = &key->site;
 
+	key->said = NULL;
 	*site = (struct gate_site){.type = sample->key.type};
 	if (!owner->frame)
 		return;
@@ -126,7 +130,6 @@ void gate_site_key(struct gate_site_key *key, const struct profile_sample *sampl
 	if (owner->via)
 		site->via = frames_fold_name(owner->via, key->via, sizeof(key->via));
 	site->runtime_call = owner->runtime_call;
-	annotate(site, audit_row_of(audit, owner->allocating, owner->runtime_call, sample->key.type), key->words,
-		 sizeof(key->words));
+	annotate(key, audit_row_of(audit, owner->allocating, owner->runtime_call, sample->key.type));
 	benchmark_of(sample->key.stack, key);
 }

@@ -13,6 +13,7 @@
 struct gate_site_key {
 	struct gate_site
 		site; /* function, via, runtime_call, type, benchmark and its package, annotation; and the reason for that */
+	const struct escape_annotation *said; /* what the compiler says of it; NULL if unknown */
 	char words[1024], function[1024], via[1024], benchmark[256], package[512];
 };
 

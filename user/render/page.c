@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <time.h>
 
 #include "base/memory.h"
 #include "base/utf8.h"
@@ -47,6 +48,17 @@ void page_begin(struct page *page, FILE *stream, const char *title)
 void page_fact(FILE *stream, const char *name, const char *text)
 {
 	html_format(stream, "<dt>%s</dt><dd>%s</dd>\n", name, text);
+}
+
+const char *page_time_text(char text[PAGE_TIME_SIZE], int64_t start_ns)
+{
+	time_t seconds = (time_t)(start_ns / 1000000000);
+	struct tm utc;
+
+	*text = 0;
+	if (start_ns > 0 && gmtime_r(&seconds, &utc))
+		strftime(text, PAGE_TIME_SIZE, "%Y-%m-%d %H:%M:%S UTC", &utc);
+	return text;
 }
 
 void page_warning(FILE *stream, const char *text)

@@ -21,14 +21,14 @@
  *                   the older profile has it}
  *   verdicts        [{name, rows}…]; verdict_name: what stands above their column
  *   frames          [[function, file, line]…]
- *   sources         {file: [[line, text]…]}
+ *   sources         {file: [[line, text]…]}; sources_before: of rows that are gone
  *
  * A page of a profile has `totals`, `classes` ([{name, values}…], of class_measures: those of sites and costs, then internal
  * waste) and `growth` ({interval_ns, bytes: by how much heaps grew in each interval}; absent if not recorded).
  *
  * A page of a gate or of a comparison has in each row the benchmark, `facts` (sentences), `said_before` (the compiler's words
  * before, where they are others), `stacks` (numbers of the sites that the row is, in the column of owners of the tree) and
- * `below` (frames of which each stack of a contract has one); and `exact_bytes`: bytes are shown as they are.
+ * `below` (frames of which each stack of a contract has one), `allocating` (frames that allocate, of a site below a contract); and `exact_bytes`: bytes are shown as they are.
  *
  * The calling tree (call_tree.h), which may be most of the page, stands behind the scripts, so that the work list answers
  * before the browser has read it: in base64, compressed (zlib), as numbers of 7 bits a byte, the lowest first: nodes, leaves;
@@ -69,6 +69,9 @@ char *page_tree(const struct call_tree *tree, const struct page_measures *measur
 
 /* Rows of a list of facts, <dl class="facts">. */
 void page_fact(FILE *stream, const char *name, const char *text);
+enum { PAGE_TIME_SIZE = 64 };
+/* "2026-11-29 16:44:23 UTC", of nanoseconds since the epoch; "" if they are 0: unknown. */
+const char *page_time_text(char text[PAGE_TIME_SIZE], int64_t start_ns);
 void page_warning(FILE *stream, const char *text);
 /*
  * A table that fits narrow screens: there a row is a block, in which each cell has its column's name. `columns` ends with NULL;

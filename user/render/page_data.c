@@ -51,11 +51,11 @@ void page_data_list(struct json_writer *writer, const struct page_list *list)
 	json_write_object_end(writer);
 }
 
-void page_data_bound(struct json_writer *writer, const char *key, int64_t low, int64_t high)
+void page_data_bound(struct json_writer *writer, const char *key, double low, double high)
 {
 	json_write_array(writer, key);
-	json_write_value(writer, NULL, low);
-	json_write_value(writer, NULL, high);
+	json_write_number(writer, NULL, low);
+	json_write_number(writer, NULL, high);
 	json_write_array_end(writer);
 }
 
@@ -133,7 +133,8 @@ static size_t write_source(struct json_writer *writer, const struct page_source 
 
 	for (size_t i = 0; i < count; i++)
 		lines[i] = places[i].line;
-	excerpt = source_excerpt_read(places[0].file, places[0].directory, lines, count, SOURCE_CONTEXT);
+	excerpt = source_excerpt_read(places[0].instead ? places[0].instead : places[0].file, places[0].directory,
+				      lines, count, SOURCE_CONTEXT);
 	if (excerpt.count) {
 		json_write_array(writer, places[0].file);
 		for (size_t i = 0; i < excerpt.count; i++) {
@@ -150,16 +151,15 @@ static size_t write_source(struct json_writer *writer, const struct page_source 
 	return bytes;
 }
 
-void page_data_sources(struct json_writer *writer, struct page_source *places, size_t count, bool none)
+void page_data_sources(struct json_writer *writer, const char *name, struct page_source *places, size_t count)
 {
 	size_t bytes = 0;
 
 	sort_places(places, count);
-	json_write_object(writer, "sources");
-	for (size_t first = 0, next; first < count && bytes < SOURCE_BYTES_MAX && !none; first = next) {
+	json_write_object(writer, name);
+	for (size_t first = 0, next; first < count && bytes < SOURCE_BYTES_MAX; first = next) {
 		next = end_of_file(places, first, count);
 		bytes += write_source(writer, places + first, next - first);
 	}
 	json_write_object_end(writer);
-	json_write_bool(writer, "sources_left_out", none);
 }

@@ -9,11 +9,13 @@
 #include "compare/comparison.h"
 #include "render/render_gate.h"
 
-/* The formats; a row: name in C, name of the option, the function that renders. Markdown is for a pull-request comment. */
-#define COMPARE_FORMATS(ROW)                           \
-	ROW(COMPARE_TEXT, "text", render_compare_text) \
-	ROW(COMPARE_JSON, "json", render_compare_json) \
-	ROW(COMPARE_MARKDOWN, "markdown", render_compare_markdown)
+/* The formats; a row: name in C, name of the option, the function that renders. Markdown is for a pull-request comment, HTML
+ * a page for a browser (page.h). */
+#define COMPARE_FORMATS(ROW)                                       \
+	ROW(COMPARE_TEXT, "text", render_compare_text)             \
+	ROW(COMPARE_JSON, "json", render_compare_json)             \
+	ROW(COMPARE_MARKDOWN, "markdown", render_compare_markdown) \
+	ROW(COMPARE_HTML, "html", render_compare_html)
 
 #define FORMAT_ENUM(name, ...) name,
 enum compare_format { COMPARE_FORMATS(FORMAT_ENUM) };

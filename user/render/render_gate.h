@@ -8,18 +8,23 @@
 #include <stdio.h>
 
 #include "gate/gate.h"
+#include "compare/overlay.h"
+#include "escape/escape_graph.h"
 #include "gate/gate_contract.h"
+#include "gate/gate_stacks.h"
+#include "gate/policy.h"
 #include "text/json.h"
 
 /*
  * The formats. A row: name in C, name of the option, the function that renders. JSON is escapement.gate/2, Markdown is
- * for a pull-request comment or a step summary (at most 900 KiB), SARIF 2.1.0 for code scanning; JUnit has one test
+ * for a pull-request comment or a step summary (at most 900 KiB), HTML a page for a browser (page.h), SARIF 2.1.0 for code scanning; JUnit has one test
  * case per site; github is GitHub workflow commands, at most 10, then the text.
  */
 #define GATE_FORMATS(ROW)                                    \
 	ROW(GATE_TEXT, "text", render_gate_text)             \
 	ROW(GATE_JSON, "json", render_gate_json)             \
 	ROW(GATE_MARKDOWN, "markdown", render_gate_markdown) \
+	ROW(GATE_HTML, "html", render_gate_html)             \
 	ROW(GATE_SARIF, "sarif", render_gate_sarif)          \
 	ROW(GATE_JUNIT, "junit", render_gate_junit)          \
 	ROW(GATE_GITHUB, "github", render_gate_github)
@@ -29,13 +34,34 @@ enum gate_format { GATE_FORMATS(FORMAT_ENUM) };
 #undef FORMAT_ENUM
 extern const char *const gate_format_names[]; /* NULL-terminated */
 
+/* Where the source of a side is. */
+struct gate_source {
+	bool unknown;		       /* nowhere: it may be another by now */
+	const char *directory;	       /* base of relative file names; NULL: the working directory */
+	struct overlay_files *overlay; /* what was read instead of files; NULL */
+};
+
+/* What a page says that only the command knows. All may be 0. */
+struct gate_page {
+	const char *before,
+		*after; /* names of the files that the sides were read from; `after` is NULL if it was run */
+	bool updates;	/* `before` is a baseline, which `gate --update` writes */
+	const struct policy *policy;			    /* by which the gate judged */
+	const struct gate_stacks *stacks;		    /* behind the sites */
+	const struct escape_graph *graphs[CALL_TREE_SIDES]; /* of the compiler's output, which the stacks refer to */
+	struct gate_source sources[CALL_TREE_SIDES];
+	bool no_source; /* omit source lines */
+	bool redact;	/* names of files without their directories */
+};
+
 struct gate_style {
 	int width; /* columns of the text */
 	bool color;
-	bool all;	  /* text and markdown: also unchanged sites */
-	bool advisory;	  /* the result is advisory */
-	const char *what; /* what is counted: "objects", "escapes" */
-	int room;	  /* text: lines for sites that changed and do not fail; 0: as few as suit a gate that passes */
+	bool all;		      /* text and markdown: also unchanged sites */
+	bool advisory;		      /* the result is advisory */
+	const char *what;	      /* what is counted: "objects", "escapes" */
+	const struct gate_page *page; /* html; NULL: as if all of it were 0 */
+	int room; /* text: lines for sites that changed and do not fail; 0: as few as suit a gate that passes */
 };
 
 void render_gate(FILE *stream, const struct gate *gate, enum gate_format format, const struct gate_style *style);
@@ -113,6 +139,10 @@ const char *gate_row_word(const struct gate_row *row);
 /* "+1", "-3", "" */
 const char *gate_growth_text(char text[40], const struct gate *gate, const struct gate_row *row,
 			     enum profile_value value);
+/* "-98 %", "+0.4 %"; "" if nothing changed or there is nothing to compare with. */
+const char *gate_percent(char text[32], double before, double after);
+/* "main.handle: 0 objects, 0 bytes in 20 calls (allowed: objects=0)" */
+const char *gate_contract_text(char text[GATE_TEXT_SIZE], const struct gate_contract_result *result);
 /* "9,812", "0.25" */
 const char *gate_grouped(char text[40], double number);
 enum { GATE_NAME_SIZE = 512 };

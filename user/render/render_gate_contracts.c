@@ -29,8 +29,7 @@ static const char *limits_text(char text[GATE_TEXT_SIZE], const struct policy_co
 	return text;
 }
 
-/* "main.handle: 0 objects, 0 bytes in 20 calls (allowed: objects=0)" */
-static const char *contract_text(char text[GATE_TEXT_SIZE], const struct gate_contract_result *result)
+const char *gate_contract_text(char text[GATE_TEXT_SIZE], const struct gate_contract_result *result)
 {
 	char numbers[3][40], limits[GATE_TEXT_SIZE];
 
@@ -96,7 +95,8 @@ void gate_contracts_text(FILE *stream, const struct gate *gate)
 	for (size_t i = 0; i < count_of(gate); i++) {
 		struct gate_contract_result result = gate_contracts_result(gate->contracts, i);
 
-		fprintf(stream, "contract %s: %s\n", result.broken ? "broken" : "kept", contract_text(text, &result));
+		fprintf(stream, "contract %s: %s\n", result.broken ? "broken" : "kept",
+			gate_contract_text(text, &result));
 		for (size_t j = 0; j < result.start_count; j++) {
 			const struct gate_contract_start *start = &result.starts[j];
 
@@ -133,7 +133,7 @@ size_t gate_contracts_markdown(FILE *stream, const struct gate *gate)
 		struct gate_contract_result result = gate_contracts_result(gate->contracts, i);
 
 		fprintf(memory, "- contract %s ", result.broken ? "**broken**:" : "kept:");
-		text_put(memory, TEXT_MARKDOWN, contract_text(text, &result));
+		text_put(memory, TEXT_MARKDOWN, gate_contract_text(text, &result));
 		putc('\n', memory);
 		for (size_t j = 0; j < result.start_count && j < STARTS_SHOWN; j++)
 			put_start(memory, &result.starts[j]);

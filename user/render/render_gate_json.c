@@ -3,19 +3,14 @@
 #include <stdio.h>
 
 #include "text/json.h"
+#include "text/json_writer.h"
 #include "render/render_gate.h"
 
 cJSON *gate_number_object(double value)
 {
-	char text[40];
+	char text[JSON_NUMBER_SIZE];
 
-	if (value == VALUE_UNMEASURED)
-		return cJSON_CreateNull();
-	if (value == (double)count_from(value))
-		snprintf(text, sizeof(text), "%" PRId64, count_from(value));
-	else
-		snprintf(text, sizeof(text), "%.17g", value);
-	return cJSON_CreateRaw(text);
+	return value == VALUE_UNMEASURED ? cJSON_CreateNull() : cJSON_CreateRaw(json_number_text(text, value));
 }
 
 static cJSON *values(const struct gate_counts *side, const struct gate_site *site)

@@ -28,8 +28,7 @@ const char *gate_grouped(char text[40], double number)
 	return text;
 }
 
-/* "-98 %", "+0.4 %"; "" if nothing changed or there is nothing to compare with. */
-static const char *percent(char text[32], double before, double after)
+const char *gate_percent(char text[32], double before, double after)
 {
 	double change = before > 0 ? 100 * (after - before) / before : 0, size = change < 0 ? -change : change;
 
@@ -213,7 +212,7 @@ static void put_cells(char cells[4][GATE_NAME_SIZE], const struct gate *gate, co
 
 	put_name(cells[0], GATE_NAME_SIZE, gate, sums, i, style);
 	pair(cells[1], sum->before[0], sum->after[0], sum->benchmark ? "allocs/op" : style->what);
-	percent(cells[2], sum->before[0], sum->after[0]);
+	gate_percent(cells[2], sum->before[0], sum->after[0]);
 	pair(cells[3], sum->before[1], sum->after[1], sum->benchmark ? "B/op" : "bytes");
 }
 

@@ -4,7 +4,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "profile/precision.h"
 #include "profile/size_class.h"
@@ -27,23 +26,11 @@ static const char *exactness(const struct render_html_page *page)
 		       : "only the allocator's costs were measured, not the objects of each row";
 }
 
-/* "2026-11-29 16:44:23 UTC"; "" if it is unknown. */
-static const char *start_text(char text[64], const struct profile *profile)
-{
-	time_t seconds = (time_t)(profile->start_ns / 1000000000);
-	struct tm utc;
-
-	*text = 0;
-	if (profile->start_ns > 0 && gmtime_r(&seconds, &utc))
-		strftime(text, 64, "%Y-%m-%d %H:%M:%S UTC", &utc);
-	return text;
-}
-
 static void write_recording(FILE *stream, const struct profile *profile)
 {
-	char text[256], start[64], bytes[TERMINAL_NUMBER_SIZE], bursts[PROFILE_BURSTS_TEXT];
+	char text[256], start[PAGE_TIME_SIZE], bytes[TERMINAL_NUMBER_SIZE], bursts[PROFILE_BURSTS_TEXT];
 
-	start_text(start, profile);
+	page_time_text(start, profile->start_ns);
 	snprintf(text, sizeof(text), "%s%s%.3g s, %s%s", start, *start ? ", " : "", (double)profile->duration_ns / 1e9,
 		 profile_bursts_text(profile, bursts) ? bursts
 		 : profile->rate < 0		      ? "at a rate that the file does not say"
@@ -58,9 +45,9 @@ static void write_recording(FILE *stream, const struct profile *profile)
 /* A snapshot is of an instant: when, at which rate, and what the runtime had published by then. */
 static void write_instant(FILE *stream, const struct profile *profile)
 {
-	char text[256], start[64], collection[64] = "", bytes[TERMINAL_NUMBER_SIZE];
+	char text[256], start[PAGE_TIME_SIZE], collection[64] = "", bytes[TERMINAL_NUMBER_SIZE];
 
-	start_text(start, profile);
+	page_time_text(start, profile->start_ns);
 	if (profile->collections > 0)
 		snprintf(collection, sizeof(collection), "; as of collection %" PRId64, profile->collections);
 	else if (profile->collections == 0)
@@ -139,13 +126,13 @@ static void write_warnings(FILE *stream, const struct render_html_page *page)
 /* The older profile: counts of recordings of unequal length are not to be compared as they are. */
 static void write_before(FILE *stream, const struct profile *before)
 {
-	char command[SHORTEN_COMMAND_SIZE], start[64], seconds[48] = "";
+	char command[SHORTEN_COMMAND_SIZE], start[PAGE_TIME_SIZE], seconds[48] = "";
 
 	if (!before->snapshot && before->duration_ns > 0)
 		snprintf(seconds, sizeof(seconds), ", %.3g s", (double)before->duration_ns / 1e9);
 	html_format(stream, "<dt>compared with</dt><dd>%s%s%s%s</dd>\n",
 		    before->target ? shorten_command(command, before->target) : "another profile",
-		    before->start_ns > 0 ? ", " : "", start_text(start, before), seconds);
+		    before->start_ns > 0 ? ", " : "", page_time_text(start, before->start_ns), seconds);
 }
 
 /* What a page is about, before the name of the program. */

@@ -221,7 +221,7 @@ static void write_sources(struct json_writer *writer, const struct html_document
 	struct page_source *places = memory_zeroed(rows->count + 1, sizeof(*places));
 	size_t count = 0;
 
-	for (size_t i = 0; i < rows->count; i++) {
+	for (size_t i = 0; i < rows->count && !document->page->no_source; i++) {
 		const struct html_row *row = &rows->list[i];
 
 		/* the source of what only the older profile has is not known: its file may be another by now */
@@ -229,7 +229,8 @@ static void write_sources(struct json_writer *writer, const struct html_document
 			places[count++] = (struct page_source){
 				.file = row->file, .directory = document->page->source_directory, .line = row->line};
 	}
-	page_data_sources(writer, places, count, document->page->no_source);
+	page_data_sources(writer, "sources", places, count);
+	json_write_bool(writer, "sources_left_out", document->page->no_source);
 	free(places);
 }
 

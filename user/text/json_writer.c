@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "text/json_writer.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -243,6 +244,28 @@ void json_write_value(struct json_writer *writer, const char *name, int64_t valu
 		json_write_null(writer, name);
 	else
 		json_write_integer(writer, name, value);
+}
+
+const char *json_number_text(char text[JSON_NUMBER_SIZE], double number)
+{
+	if (number == (double)count_from(number))
+		snprintf(text, JSON_NUMBER_SIZE, "%" PRId64, count_from(number));
+	else
+		snprintf(text, JSON_NUMBER_SIZE, "%.17g", number);
+	return text;
+}
+
+void json_write_number(struct json_writer *writer, const char *name, double number)
+{
+	char text[JSON_NUMBER_SIZE];
+
+	if (number == VALUE_UNMEASURED) {
+		json_write_null(writer, name);
+		return;
+	}
+	json_number_text(text, number);
+	lead(writer, name);
+	put(writer, text, strlen(text));
 }
 
 void json_write_position(struct json_writer *writer, const char *name, uint32_t number)

@@ -34,7 +34,12 @@ void json_write_array(struct json_writer *writer, const char *name);
 void json_write_array_end(struct json_writer *writer);
 void json_write_text(struct json_writer *writer, const char *name, const char *text); /* NULL is null */
 void json_write_integer(struct json_writer *writer, const char *name, int64_t number);
-void json_write_value(struct json_writer *writer, const char *name, int64_t value);	 /* VALUE_UNMEASURED is null */
+void json_write_value(struct json_writer *writer, const char *name, int64_t value); /* VALUE_UNMEASURED is null */
+/* A number that need not be whole; VALUE_UNMEASURED is null. */
+void json_write_number(struct json_writer *writer, const char *name, double number);
+enum { JSON_NUMBER_SIZE = 40 };
+/* Such a number in JSON: whole ones up to 64 bits exactly, others so that reading gives the same number. */
+const char *json_number_text(char text[JSON_NUMBER_SIZE], double number);
 void json_write_position(struct json_writer *writer, const char *name, uint32_t number); /* a line, column; 0 is null */
 void json_write_bool(struct json_writer *writer, const char *name, bool value);
 void json_write_null(struct json_writer *writer, const char *name);

@@ -76,15 +76,15 @@ function lineMargins(of) {
 	return margins;
 }
 
-// "200 \u2192 201" if there is an older side that differs.
+// "200 \u2192 201" if there is an older side that differs; a narrow screen has no room for it.
 function marginText(index, {values, before}) {
 	const [was, is] = [before[index], values[index]].map(value => measureText(data.measures[index], value));
 
-	return before[index] === null || was === is ? is : `${was} \u2192 ${is}`;
+	return before[index] === null || was === is ? [is] : [make("span", {class: "wide"}, `${was} \u2192 `), is];
 }
 
 function sourceDetails(row) {
-	const source = data.sources[row.file];
+	const source = (row.gone ? data.sources_before : data.sources)?.[row.file];
 	const language = /\.go$/.test(row.file ?? "") ? "go" : "c";
 
 	if (!row.file)
@@ -102,8 +102,8 @@ function sourceDetails(row) {
 		// Safe, because the highlighter escapes the source text. No other script of the page inserts markup.
 		code.innerHTML = vendor.highlight.highlight(text, {language, ignoreIllegals: true}).value;
 		return make("div", {class: number === row.line ? "at" : ""},
-			make("span", {class: "margin"}, margin && objects >= 0 ? marginText(objects, margin) : ""),
-			make("span", {class: "margin"}, margin && bytes >= 0 ? marginText(bytes, margin) : ""),
+			make("span", {class: "margin"}, ...(margin && objects >= 0 ? marginText(objects, margin) : [])),
+			make("span", {class: "margin"}, ...(margin && bytes >= 0 ? marginText(bytes, margin) : [])),
 			make("span", {class: "margin"}, String(number)), code,
 			...(margin ? [...margin.words].map(words => make("span", {class: "said"}, words)) : []));
 	});
@@ -122,6 +122,7 @@ function isBehind(leaf, row) {
 
 	if (row.stacks || row.below)
 		return (!row.stacks || row.stacks.includes(owner[leaf])) &&
+			(!row.allocating || row.allocating.includes(allocating[leaf])) &&
 			(!row.below || callTree.path(node[leaf]).some(each => row.below.includes(callTree.frame[each])));
 
 	if (owner[leaf] !== (row.owner ?? -1) && allocating[leaf] !== row.owner)
@@ -132,12 +133,14 @@ function isBehind(leaf, row) {
 // "12 objects, 1.5 KiB"
 function stackText(columns, leaf) {
 	return data.measures.map((measure, index) => columns[index][leaf] > 0 &&
-		[measureText(measure, columns[index][leaf]), unitText(measure)].filter(Boolean).join(" ")).filter(Boolean).join(", ");
+		[measureText(measure, columns[index][leaf]), unitText(measure, columns[index][leaf])].filter(Boolean).join(" ")).filter(Boolean).join(", ");
 }
 
 // What stands behind a number: nothing if that has a unit.
-function unitText(measure) {
-	return measure.bytes && !data.exact_bytes ? measure.name.replace(/^bytes ?/, "") : measure.name;
+function unitText(measure, value) {
+	if (measure.bytes && !data.exact_bytes)
+		return measure.name.replace(/^bytes ?/, "");
+	return value === 1 ? measure.name.replace(/^(\w+)s\b/, "$1") : measure.name;
 }
 
 function stacksBehind(row) {
@@ -166,7 +169,7 @@ function stacksBehind(row) {
 // What the columns say that a narrow screen has no room for.
 function hiddenColumns(row) {
 	const parts = [callText(row), ...data.measures.map((measure, index) => !isChief(measure) &&
-		row.values?.[index] > 0 && `${measureText(measure, row.values[index])} ${unitText(measure)}`)];
+		row.values?.[index] > 0 && `${measureText(measure, row.values[index])} ${unitText(measure, row.values[index])}`)];
 
 	return parts.some(Boolean) ? make("p", {class: "narrow"}, parts.filter(Boolean).join(", ")) : null;
 }

@@ -2,6 +2,7 @@
 // several rows of the data; it has their sum, and opens to them. A list that is ordered has a line for each of its rows.
 const rowsAtATime = 50;
 const membersShown = 200;
+const hasWords = data.rows.some(row => row.words);
 const rowsToFilter = 8; // an ordered list of fewer is read as it is
 
 // The sum of what was measured. It has no interval of its own: that does not follow from those of its rows.
@@ -58,7 +59,8 @@ class WorkList {
 		this.status = make("p", {class: "soft", role: "status"});
 		this.body = make("tbody");
 		this.more = make("button", {type: "button", onclick: () => { this.shown += rowsAtATime; this.draw(); }});
-		this.table = make("table", {id: `${list.id}-table`}, make("caption", {}, list.caption), this.head(), this.body);
+		this.table = make("table", {id: `${list.id}-table`, "aria-label": list.ordered ? list.caption : null},
+			list.ordered ? null : make("caption", {}, list.caption), this.head(), this.body);
 		section.querySelector(".static").replaceWith(...(list.ordered && list.count < rowsToFilter ? [] : [this.tools(), this.status]),
 			make("div", {class: "scroll", tabindex: "0", role: "group", "aria-label": list.caption}, this.table), this.more);
 		this.draw();
@@ -86,7 +88,7 @@ class WorkList {
 			{...text("Call, type", callText), kind: "wide"},
 			...data.measures.map((measure, index) => ({name: measure.name, get: row => this.weight(row, index), number: true, index, measure,
 				kind: isChief(measure) ? "number" : "number wide"})),
-			...(data.has_verdicts ? [{...text("Compiler", row => row.words ?? ""), kind: "wide"}] : []),
+			...(hasWords ? [{...text("Compiler", row => row.words ?? ""), kind: "wide"}] : []),
 		];
 	}
 
@@ -184,7 +186,7 @@ class WorkList {
 				make("span", {class: "range"}, `${countText(line.rows.length)} sites`), this.narrow(line)),
 			make("td", {class: "wide"}),
 			...data.measures.map((measure, index) => this.numberCell(line, measure, index)),
-			...(data.has_verdicts ? [make("td", {class: "wide"})] : []));
+			...(hasWords ? [make("td", {class: "wide"})] : []));
 		const main = Math.max(0, data.measures.findIndex(measure => measure.key === data.main));
 
 		if (!open)
@@ -213,10 +215,10 @@ class WorkList {
 				make("span", {class: "range"}, row.file ? row.function ?? "" : ""),
 				row.via ? make("span", {class: "range"}, `via ${row.via}`) : null,
 				row.gone && !data.has_verdicts ? make("span", {class: "range"}, "gone") : null,
-				row.benchmark ? make("span", {class: "range"}, `in ${row.benchmark}`) : null, this.narrow(row)),
+				row.benchmark && !row.allocating ? make("span", {class: "range"}, `in ${row.benchmark}`) : null, this.narrow(row)),
 			make("td", {class: "code call wide"}, callText(row)),
 			...data.measures.map((measure, index) => this.numberCell(row, measure, index)),
-			...(data.has_verdicts ? [make("td", {class: "words wide"}, row.words ?? "")] : []))];
+			...(hasWords ? [make("td", {class: "words wide"}, row.words ?? "")] : []))];
 
 		if (open)
 			elements.push(make("tr", {}, make("td", {colspan: String(this.columns().length)}, rowDetails(row))));
@@ -225,25 +227,32 @@ class WorkList {
 
 	numberCell(row, measure, index) {
 		const value = row.values?.[index] ?? null, before = row.before?.[index];
-		const change = changeText(measure, before, value);
+		const change = changeText(measure, before, value), bounds = this.range(measure, row.bounds);
 
 		return make("td", {class: isChief(measure) ? "number" : "number wide", "data-value": value === null ? "" : String(value),
 				"data-before": before === undefined || before === null ? null : String(before)},
 			measureText(measure, value),
 			row.rows?.some(each => each.bounds?.[measure.key]) && row.rows.length > 1
 				? make("span", {class: "range"}, "interval unknown") : null,
-			this.range(measure, row.bounds),
-			before === undefined ? null : make("span", {class: "range"}, `${row.limit ? "allowed" : "before"} ${row.limit && before === null ? "any" : measureText(measure, before)}`),
-			before === undefined ? null : this.range(measure, row.before_bounds),
+			bounds ? make("span", {class: "range"}, bounds) : null,
+			before === undefined ? null : make("span", {class: "range"}, this.beforeText(row, measure, before)),
 			change ? make("span", {class: `range ${value > before ? "worse" : "better"}`}, change) : null,
 			data.totals && value > 0 && data.totals[index] > 0 ? shareBar(value, data.totals[index]) : null);
 	}
 
+	// "3 to 11"; null if the number has no range.
 	range(measure, bounds) {
 		const [low, high] = bounds?.[measure.key] ?? [];
 
-		return low === undefined ? null : make("span", {class: "range"},
-			`${measureText(measure, low)} to ${high === null ? "?" : measureText(measure, high)}`);
+		return low === undefined ? null : `${measureText(measure, low)} to ${high === null ? "?" : measureText(measure, high)}`;
+	}
+
+	beforeText(row, measure, before) {
+		const bounds = this.range(measure, row.before_bounds);
+
+		if (row.limit)
+			return before === null ? "no limit" : `at most ${measureText(measure, before)}`;
+		return `before ${measureText(measure, before)}${bounds ? `, ${bounds}` : ""}`;
 	}
 
 	toggle(row) {
