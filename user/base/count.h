@@ -14,6 +14,12 @@ static inline int64_t add_saturated(int64_t a, int64_t b)
 	return sum;
 }
 
+/* Of a sum that programs in the kernel made: of what a target says, which may be anything. No count is negative. */
+static inline int64_t count_of_sum(uint64_t sum)
+{
+	return sum <= INT64_MAX ? (int64_t)sum : INT64_MAX;
+}
+
 static inline int64_t count_from(double number)
 {
 	return number >= 0x1p63 ? INT64_MAX : number <= -0x1p63 ? INT64_MIN : (int64_t)number;

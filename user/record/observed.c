@@ -69,7 +69,8 @@ static int snapshot_try(struct observed *observed, struct snapshot *snapshot)
 	event_process_totals(observed->sums, EVENTS_ALL, snapshot->events);
 	snapshot->bound = snapshot->counters.in_flight;
 	for (int class = 0; class < SPAN_CLASSES; class ++)
-		snapshot->bound += (int64_t)(snapshot->events[class].objects - before[class].objects);
+		snapshot->bound = add_saturated(snapshot->bound,
+						count_of_sum(snapshot->events[class].objects - before[class].objects));
 	snapshot->taken = true;
 	snapshot->taken_ns = monotonic_ns();
 	return 0;
@@ -340,7 +341,7 @@ static void add_start(struct observed *observed, const struct observed_row *row,
 
 	profile_add_start(observed->profile, key->stack,
 			  entry->frame_count ? entry->frames[entry->frame_count - 1].function : NULL,
-			  (int64_t)row->sums.count);
+			  count_of_sum(row->sums.count));
 }
 
 /* Adds the rows to the profile while other processes continue to fill the maps. */
@@ -383,7 +384,7 @@ static int64_t outside_check(const struct observed *observed, int64_t recorded)
 	if (observed->rate == 1) {
 		event_process_totals(observed->sums, EVENTS_INSIDE, inside);
 		for (int class = 0; class < SPAN_CLASSES; class ++)
-			objects += (int64_t)inside[class].objects;
+			objects = add_saturated(objects, count_of_sum(inside[class].objects));
 		return objects - recorded;
 	}
 	for (int class = 0; class < SPAN_CLASSES; class ++)
@@ -407,8 +408,9 @@ static void add_check(struct observed *observed, struct profile_process *process
 		const struct heap_class *from = &observed->start.counters.classes[class];
 		const struct heap_class *to = &observed->end.counters.classes[class];
 
-		recorded += (int64_t)(observed->end.events[class].objects - observed->start.events[class].objects);
-		recorded += to->unreported_objects - from->unreported_objects;
+		recorded = add_saturated(recorded, count_of_sum(observed->end.events[class].objects -
+								observed->start.events[class].objects));
+		recorded = add_saturated(recorded, to->unreported_objects - from->unreported_objects);
 		objects += to->objects - from->objects;
 	}
 	process->check.present = true;
@@ -592,7 +594,8 @@ int observed_finish(struct observed *observed)
 			     process.comm, strerror(-error));
 	}
 	for (size_t i = 0; i < profile->call_count && i < EVENT_CALLS; i++)
-		profile->calls[i].calls = add_saturated(profile->calls[i].calls, (int64_t)observed->sums->calls[i]);
+		profile->calls[i].calls =
+			add_saturated(profile->calls[i].calls, count_of_sum(observed->sums->calls[i]));
 	if (observed->runtime->beside_rate) {
 		beside = beside_process(observed, &process);
 		sampled = &beside;

@@ -3,15 +3,16 @@
 
 #include <string.h>
 
+#include "base/count.h"
 #include "profile/size_class.h"
 #include "record/bursts.h"
 
 void observed_groups(const struct event_group *from, struct profile_group groups[BURST_GROUPS])
 {
 	for (int group = 0; group < BURST_GROUPS; group++) {
-		groups[group].objects = (int64_t)((from[group].objects_q20 + (1 << 19)) >> 20);
-		groups[group].bytes = (int64_t)from[group].weight;
-		groups[group].samples = (int64_t)from[group].count;
+		groups[group].objects = count_of_sum((from[group].objects_q20 + (1 << 19)) >> 20);
+		groups[group].bytes = count_of_sum(from[group].weight);
+		groups[group].samples = count_of_sum(from[group].count);
 	}
 }
 
@@ -34,27 +35,27 @@ void observed_row_values(const struct observed_row *row, int64_t values[VALUE_CO
 	memset(values, 0, VALUE_COUNT * sizeof(*values));
 	switch ((enum event_kind)row->key.kind) {
 	case EVENT_ALLOC:
-		values[VALUE_OBJECTS] = (int64_t)sums->count;
-		values[VALUE_BYTES] = (int64_t)sums->bytes;
-		values[VALUE_SAMPLES] = (int64_t)sums->count;
+		values[VALUE_OBJECTS] = count_of_sum(sums->count);
+		values[VALUE_BYTES] = count_of_sum(sums->bytes);
+		values[VALUE_SAMPLES] = count_of_sum(sums->count);
 		break;
 	case EVENT_BURST:
 		sum_groups(row, values);
 		break;
 	case EVENT_SAMPLE:
-		values[VALUE_OBJECTS] = (int64_t)((sums->objects_q20 + (1 << 19)) >> 20);
-		values[VALUE_BYTES] = (int64_t)sums->weight;
-		values[VALUE_SAMPLES] = (int64_t)sums->events;
+		values[VALUE_OBJECTS] = count_of_sum((sums->objects_q20 + (1 << 19)) >> 20);
+		values[VALUE_BYTES] = count_of_sum(sums->weight);
+		values[VALUE_SAMPLES] = count_of_sum(sums->events);
 		break;
 	case EVENT_REFILL:
-		values[VALUE_REFILLS] = (int64_t)sums->count;
+		values[VALUE_REFILLS] = count_of_sum(sums->count);
 		break;
 	case EVENT_CENTRAL_GROW:
-		values[VALUE_CENTRAL_GROWS] = (int64_t)sums->count;
+		values[VALUE_CENTRAL_GROWS] = count_of_sum(sums->count);
 		break;
 	case EVENT_HEAP_GROW:
-		values[VALUE_HEAP_GROWS] = (int64_t)sums->count;
-		values[VALUE_HEAP_GROW_BYTES] = (int64_t)sums->bytes;
+		values[VALUE_HEAP_GROWS] = count_of_sum(sums->count);
+		values[VALUE_HEAP_GROW_BYTES] = count_of_sum(sums->bytes);
 		break;
 	case EVENT_GO: /* profile_add_start() */
 	case EVENT_KINDS:
@@ -161,9 +162,10 @@ static void add_told(const struct observed *observed, int class, const struct sn
 	const struct heap_class *to = &end->counters.classes[class];
 	const struct event_class_totals *before = &observed->start.events[class], *after = &end->events[class];
 
-	totals[VALUE_OBJECTS] =
-		(int64_t)(after->objects - before->objects) + to->unreported_objects - from->unreported_objects;
-	totals[VALUE_BYTES] = (int64_t)(after->bytes - before->bytes) + to->unreported_bytes - from->unreported_bytes;
+	totals[VALUE_OBJECTS] = add_saturated(count_of_sum(after->objects - before->objects),
+					      to->unreported_objects - from->unreported_objects);
+	totals[VALUE_BYTES] = add_saturated(count_of_sum(after->bytes - before->bytes),
+					    to->unreported_bytes - from->unreported_bytes);
 }
 
 static int64_t larger(int64_t a, int64_t b)
@@ -183,12 +185,13 @@ static void add_last_events(const struct observed *observed, int class, const st
 {
 	const struct heap_class *from = &observed->start.counters.classes[class];
 	const struct event_class_totals *before = &observed->start.events[class];
-	int64_t objects = (int64_t)(ever->objects - before->objects), bytes = (int64_t)(ever->bytes - before->bytes);
+	int64_t objects = count_of_sum(ever->objects - before->objects),
+		bytes = count_of_sum(ever->bytes - before->bytes);
 
 	totals[VALUE_OBJECTS] = larger(totals[VALUE_OBJECTS], objects - from->unreported_objects);
 	totals[VALUE_BYTES] = larger(totals[VALUE_BYTES], bytes - from->unreported_bytes);
-	totals[VALUE_REFILLS] = larger(totals[VALUE_REFILLS], (int64_t)inside->refills);
-	totals[VALUE_CENTRAL_GROWS] = larger(totals[VALUE_CENTRAL_GROWS], (int64_t)inside->central_grows);
+	totals[VALUE_REFILLS] = larger(totals[VALUE_REFILLS], count_of_sum(inside->refills));
+	totals[VALUE_CENTRAL_GROWS] = larger(totals[VALUE_CENTRAL_GROWS], count_of_sum(inside->central_grows));
 }
 
 void observed_forget_noscan(int class, int64_t *totals)
@@ -215,8 +218,8 @@ static void add_class_totals(const struct observed *observed, struct profile_pro
 		const struct heap_class *to = &end->counters.classes[class];
 
 		if (every_object || !end->taken) {
-			totals[VALUE_OBJECTS] = (int64_t)events->objects;
-			totals[VALUE_BYTES] = (int64_t)events->bytes;
+			totals[VALUE_OBJECTS] = count_of_sum(events->objects);
+			totals[VALUE_BYTES] = count_of_sum(events->bytes);
 		} else if (told) {
 			add_told(observed, class, end, totals);
 		} else {
@@ -224,8 +227,8 @@ static void add_class_totals(const struct observed *observed, struct profile_pro
 			totals[VALUE_BYTES] = grown(from->bytes, to->bytes);
 		}
 		if (every_refill || !end->taken || to->refills == VALUE_UNMEASURED) {
-			totals[VALUE_REFILLS] = (int64_t)events->refills;
-			totals[VALUE_CENTRAL_GROWS] = (int64_t)events->central_grows;
+			totals[VALUE_REFILLS] = count_of_sum(events->refills);
+			totals[VALUE_CENTRAL_GROWS] = count_of_sum(events->central_grows);
 		} else {
 			totals[VALUE_REFILLS] = grown(from->refills, to->refills);
 			totals[VALUE_CENTRAL_GROWS] = grown(from->central_grows, to->central_grows);
@@ -252,17 +255,18 @@ static void add_totals(const struct observed *observed, struct profile_process *
 			continue; /* in all classes or in none */
 		process->totals[summed[i]] = 0;
 		for (int class = 0; class < SPAN_CLASSES; class ++)
-			process->totals[summed[i]] += larger(0, process->class_totals[class][summed[i]]);
+			process->totals[summed[i]] = add_saturated(process->totals[summed[i]],
+								   larger(0, process->class_totals[class][summed[i]]));
 	}
 	if (observed->runtime->unmeasured & 1u << VALUE_HEAP_GROWS)
 		return;
-	process->totals[VALUE_HEAP_GROWS] = (int64_t)observed->sums->inside.heap_grows;
-	process->totals[VALUE_HEAP_GROW_BYTES] = (int64_t)observed->sums->inside.heap_grow_bytes;
+	process->totals[VALUE_HEAP_GROWS] = count_of_sum(observed->sums->inside.heap_grows);
+	process->totals[VALUE_HEAP_GROW_BYTES] = count_of_sum(observed->sums->inside.heap_grow_bytes);
 }
 
 void observed_note_growth(struct observed *observed, int64_t at_ns)
 {
-	int64_t grown = (int64_t)observed->sums->inside.heap_grow_bytes;
+	int64_t grown = count_of_sum(observed->sums->inside.heap_grow_bytes);
 
 	if (observed->runtime->unmeasured & 1u << VALUE_HEAP_GROWS)
 		return;
@@ -286,8 +290,8 @@ void observed_describe(const struct observed *observed, struct profile_process *
 	add_totals(observed, process);
 	if (observed->bursts)
 		process->bursts = bursts_summary(observed->bursts);
-	process->lost_events = (int64_t)observed->sums->lost_events;
-	process->lost_stacks = (int64_t)observed->sums->lost_stacks;
+	process->lost_events = count_of_sum(observed->sums->lost_events);
+	process->lost_stacks = count_of_sum(observed->sums->lost_stacks);
 }
 
 bool observed_rest(const struct observed *observed, const struct profile_process *process, struct profile_key *key,

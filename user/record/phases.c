@@ -28,7 +28,7 @@ static struct heap_class *counted_at(struct observed *next, int class)
 static void add_counted(int64_t *counter, uint64_t events)
 {
 	if (*counter != VALUE_UNMEASURED)
-		*counter += (int64_t)events;
+		*counter = add_saturated(*counter, (int64_t)events); /* which may be below 0 */
 }
 
 void phases_settle(struct observed *ended)
@@ -43,8 +43,8 @@ void phases_settle(struct observed *ended)
 		struct heap_class *counters = counted_at(ended->next, class);
 
 		if (ended->rate == 1) {
-			counters->objects += (int64_t)(inside[class].objects + before->objects - read->objects);
-			counters->bytes += (int64_t)(inside[class].bytes + before->bytes - read->bytes);
+			add_counted(&counters->objects, inside[class].objects + before->objects - read->objects);
+			add_counted(&counters->bytes, inside[class].bytes + before->bytes - read->bytes);
 		}
 		if (ended->rate <= 1) {
 			add_counted(&counters->refills, inside[class].refills + before->refills - read->refills);

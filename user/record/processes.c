@@ -392,7 +392,7 @@ int64_t processes_events(const struct processes *processes)
 			continue;
 		event_process_totals(processes->observed[i]->sums, EVENTS_INSIDE, totals);
 		for (int class = 0; class < SPAN_CLASSES; class ++)
-			events += (int64_t)totals[class].objects;
+			events = add_saturated(events, count_of_sum(totals[class].objects));
 	}
 	return events;
 }

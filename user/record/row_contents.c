@@ -57,5 +57,6 @@ void row_contents_conclude(const struct processes *processes)
 	row_contents_describe(processes, profile);
 	warn_of_unsampled(processes);
 	if (missed && profile->process_count) /* the kernel does not say whose they are */
-		profile->processes[0].lost_events += (int64_t)missed;
+		profile->processes[0].lost_events =
+			add_saturated(profile->processes[0].lost_events, count_of_sum(missed));
 }

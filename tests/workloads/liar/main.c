@@ -70,6 +70,12 @@ static uint64_t random_word(void)
 	return random_state;
 }
 
+/* Small ones, too: they are classes and counts that can be. */
+static uint64_t random_number(void)
+{
+	return random_word() >> random_word() % 64;
+}
+
 /* A list of fake caches: each begins with the address of the next one. */
 static void build_list(uint64_t count, uint64_t size, bool circle, uint32_t moving)
 {
@@ -115,8 +121,8 @@ static void run_probes(char *const *distances)
 		for (char *const *distance = distances; *distance; distance++) {
 			uintptr_t address = (uintptr_t)__ehdr_start + strtoull(*distance, NULL, 0);
 
-			((probe_site *)address)(random_word(), random_word(), random_word(), random_word(),
-						random_word(), random_word());
+			((probe_site *)address)(random_number(), random_number(), random_number(), random_number(),
+						random_number(), random_number());
 		}
 	}
 }
