@@ -4,11 +4,15 @@
 to does not."""
 import contextlib
 import errno
+import fcntl
 import os
 import pathlib
+import pty
 import re
 import shutil
 import signal
+import subprocess
+import termios
 
 import harness
 from harness import contains, same, workload
@@ -188,6 +192,45 @@ def test_a_program_runs_as_who_called_sudo_and_without_what_the_recorder_has(t):
             same(t.json("report", t.path("p"))["totals"]["objects"], 1006, "objects")
     done = t.escapement("record", "--user", "nobody-of-that-name", "-o", t.path("p"), "--", "true", status=2)
     contains(done.stderr, "there is no user 'nobody-of-that-name'")
+
+
+TYPING = """
+import fcntl, os, termios
+terminal = os.open("/dev/tty", os.O_RDWR)
+for call in (termios.TIOCSTI, 0x541c):  # TIOCLINUX
+    try:
+        fcntl.ioctl(terminal, call, b"x")
+        print("typed as", os.getuid())
+    except OSError as error:
+        print("refused:", error.errno, os.getuid())
+print("size:", os.get_terminal_size(terminal).columns, [line for line in open("/proc/self/status") if "NoNew" in line][0].split()[1])
+"""
+
+
+def read_terminal(terminal):
+    """What is written into a terminal until its last process has closed it."""
+    text = b""
+    with contextlib.suppress(OSError):
+        while True:
+            text += os.read(terminal, 4096)
+    os.close(terminal)
+    return text.decode()
+
+
+def test_a_program_of_another_user_cannot_type_into_our_terminal(t):
+    """What it typed, the shell of who called us would execute."""
+    harness.require_root()
+    t.directory.chmod(0o777)
+    program = ["sh", "-c", '"$0" -c "$1"; "$2"', "/usr/bin/python3", TYPING, str(t.copy(workload("seeds")))]
+    for options in ([], ["--in-process"]):
+        terminal, end = pty.openpty()
+        done = subprocess.Popen([harness.ESCAPEMENT, "record", "-q", *options, "--user", "nobody", "-o", t.path("p"), "--", *program],
+                                stdin=end, stdout=end, stderr=end, start_new_session=True,
+                                preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
+        os.close(end)
+        said = read_terminal(terminal)
+        same(done.wait(harness.TIMEOUT), 0, said)
+        same(said.split("\r\n")[:3], [f"refused: {errno.EIO} 65534"] * 2 + ["size: 0 0"], said)
 
 
 def test_a_reader_of_messages_that_goes_does_not_end_the_recording(t):

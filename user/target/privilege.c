@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "base/caller.h"
+#include "target/terminal_input.h"
 
 /* Parses a user or group number; -1 if the text is anything else. */
 static long number(const char *text)
@@ -106,6 +107,8 @@ int identity_assume(const struct identity *identity)
 
 	if (!identity->other)
 		return geteuid() == 0 ? 0 : prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+	if (terminal_input_refuse()) /* while we are root */
+		return -1;
 	if (named ? initgroups(identity->name, identity->gid) : setgroups(0, NULL))
 		return -1;
 	if (setgid(identity->gid) || setuid(identity->uid)) /* drops all capabilities */
