@@ -96,6 +96,8 @@ def test_a_page_leaves_source_out_when_told_and_has_the_exit_status_of_every_for
             t.escapement(*words, "--format", form, "-o", "out", old, new, status=status)
         data = pages.page_data(t.path("out").read_text())
         same(sorted(data["sources"]), ["main.go"])
+        facts = {row["function"]: row["facts"] for row in data["rows"]}
+        same((facts["main.new"][-1], facts["main.gone"][-1]), ("There was no such site before.", "There is no such site any more."))
         t.escapement(*words, "--format", "html", "--no-source", "-o", "out", old, new, status=status)
         data = pages.page_data(t.path("out").read_text())
         same((data["sources"], data["sources_before"], data["sources_left_out"]), ({}, {}, True))

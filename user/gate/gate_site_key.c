@@ -61,7 +61,8 @@ static void annotate(struct gate_site_key *key, const struct audit_row *row)
 	if (!row)
 		return;
 	annotation = row->annotations[0];
-	key->said = annotation;
+	/* of code that is inlined, what is said at its own line, where the site is shown */
+	key->said = row->linked_count ? row->annotations[row->annotation_count - 1] : annotation;
 	if (!formats[annotation->kind])
 		return;
 #pragma GCC diagnostic push

@@ -202,6 +202,41 @@ static void say_growth(const struct gate_html *html, const struct gate_row *row,
 			 amounts(grown, html, growth), amounts(allowed, html, row->allowed));
 }
 
+enum { COMPARED_ROWS_MAX = 4096 }; /* each with each other: of two programs that have nothing in common it is no news */
+
+/* Of a site that only one side has; and which other site of the function only the other side has, as if the code allocates in
+ * another way now. */
+static void say_one_sided(const struct gate_html *html, const struct gate_row *row, char fact[GATE_TEXT_SIZE])
+{
+	const struct gate *gate = html->gate;
+	const struct gate_site *site = gate_row_site(row);
+	char objects[72], bytes[72];
+	size_t compared = gate->row_count <= COMPARED_ROWS_MAX ? gate->row_count : 0;
+
+	snprintf(fact, GATE_TEXT_SIZE, row->after ? "There was no such site before" : "There is no such site any more");
+	for (size_t i = 0; i < compared; i++) {
+		const struct gate_row *other = &gate->rows[i];
+		const struct gate_site *there = gate_row_site(other);
+		const struct gate_counts *side = other->after ? gate->after : gate->before;
+
+		if ((row->after ? other->before && !other->after : other->after && !other->before) &&
+		    text_same(there->function, site->function) && text_same(there->benchmark, site->benchmark) &&
+		    text_same(there->benchmark_package, site->benchmark_package)) {
+			text_append(fact, GATE_TEXT_SIZE,
+				    row->after ? "; the same function had %.200s%s%.200s: %s %s, %s %s"
+					       : "; the same function has %.200s%s%.200s: %s %s, %s %s",
+				    there->runtime_call ? there->runtime_call : "a site", there->type ? " of " : "",
+				    there->type ? there->type : "",
+				    gate_count_text(objects, side, there, VALUE_OBJECTS),
+				    gate_value_name(VALUE_OBJECTS, html->style),
+				    gate_count_text(bytes, side, there, VALUE_BYTES),
+				    gate_value_name(VALUE_BYTES, html->style));
+			break;
+		}
+	}
+	text_append(fact, GATE_TEXT_SIZE, ".");
+}
+
 const char *gate_html_contract_function(const struct gate_site *site)
 {
 	static const char prefix[] = "contract ";
@@ -239,10 +274,8 @@ int gate_html_row_facts(const struct gate_html *html, const struct gate_row *row
 			site->benchmark ? "benchmark" : "program");
 	if (gate_moved_from(row))
 		snprintf(facts[count++], GATE_TEXT_SIZE, "Was %.1900s.", gate_moved_from(row));
-	if (!row->before && !row->one_sided)
-		snprintf(facts[count++], GATE_TEXT_SIZE, "There was no such site before.");
-	if (!row->after && !row->one_sided)
-		snprintf(facts[count++], GATE_TEXT_SIZE, "There is no such site any more.");
+	if ((!row->before || !row->after) && !row->one_sided)
+		say_one_sided(html, row, facts[count++]);
 	if (site->accepted || (row->before && row->before->accepted))
 		snprintf(facts[count++], GATE_TEXT_SIZE, "Accepted in the baseline: %.1900s",
 			 site->accepted ? site->accepted : row->before->accepted);
