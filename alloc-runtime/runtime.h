@@ -89,6 +89,12 @@ static inline unsigned spanclass_size_class(unsigned spanclass)
 #else
 #define racy_get(p) (*(p))
 #endif
+/* The same for a pointer that is followed: machines order what is read by way of it, which the sanitizer does not know. */
+#ifdef __SANITIZE_THREAD__
+#define followed_get(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
+#else
+#define followed_get(p) (*(p))
+#endif
 
 /* ---- mspan ---- */
 
@@ -550,7 +556,7 @@ extern struct arena_map arena_map;
 /* Without a lock. The table may be moved meanwhile; the old one has the entries of all objects that lived then. */
 static inline struct mspan *span_of_page(uintptr_t page)
 {
-	return __atomic_load_n(&racy_get(&arena_map.spans)[page], __ATOMIC_RELAXED);
+	return __atomic_load_n(&followed_get(&arena_map.spans)[page], __ATOMIC_RELAXED);
 }
 
 /* Of an address that is known to be an object's or a stack's. */
