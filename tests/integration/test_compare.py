@@ -564,6 +564,10 @@ def test_estimates_change_only_by_more_than_chance(t):
         done = compare(t, t.directory, "--fail-on", "worse", old, new)
         contains(done.stdout.splitlines()[-1], "unchanged: ")
         assert "SITE" not in done.stdout, done.stdout
+        # The sum of everything is exact, as in the report; what is judged are the rows, which are estimates.
+        (sums,) = re.findall(r"^all +([\d,]+)(?: -> ([\d,]+))? objects", done.stdout, re.M)
+        same([int(n.replace(",", "")) for n in (sums[0], sums[1] or sums[0])],
+             [t.json("report", profile)["totals"]["objects"] for profile in (old, new)])
     document = json.loads(compare(t, t.directory, "--fail-on", "worse", "--format", "json", profiles[0], profiles[4],
                                   status=1).stdout)
     # main.foo allocates 1,000 objects per round.

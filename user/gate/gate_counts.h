@@ -72,7 +72,9 @@ struct gate_counts {
 	const char *module, *package;	   /* of the Go program; NULL if unknown, or if there are several */
 	struct gate_benchmark *benchmarks; /* output of `go test -bench -benchmem`, sorted by name and package */
 	size_t benchmark_count;
-	const char *tested_package;  /* of the benchmarks whose output is being read; NULL before the first */
+	const char *tested_package; /* of the benchmarks whose output is being read; NULL before the first */
+	/* Of a sampled recording: its exact totals, which its rows do not add up to; 0: there are none. Not stored in baselines. */
+	int64_t exact[VALUE_COUNT];
 	int64_t totals[VALUE_COUNT]; /* objects and bytes: sums of the sites' `least`; costs: those of the runs */
 	/* Of the whole runs: refills and growth, the least and the most; unmeasured in baselines. */
 	struct gate_count costs[VALUE_COUNT];

@@ -35,11 +35,6 @@ static struct gate_group *group_of(struct gate *gate, const struct gate_row *row
 	return &gate->groups[gate->group_count++];
 }
 
-static double least_of(const struct gate_counts *side, const struct gate_site *site, enum profile_value value)
-{
-	return site ? (double)(site->counts[value].least - site->counts[value].below) / side->iterations : 0;
-}
-
 /*
  * What a row contributes to the growth of its group: 0 within what is allowed for the site, or within the range that
  * was seen before; otherwise all of its growth. A site that shrank by more than chance compensates for others.
@@ -58,7 +53,7 @@ static double contribution(const struct gate *gate, const struct gate_row *row, 
 	if (after > before)
 		return after - most > row->allowed[value] + slack ? after - before : 0;
 	most = gate_value_most(gate->after, row->after, value);
-	return least_of(gate->before, row->before, value) - most > slack ? after - before : 0;
+	return gate_value_low(gate->before, row->before, value) - most > slack ? after - before : 0;
 }
 
 static void add_row(struct gate *gate, struct gate_group *group, const struct gate_row *row,

@@ -399,6 +399,8 @@ void gate_measurement_add(struct gate_measurement *measurement, const struct pro
 	counts->tiny_in_blocks |= profile->tiny_in_blocks;
 	if (counts->runs == 0 && measurement->stacks)
 		gate_stacks_add(measurement->stacks, profile, audit, counts, measurement->side);
+	for (int i = VALUE_OBJECTS; i <= VALUE_BYTES && !profile->rows_exact && profile->totals_exact; i++)
+		counts->exact[i] = totals[i] > 0 ? totals[i] : 0;
 	if (counts->runs++ == 0) {
 		take_runtime(counts, profile);
 		take_warnings(measurement, audit);

@@ -118,6 +118,8 @@ static void add_benchmarks(struct gate_sums *sums, const struct gate *gate)
 /* Everything that was allocated: sites, allocations without owner, and the library's bookkeeping. */
 static double everything(const struct gate_counts *side, double total, enum profile_value value)
 {
+	if (side->exact[value])
+		return (double)side->exact[value] / side->iterations;
 	return total < 0 ? VALUE_UNMEASURED
 			 : total + (double)(side->outside[value] + side->bookkeeping[value]) / side->iterations;
 }
