@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The live view on a screen, by curses. Names are printable already: they come from a profile. */
 #include <curses.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "render/render_top.h"
+#include "text/terminal.h"
 
 enum {
 	HEAD = 6, /* lines above the table's rows: the target, four of sums, the heading */
@@ -171,9 +173,11 @@ void render_top_screen(struct top_display *display)
 	static bool prepared;
 
 	if (!prepared && display->color) {
-		init_pair(COLOR_BAD, COLOR_RED, -1);
-		init_pair(COLOR_WARN, COLOR_YELLOW, -1);
-		init_pair(COLOR_GOOD, COLOR_GREEN, -1);
+		bool many = COLORS >= 256;
+
+		init_pair(COLOR_BAD, many ? (short)atoi(TERMINAL_RED) : COLOR_RED, -1);
+		init_pair(COLOR_WARN, many ? (short)atoi(TERMINAL_YELLOW) : COLOR_MAGENTA, -1);
+		init_pair(COLOR_GOOD, many ? (short)atoi(TERMINAL_GREEN) : COLOR_GREEN, -1);
 		prepared = true;
 	}
 	erase();

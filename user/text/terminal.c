@@ -50,10 +50,18 @@ int terminal_prose_width(int width)
 const struct terminal_style *terminal_style(bool color)
 {
 	static const struct terminal_style plain = {"", "", "", "", "", ""};
-	static const struct terminal_style colored = {"\033[1m",  "\033[2m",  "\033[31m",
-						      "\033[33m", "\033[32m", "\033[0m"};
+	static const struct terminal_style few = {"\033[1m", "\033[2m", "\033[31m", "\033[35m", "\033[32m", "\033[0m"};
+	static const struct terminal_style many = {"\033[1m",
+						   "\033[2m",
+						   "\033[38;5;" TERMINAL_RED "m",
+						   "\033[38;5;" TERMINAL_YELLOW "m",
+						   "\033[38;5;" TERMINAL_GREEN "m",
+						   "\033[0m"};
+	const char *terminal = getenv("TERM");
 
-	return color ? &colored : &plain;
+	if (!color)
+		return &plain;
+	return terminal && strstr(terminal, "256color") ? &many : &few;
 }
 
 static const char *scaled(char text[TERMINAL_NUMBER_SIZE], int64_t number, double factor, const char *const *units)

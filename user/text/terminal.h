@@ -36,6 +36,12 @@ int terminal_width(FILE *stream);
 /* The width at which to wrap sentences: `width`, or 80 if it is unlimited. */
 int terminal_prose_width(int width);
 
+/* Of 256 colours, those that can be read on white and on black: contrasts of 4 to 5 with both. Of eight, yellow is
+ * unreadable on white, and magenta stands in its place. */
+#define TERMINAL_RED	"160"
+#define TERMINAL_YELLOW "130"
+#define TERMINAL_GREEN	"28"
+
 /* SGR sequences; empty strings without colours. */
 struct terminal_style {
 	const char *bold, *faint, *red, *yellow, *green, *reset;
