@@ -29,7 +29,7 @@ for (let round = 0; round < rounds; round++) {
 		look();
 	}));
 	const filter = await tab.evaluate(() => new Promise(done => {
-		const begin = performance.now(), input = document.getElementById("filter");
+		const begin = performance.now(), input = document.querySelector(".tools input[type=search]");
 
 		input.value = "f1";
 		input.dispatchEvent(new Event("input"));
