@@ -160,6 +160,13 @@ def test_a_gates_page_says_what_was_run_and_what_to_do(t):
     leaves = pages.page_leaves(data)
     same([sum(column) for column in leaves][:1], [result["totals"]["after"]["objects"] + result["outside"]["objects"] +
                                                    result["bookkeeping"]["objects"]] if result["runs"] == 1 else [sum(leaves[0])])
+    # limits of one function are one contract: what is below it is shown and counted once, in every format
+    under = ("gate", "--runs", 1, "--under", "main.handle", "objects=0", "--under", "main.handle", "bytes=0")
+    result = t.json(*under, "--format", "json", "--write", "html=gate.html", "--write", "text=gate.txt", "--", "./program", status=1)
+    same([(row["type"] == "everything below it", row["after"]["objects"], row["after"]["bytes"]) for row in result["rows"]],
+         [(True, 120, 960), (False, 120, 960)])
+    same([row["values"] for row in pages.page_data(t.path("gate.html").read_text())["rows"]], [[120, 960]] * 2)
+    assert re.search(r"below it: main\.handle +objects +120 *$", t.path("gate.txt").read_text(), re.M), t.path("gate.txt").read_text()
     t.escapement("gate", "--under", "main.handle", "objects/call=5", "--format", "html", "-o", "gate.html", "--", "./program", status=1)
     page = t.path("gate.html").read_text()
     contains(page, "Failed: 1 contract is broken: main.handle: 120 objects (100 allowed)")

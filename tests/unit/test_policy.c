@@ -134,6 +134,33 @@ static void an_option_is_a_rule_too(void **state)
 	policy_clear(&policy);
 }
 
+static void a_function_has_one_contract_however_many_texts_limit_it(void **state)
+{
+	struct policy policy;
+	struct error error;
+	const struct policy_contract *contract;
+
+	(void)state;
+	read_well(&policy, "under main.f objects=3\nunder main.g objects=0\n");
+	assert_int_equal(policy_under(&policy, "main.f bytes/call=1k", &error), 0);
+	assert_int_equal(policy.contract_count, 2);
+	contract = &policy.contracts[0];
+	assert_string_equal(contract->function, "main.f");
+	assert_true(contract->limits[POLICY_OBJECTS].most == 3 && !contract->limits[POLICY_OBJECTS].per_call);
+	assert_true(contract->limits[POLICY_BYTES].most == 1024 && contract->limits[POLICY_BYTES].per_call);
+	assert_false(policy.contracts[1].limits[POLICY_BYTES].given);
+	/* Of two limits of one thing neither is dropped silently, on one line or on two. */
+	assert_int_equal(policy_under(&policy, "main.f objects=4", &error), -1);
+	assert_int_equal(error.status, STATUS_USAGE);
+	assert_string_equal(error.text, "two limits of objects for 'main.f': give one, objects=N or objects/call=N");
+	assert_int_equal(policy_under(&policy, "main.h bytes=1 bytes/call=1", &error), -1);
+	assert_int_equal(policy_under(&policy, "main.g bytes=1 objects=1", &error), -1);
+	assert_int_equal(policy.contract_count, 2);
+	assert_true(policy.contracts[0].limits[POLICY_OBJECTS].most == 3);
+	assert_false(policy.contracts[1].limits[POLICY_BYTES].given);
+	policy_clear(&policy);
+}
+
 static void mistakes_are_reported_by_line(void **state)
 {
 	static const struct {
@@ -153,6 +180,7 @@ static void mistakes_are_reported_by_line(void **state)
 		{"tolerance bytes=1X\n", ":1: ", "invalid amount '1X' of bytes"},
 		{"tolerance bytes=1e99\n", ":1: ", "invalid amount '1e99' of bytes"},
 		{"tolerance refills=1\n", ":1: ", "unknown limit 'refills=1'"},
+		{"under main.f objects=0\nunder main.f objects=1\n", ":2: ", "two limits of objects for 'main.f'"},
 		{"normalize # nothing\n", ":1: ", "normalize needs a site or an expression"},
 	};
 	struct policy policy;
@@ -202,6 +230,7 @@ int main(void)
 		cmocka_unit_test(for_each_value_the_last_rule_that_matches_and_speaks_of_it_is_in_force),
 		cmocka_unit_test(of_a_percentage_and_a_number_the_one_that_allows_more_counts),
 		cmocka_unit_test(an_option_is_a_rule_too),
+		cmocka_unit_test(a_function_has_one_contract_however_many_texts_limit_it),
 		cmocka_unit_test(mistakes_are_reported_by_line),
 		cmocka_unit_test(globs_are_of_functions_and_of_packages),
 	};

@@ -381,19 +381,28 @@ bool gate_contracts_hold(const struct gate_contracts *contracts)
 	return gate_contracts_check(contracts, &error) == STATUS_OK;
 }
 
+/* The name of a contract's group: whole, for a cut one may be that of another contract. */
+static const char *group_of(struct gate_counts *side, const struct result *result)
+{
+	char *name = memory_format("contract %s", result->contract->function);
+	const char *group = gate_counts_string(side, name);
+
+	free(name);
+	return group;
+}
+
 /* Each contract is a group of its own, so that nothing can compensate for a broken one. */
 static struct gate_site *add_site(struct gate_counts *side, const struct result *result)
 {
 	struct gate_site *site = gate_counts_append(side);
-	char words[64], group[512];
+	char words[64];
 
 	snprintf(words, sizeof(words), "contract, in %lld call%s", (long long)result->calls,
 		 result->calls == 1 ? "" : "s");
-	snprintf(group, sizeof(group), "contract %.400s", result->contract->function);
 	site->function = gate_counts_string(side, result->contract->function);
 	site->type = gate_counts_string(side, "everything below it");
 	site->annotation = gate_counts_string(side, words);
-	site->benchmark = gate_counts_string(side, group);
+	site->benchmark = group_of(side, result);
 	site->places = 1;
 	return site;
 }
@@ -401,13 +410,12 @@ static struct gate_site *add_site(struct gate_counts *side, const struct result 
 /* Adds the sites below a function whose contract is broken, to show where it allocates. */
 static void add_culprits(struct gate_counts *side, const struct result *result)
 {
-	char group[512];
+	const char *group = group_of(side, result);
 
-	snprintf(group, sizeof(group), "contract %.400s", result->contract->function);
 	for (size_t i = 0; result->sites && i < result->sites->site_count; i++) {
 		struct gate_site *site = gate_counts_append_copy(side, &result->sites->sites[i]);
 
-		site->benchmark = gate_counts_string(side, group);
+		site->benchmark = group;
 		site->benchmark_package = NULL;
 		site->annotation = site->reason = NULL;
 		site->below_contract = true;

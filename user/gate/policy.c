@@ -191,6 +191,9 @@ static int parse_contract_limit(const char *text, struct policy_contract *contra
 		if (parse_amount(rest + 1, value == POLICY_BYTES, &limit) || limit.percent > 0)
 			return error_set(error, STATUS_USAGE, "invalid amount '%s' of %s: expected a number", rest + 1,
 					 key);
+		if (contract->limits[value].given)
+			return error_set(error, STATUS_USAGE, "two limits of %s for '%s': give one, %s=N or %s/call=N",
+					 key, contract->function, key, key);
 		contract->limits[value].given = true;
 		contract->limits[value].per_call = each;
 		contract->limits[value].most = limit.absolute;
@@ -200,16 +203,31 @@ static int parse_contract_limit(const char *text, struct policy_contract *contra
 			 "unknown limit '%s': expected objects=N, bytes=N, objects/call=N or bytes/call=N", text);
 }
 
+/* The index of a function's contract; contract_count if it has none yet. */
+static size_t contract_of(const struct policy *policy, const char *function)
+{
+	size_t i = 0;
+
+	while (i < policy->contract_count && strcmp(policy->contracts[i].function, function) != 0)
+		i++;
+	return i;
+}
+
+/* A function has one contract, however many texts limit it: it is measured once, and what is below it is shown once. */
 int policy_under(struct policy *policy, const char *text, struct error *error)
 {
 	struct policy_contract contract = {0};
 	char *words = memory_text(text), *rest = words, *word;
+	size_t index = policy->contract_count;
 	int limits = 0;
 
 	while ((word = strsep(&rest, " \t\n"))) {
 		if (!*word)
 			continue;
 		if (!contract.function) {
+			index = contract_of(policy, word);
+			if (index < policy->contract_count)
+				contract = policy->contracts[index];
 			contract.function = memory_text(word);
 			continue;
 		}
@@ -222,8 +240,14 @@ int policy_under(struct policy *policy, const char *text, struct error *error)
 			  "under needs a function and a limit, objects=N or bytes=N: 'main.handle objects=0'");
 		goto failed;
 	}
-	policy->contracts = memory_resize(policy->contracts, policy->contract_count + 1, sizeof(*policy->contracts));
-	policy->contracts[policy->contract_count++] = contract;
+	if (index < policy->contract_count) {
+		free(policy->contracts[index].function);
+	} else {
+		policy->contracts =
+			memory_resize(policy->contracts, policy->contract_count + 1, sizeof(*policy->contracts));
+		policy->contract_count++;
+	}
+	policy->contracts[index] = contract;
 	free(words);
 	return 0;
 failed:

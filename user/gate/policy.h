@@ -18,6 +18,8 @@
  *     under server.(*Server).handle objects=0    a contract: what may be allocated below that function
  *     under main.parse objects/call=2 bytes/call=1k
  *
+ * A function has one limit of objects and one of bytes, on one line or on several.
+ *
  * A limit is objects=AMOUNT, bytes=AMOUNT or AMOUNT for both; an amount is a percentage of the baseline, "5%", or a
  * number of objects or bytes (k, M, G: powers of 1024). If a rule has both a percentage and a number, the one that
  * allows more applies. For each value, the last matching rule that limits it is in force.
@@ -64,7 +66,7 @@ struct policy {
 	struct policy_rule *rules;
 	size_t rule_count;
 	struct policy_contract *contracts;
-	size_t contract_count;
+	size_t contract_count; /* each of another function */
 };
 
 /* Sets the defaults: warn, 3 runs, no tolerance. */
@@ -77,7 +79,10 @@ int policy_read(struct policy *policy, const char *path, struct error *error);
 /* Adds a rule in the form of --tolerance: "[GLOB:]LIMIT[,LIMIT...]". */
 int policy_tolerance(struct policy *policy, const char *text, struct error *error);
 
-/* Adds a contract in the form of `under` in a policy: "FUNCTION LIMIT...", separated by white space. */
+/*
+ * Adds a contract in the form of `under` in a policy: "FUNCTION LIMIT...", separated by white space. Limits of a function that has a
+ * contract are added to it; STATUS_USAGE if it limits objects, or bytes, already.
+ */
 int policy_under(struct policy *policy, const char *text, struct error *error);
 
 /*

@@ -43,7 +43,8 @@ static void add_row(struct gate_html *html, enum gate_html_list which, const str
 {
 	struct page_list *list = &html->lists[which];
 
-	html->rows[list->first + list->count++] = row;
+	if (list->first + list->count < html->gate->row_count) /* each row is in one list, once */
+		html->rows[list->first + list->count++] = row;
 }
 
 /* Adds the rows of a list, in the order of the gate; what allocates below a contract follows the contract. */
