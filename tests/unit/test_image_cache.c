@@ -8,11 +8,14 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <link.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/cut_files.h"
@@ -187,6 +190,35 @@ static void a_file_that_is_cut_gives_no_more_names_and_does_not_end_us(void **st
 	}
 }
 
+/* What is read of memory that is ours, and of what processes share, is not made up. */
+static void only_what_is_mapped_privately_of_other_files_reads_as_zeros(void **state)
+{
+	char path[] = "/tmp/escapement-image-XXXXXX";
+	int file = mkstemp(path);
+
+	(void)state;
+	unlink(path);
+	for (int shared = 0; shared < 2; shared++) {
+		volatile const char *page;
+		int child, status;
+
+		assert_int_equal(ftruncate(file, 4096), 0);
+		page = mmap(NULL, 4096, PROT_READ, shared ? MAP_SHARED : MAP_PRIVATE, file, 0);
+		assert_ptr_not_equal(page, MAP_FAILED);
+		assert_int_equal(ftruncate(file, 0), 0);
+		child = fork();
+		if (child == 0) {
+			signal(SIGBUS, SIG_DFL);
+			cut_files_read_as_zeros();
+			_exit(*page);
+		}
+		assert_int_equal(waitpid(child, &status, 0), child);
+		assert_int_equal(status, shared ? SIGBUS : 0);
+		munmap((void *)page, 4096);
+	}
+	close(file);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -194,6 +226,7 @@ int main(void)
 		cmocka_unit_test(another_file_or_place_is_another_image),
 		cmocka_unit_test(few_images_are_kept_that_nobody_has),
 		cmocka_unit_test(a_file_that_is_cut_gives_no_more_names_and_does_not_end_us),
+		cmocka_unit_test(only_what_is_mapped_privately_of_other_files_reads_as_zeros),
 	};
 
 	dl_iterate_phdr(note_text, NULL);

@@ -7,7 +7,8 @@
  * sends SIGBUS to who reads beyond its new end.
  */
 
-/* From now on, what a file no longer has reads as zeros, in all threads. Needs the process's handler of SIGBUS. */
+/* From now on, what a file no longer has reads as zeros, in all threads, where the file is mapped privately and is none of the
+ * program's own. Takes the process's handler of SIGBUS. */
 void cut_files_read_as_zeros(void);
 
 /* How many pages have been read so. Compared before and after a file is read, tells whether that was cut. */

@@ -193,6 +193,8 @@ const struct profile_mapping *image_mapping(struct image *image)
 		if (image->symbolizer)
 			mapping.build_id = symbolizer_gnu_build_id(image->symbolizer);
 		image->is_cut = cut_files_pages() != cut;
+		if (image->is_cut)
+			mapping.build_id = NULL;
 	}
 	image->mapping = profile_mapping(image->cache->profile, &mapping);
 	return image->mapping;
@@ -203,7 +205,7 @@ const char *image_build_id(struct image *image)
 	const char *id;
 
 	image_mapping(image); /* opens the file */
-	id = image->symbolizer ? symbolizer_build_id(image->symbolizer) : NULL;
+	id = image->symbolizer && !image->is_cut ? symbolizer_build_id(image->symbolizer) : NULL;
 	return profile_string(image->cache->profile, id);
 }
 
