@@ -5,12 +5,14 @@
 #include <fcntl.h>
 #include <linux/landlock.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -18,6 +20,7 @@
 
 #include <cmocka.h>
 
+#include "base/subprocess.h"
 #include "target/privilege.h"
 
 /* In a child, because what it gives up is gone for good. Exits with the number of the first thing that it still could. */
@@ -66,10 +69,34 @@ static void test_without_files_an_owner_opens_none(void **state)
 	assert_int_equal(unlink(path), 0);
 }
 
+/* Without that, what we start for another user would live on if we are killed. */
+static void test_who_becomes_another_user_still_ends_with_its_parent(void **state)
+{
+	const struct identity nobody = {.other = true, .uid = 65534, .gid = 65534, .home = "/"};
+	pid_t parent = getpid(), child;
+	int status;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	child = fork();
+	if (child == 0) {
+		int number = 0;
+
+		subprocess_end_with(parent, SIGKILL);
+		if (identity_assume(&nobody) || getuid() != nobody.uid)
+			_exit(1);
+		_exit(prctl(PR_GET_PDEATHSIG, &number) || number != SIGKILL ? 2 : 0);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_without_files_an_owner_opens_none),
+		cmocka_unit_test(test_who_becomes_another_user_still_ends_with_its_parent),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

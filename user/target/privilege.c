@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "base/caller.h"
+#include "base/subprocess.h"
 #include "target/terminal_input.h"
 
 /* Parses a user or group number; -1 if the text is anything else. */
@@ -104,6 +105,8 @@ int identity_find(const char *user, struct identity *identity, struct error *err
 int identity_assume(const struct identity *identity)
 {
 	bool named = identity->name[0];
+	pid_t parent = getppid();
+	int at_parents_end = 0;
 
 	if (!identity->other)
 		return geteuid() == 0 ? 0 : prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
@@ -111,8 +114,11 @@ int identity_assume(const struct identity *identity)
 		return -1;
 	if (named ? initgroups(identity->name, identity->gid) : setgroups(0, NULL))
 		return -1;
+	prctl(PR_GET_PDEATHSIG, &at_parents_end);
 	if (setgid(identity->gid) || setuid(identity->uid)) /* drops all capabilities */
 		return -1;
+	if (at_parents_end) /* who becomes another user has no such signal any more */
+		subprocess_end_with(parent, at_parents_end);
 	setenv("HOME", identity->home, 1);
 	if (named) {
 		setenv("USER", identity->name, 1);

@@ -28,8 +28,11 @@ int identity_find(const char *user, struct identity *identity, struct error *err
 /* Finds the number of a user, given by name or number. Fails with STATUS_USAGE if there is no such user. */
 int user_find(const char *user, uid_t *uid, struct error *error);
 
-/* Called in a child: becomes that user, with its groups, HOME, USER and LOGNAME, and drops all capabilities that would
- * survive an exec; another user's program cannot type into our terminal. Returns -1 with errno on failure: then the program must not be run. */
+/*
+ * Called in a child: becomes that user, with its groups, HOME, USER and LOGNAME, and drops all capabilities that would survive an
+ * exec; another user's program cannot type into our terminal. A signal at the parent's end that was asked for stays
+ * (subprocess_end_with()). Returns -1 with errno on failure: then the program must not be run.
+ */
 int identity_assume(const struct identity *identity);
 
 /* The same as a `become` of a subprocess, whose `identity` is a struct identity. */
