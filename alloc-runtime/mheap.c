@@ -470,6 +470,7 @@ static struct mspan *allocSpanAligned(size_t npages, size_t align_pages, struct 
 	size_t front = pages_to(s, alignment);
 	s = take_free(s, front + npages, grown);
 	if (s && front != 0 && !free_front(s, front)) {
+		s->npreleased = s->released_tail;
 		freeSpanLocked(s);
 		return NULL;
 	}

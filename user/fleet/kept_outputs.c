@@ -101,7 +101,7 @@ void kept_outputs_renew(struct kept_outputs *kept)
 			continue;
 		place_close(&kept->places[i]);
 		place_open(&kept->places[i]);
-		kept->outdated[i] = false;
+		kept->outdated[i] = kept->places[i].file < 0; /* tried again before the next window */
 	}
 }
 
@@ -171,7 +171,9 @@ static void keep(const struct kept_outputs *kept, int file, const struct identit
 {
 	size_t most = room(kept);
 	int copy = fcntl(file, F_DUPFD_CLOEXEC, 0);
-	FILE *stream = copy >= 0 && most > sizeof(*identity) ? fdopen(copy, "w") : NULL;
+	/* where a window that kept nothing has left off is where they all stand */
+	bool begins = copy >= 0 && lseek(copy, 0, SEEK_SET) == 0;
+	FILE *stream = begins && most > sizeof(*identity) ? fdopen(copy, "w") : NULL;
 	bool whole = false;
 
 	if (stream) {

@@ -143,7 +143,8 @@ static int open_space(struct heap_builder *builder, struct error *error)
 	struct target *target = builder->process->target;
 	int tid;
 
-	target_find_thread(target);
+	if (!target->core)
+		target_find_thread(target);
 	tid = target->tid;
 	builder->space = address_space_new(target, builder->profile, NULL);
 	if (target->core || (target_has_image(target) && target->tid == tid))
