@@ -14,6 +14,7 @@
 #include "compare/overlay.h"
 #include "escape/escape_functions.h"
 #include "escape/escape_parser.h"
+#include "gate/gate_modules.h"
 #include "gate/gate_packages.h"
 #include "render/render_compare.h"
 #include "source.h"
@@ -76,10 +77,8 @@ static int compare_files(struct compare_options *options, char **names, struct c
 		if (!sides[i].counts)
 			return -1;
 	}
-	/* A comparison of nothing would find nothing worse. */
-	if (sides[0].counts->unmatched && sides[1].counts->unmatched)
-		return error_set(error, STATUS_USAGE, "--module '%s' matches no package on a stack of '%s'",
-				 sides[0].counts->unmatched, names[0]);
+	if (gate_modules_check_sides(sides[0].counts, sides[1].counts, error))
+		return -1;
 	for (int i = 0; i < 2; i++) {
 		if (gate_packages_adopt(sides[i].counts, names[i], sides[1 - i].counts, error))
 			return -1;

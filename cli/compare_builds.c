@@ -15,6 +15,7 @@
 #include "counted_run.h"
 #include "gate/gate_enough.h"
 #include "gate/gate_measure.h"
+#include "gate/gate_modules.h"
 #include "gate/go_test.h"
 
 struct builds {
@@ -234,10 +235,9 @@ static int measure(struct builds *builds, struct error *error)
 		if (side->counts)
 			gate_counts_command(side->counts, (const char *const *)builds->words);
 	}
-	if (!failed && builds->sides[0].counts->unmatched && builds->sides[1].counts->unmatched)
-		cli_warn("--module '%s' matches no package on a stack of either side: nothing of it was compared",
-			 builds->sides[0].counts->unmatched);
-	return failed ? -1 : check_benchmarks(builds, error);
+	if (failed || gate_modules_check_sides(builds->sides[0].counts, builds->sides[1].counts, error))
+		return -1;
+	return check_benchmarks(builds, error);
 }
 
 /* Measures Go's collector with a run of each side without probes, which would slow everything except the collector. */

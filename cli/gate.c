@@ -16,6 +16,7 @@
 #include "gate/gate_contract.h"
 #include "gate/gate_enough.h"
 #include "gate/gate_measure.h"
+#include "gate/gate_modules.h"
 #include "gate/gate_packages.h"
 #include "gate/gate_self_test.h"
 #include "gate/go_test.h"
@@ -134,10 +135,13 @@ static struct gate_counts *measure(struct measured *measured, char **argv, int f
 		goto failed;
 	if (checked)
 		cli_warn(GO_TEST_NO_BENCHMARK);
-	if (baseline_program_check_modules(counts, argv[first], warning, sizeof(warning), error))
-		goto failed;
-	if (*warning)
-		cli_warn("%s", warning);
+	for (size_t i = 0; i < counts->module_count; i++) {
+		if (gate_modules_check_program(counts, i, argv[first], measured->update, warning, sizeof(warning),
+					       error))
+			goto failed;
+		if (*warning)
+			cli_warn("%s", warning);
+	}
 	/* if the runtime's own allocations were seen, the program's sites would have been seen too */
 	if (gate_counts_none(counts) && measured->baseline) {
 		error_set(error, STATUS_CANNOT_MEASURE,

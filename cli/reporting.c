@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "reporting.h"
 
+#include <stdlib.h>
+
 #include "base/output.h"
 #include "cli.h"
 #include "profile/owner.h"
@@ -83,12 +85,15 @@ static struct report *make_report(const struct reporting *reporting, const struc
 
 void reporting_set_modules(struct profile *profile, const struct option_list *modules)
 {
-	const char *unmatched;
+	bool *matched;
 
 	profile_set_modules(profile, modules->values, (size_t)modules->count);
-	unmatched = owner_unmatched_glob(profile);
-	if (unmatched)
-		cli_warn("--module '%s' matches no package on a stack", unmatched);
+	matched = owner_matched_globs(profile);
+	for (size_t i = 0; i < profile->module_count; i++) {
+		if (!matched[i])
+			cli_warn("--module '%s' matches no package on a stack", profile->modules[i]);
+	}
+	free(matched);
 }
 
 int reporting_write(const struct reporting *reporting, struct profile *profile, const char *name, struct error *error)

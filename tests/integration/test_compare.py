@@ -342,6 +342,9 @@ def test_a_benchmark_that_one_side_has_is_shown_and_not_judged(t):
                    "-bench", ".", ".")
     assert re.search(r"^BenchmarkOther +none -> 1 allocs/op", done.stdout, re.M), done.stdout
     contains(done.stdout, "unchanged: ")
+    done = compare(t, directory, "--base", "main", "--fail-on", "worse", "--module", "example.com/n", "--runs", "1", "--", "go",
+                   "test", "-run", "^$", "-bench", ".", ".", status=2)
+    contains(done.stderr, "--module 'example.com/n' matches no package on a stack of either side")
 
 
 def test_an_interrupted_comparison_leaves_nothing(t):

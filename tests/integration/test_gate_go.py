@@ -79,6 +79,9 @@ def test_a_go_test_measures_the_test_binary_and_a_regression_in_it_fails(t):
                         "example.com/codec:0%", *command, status=1, **options)
     failing = [(row["function"], row["after"]["objects"]) for row in json.loads(done.stdout)["rows"] if row["fails"]]
     same(failing, [("example.com/codec.Parse", 200)])
+    # With a glob that chooses nothing, the regression would not be judged.
+    done = t.escapement("gate", "--module", "example.com/codex/...", *command, status=2, **options)
+    contains(done.stderr, "--module 'example.com/codex/...' matches no package on a stack of what ")
 
 
 def test_benchmarks_are_told_apart(t):

@@ -204,8 +204,26 @@ def test_a_module_that_the_program_has_not_is_an_error_and_no_gate_that_passes(t
     for arguments in (("gate", "--baseline", baseline, "--update"), ("gate", "--under", "main.main", "objects=9999999")):
         done = t.escapement(*arguments, "--runs", "1", "--module", "example.com/onwer/...", "--", program, status=2)
         contains(done.stderr, f"--module 'example.com/onwer/...' matches no package of '{program}'")
+    # What a shell runs is not known before: its stacks show that a glob chooses nothing, or one of two.
+    own = ("--module", "example.com/owner/...")
+    for arguments, globs in ((("--update",), ()), (("--update",), own), (("--under", "main.main", "objects=9999999"), ())):
+        baselined = ("--baseline", baseline) if "--update" in arguments else ()
+        done = t.escapement("gate", *baselined, *arguments, "--runs", "1", *globs, "--module", "example.com/onwer/...", "--",
+                            "sh", "-c", f"{program}; true", status=2)
+        contains(done.stderr, "--module 'example.com/onwer/...' matches no package on a stack of what 'sh' ran")
     assert not baseline.exists()
+    done = t.escapement("gate", "--under", "main.main", "objects=9999999", "--runs", "1", *own, "--module", "example.com/onwer/...",
+                        "--", "sh", "-c", f"{program}; true")
+    contains(done.stderr, "--module 'example.com/onwer/...' matches no package on a stack: nothing of it was judged")
     contains(t.escapement("compare", "--module", "nothing", profile, profile, status=2).stderr, "matches no package on a stack")
+    # Of a module that was renamed, each side has one name.
+    renamed = build(t, SSCANF, "renamed", module="example.com/renamed")
+    t.escapement("record", "-q", "--rate", 1, "-o", t.path("q.pb.gz"), "--", renamed)
+    both = ("compare", *own, "--module", "example.com/renamed/...")
+    contains(t.escapement(*both, profile, t.path("q.pb.gz")).stdout, "judged ")
+    contains(t.escapement(*both, "--module", "nothing", profile, t.path("q.pb.gz"), status=2).stderr,
+             "--module 'nothing' matches no package on a stack of either side")
+    contains(t.escapement(*both, profile, profile, status=2).stderr, "--module 'example.com/renamed/...' matches no package")
     contains(t.escapement("report", "--module", "nothing", profile).stderr, "matches no package on a stack")
     # What is judged of two recordings is what the module allocates.
     contains(t.escapement("compare", "--module", "fmt", profile, profile).stdout, "judged ")

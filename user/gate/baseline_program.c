@@ -8,8 +8,6 @@
 
 #include "base/memory.h"
 #include "gate/baseline.h"
-#include "profile/frames.h"
-#include "profile/owner.h"
 #include "symbols/go_binary.h"
 #include "symbols/go_modules.h"
 
@@ -64,36 +62,6 @@ bool baseline_program_functions(const char *word, bool (*note)(const char *name,
 	go_binary_close(binary);
 	free(file);
 	return known;
-}
-
-struct package_search {
-	const char *glob;
-	struct profile_process process;
-	bool found;
-};
-
-static bool note_package(const char *name, void *context)
-{
-	struct package_search *search = context;
-	char package[1024];
-
-	search->found = search->found || (frames_package(name, package, sizeof(package)) &&
-					  owner_glob_chooses(search->glob, &search->process, package));
-	return true;
-}
-
-int baseline_program_check_modules(const struct gate_counts *measured, const char *word, char *warning, size_t size,
-				   struct error *error)
-{
-	struct package_search search = {.glob = measured->unmatched, .process = {.package = measured->package}};
-
-	*warning = 0;
-	if (!search.glob)
-		return 0;
-	if (baseline_program_functions(word, note_package, &search) && !search.found)
-		return error_set(error, STATUS_USAGE, "--module '%s' matches no package of '%s'", search.glob, word);
-	snprintf(warning, size, "--module '%s' matches no package on a stack: nothing of it was judged", search.glob);
-	return 0;
 }
 
 /* Module, package and version of a Go program. A program that starts others (go, make) is not the program of the

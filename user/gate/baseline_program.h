@@ -22,10 +22,4 @@ char *baseline_program_file(const char *word);
  * returns true. Returns false if what runs may have others: it is no Go program, or one that may start or load another. */
 bool baseline_program_functions(const char *word, bool (*note)(const char *name, void *context), void *context);
 
-/* Checks that a glob of --module chooses a package of the program, if none of the measured stacks has one (`measured->unmatched`):
- * what then were judged is nothing. Sets an error if the program's file shows that it has no such package; else a warning says
- * that it is not known, and is "" if there is nothing to say. */
-int baseline_program_check_modules(const struct gate_counts *measured, const char *word, char *warning, size_t size,
-				   struct error *error);
-
 #endif

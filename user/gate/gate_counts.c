@@ -40,6 +40,7 @@ void gate_counts_free(struct gate_counts *counts)
 	string_table_free(&counts->storage->strings);
 	free(counts->storage);
 	free(counts->sites);
+	free(counts->modules);
 	free(counts->benchmarks);
 	free(counts);
 }

@@ -54,6 +54,12 @@ struct gate_site {
 	struct gate_count seen[2]; /* measurements only: objects and bytes of the runs, before gate_noise_widen() */
 };
 
+/* A glob that chooses what is judged. */
+struct gate_module {
+	const char *glob;
+	bool matched; /* a package on a stack of a run */
+};
+
 /* A baseline, or a measurement to compare with one. Owns everything that it points to. */
 struct gate_counts {
 	const char *const *command; /* the measured program; NULL-terminated */
@@ -64,9 +70,10 @@ struct gate_counts {
 	const char *normalize; /* site or expression that gives the iterations; NULL if counts are of a whole run */
 	double iterations;     /* of the run with the fewest; 1 if `normalize` is NULL */
 	int runs;
-	bool tiny_in_blocks;	 /* a run is a heap profile of Go's runtime (profile.h); not stored in baselines */
-	bool tests_ran;		 /* of Go's package testing; not stored in baselines */
-	const char *unmatched;	 /* owner_unmatched_glob() of the first run; not stored in baselines */
+	bool tiny_in_blocks;	     /* a run is a heap profile of Go's runtime (profile.h); not stored in baselines */
+	bool tests_ran;		     /* of Go's package testing; not stored in baselines */
+	struct gate_module *modules; /* the globs of --module (gate_modules.h); not stored in baselines */
+	size_t module_count;
 	struct gate_site *sites; /* sorted by function, via, runtime call, type, benchmark, annotation */
 	size_t site_count;
 	const char *module, *package;	   /* of the Go program; NULL if unknown, or if there are several */

@@ -18,6 +18,7 @@
 #include "profile/size_class.h"
 #include "gate/gate_noise.h"
 #include "gate/gate_measure.h"
+#include "gate/gate_modules.h"
 #include "gate/gate_normalize.h"
 #include "gate/gate_packages.h"
 #include "gate/gate_site_key.h"
@@ -397,6 +398,7 @@ void gate_measurement_add(struct gate_measurement *measurement, const struct pro
 		memory_resize(measurement->durations, (size_t)counts->runs + 1, sizeof(*measurement->durations));
 	measurement->durations[counts->runs] = profile->duration_ns;
 	counts->tiny_in_blocks |= profile->tiny_in_blocks;
+	gate_modules_add(counts, profile);
 	if (counts->runs == 0 && measurement->stacks)
 		gate_stacks_add(measurement->stacks, profile, audit, counts, measurement->side);
 	for (int i = VALUE_OBJECTS; i <= VALUE_BYTES && !profile->rows_exact && profile->totals_exact; i++)
@@ -405,7 +407,6 @@ void gate_measurement_add(struct gate_measurement *measurement, const struct pro
 		take_runtime(counts, profile);
 		take_warnings(measurement, audit);
 		take_module(counts, profile);
-		counts->unmatched = gate_counts_string(counts, owner_unmatched_glob(profile));
 	}
 	owner_table_free(run.owners);
 }

@@ -219,12 +219,11 @@ static bool chooses_of_any_process(const struct profile *profile, const char *gl
 	return false;
 }
 
-const char *owner_unmatched_glob(const struct profile *profile)
+bool *owner_matched_globs(const struct profile *profile)
 {
 	struct pointer_map seen = {0};
 	size_t left = profile->module_count;
 	bool *matched = memory_zeroed(left + 1, sizeof(*matched));
-	const char *unmatched = NULL;
 	char package[PACKAGE_SIZE];
 
 	for (size_t i = 0; i < profile->locations->count && left; i++) {
@@ -247,11 +246,8 @@ const char *owner_unmatched_glob(const struct profile *profile)
 			}
 		}
 	}
-	for (size_t k = 0; k < profile->module_count && !unmatched; k++)
-		unmatched = matched[k] ? NULL : profile->modules[k];
 	pointer_map_free(&seen);
-	free(matched);
-	return unmatched;
+	return matched;
 }
 
 static uint32_t add_rule(struct owner_table *table, const struct profile_process *process)

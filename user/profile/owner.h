@@ -41,9 +41,9 @@ struct owner_table;
 struct owner_table *owner_table_new(const struct profile *profile); /* never NULL */
 void owner_table_free(struct owner_table *table);		    /* NULL is allowed */
 
-/* The first of the profile's globs that matches no package on its stacks: what it was meant to choose is not there. NULL if
- * each matches one. */
-const char *owner_unmatched_glob(const struct profile *profile);
+/* Of each of the profile's globs, whether it matches a package on its stacks; the caller frees the array. What one that does not
+ * was meant to choose is not there. */
+bool *owner_matched_globs(const struct profile *profile);
 /* Whether a glob of profile_set_modules() chooses a package of a process. */
 bool owner_glob_chooses(const char *glob, const struct profile_process *process, const char *package);
 
