@@ -6,6 +6,7 @@
 #include "gate/gate_compare.h"
 #include "gate/gate_measure.h"
 #include "gate/gate_self_test.h"
+#include "render/render_gate.h"
 
 /* Every sample has the largest possible count, including two samples of one site. */
 static struct profile *hostile_profile(void)
@@ -120,6 +121,67 @@ static void sums_of_sites_of_one_key_stop_at_the_greatest_number(void **state)
 	gate_counts_free(after);
 }
 
+/* A run with rows of 90 and 10 objects, of which the last has no owner, and an exact total beside them. */
+static struct profile *sampled_profile(int64_t total)
+{
+	struct profile *profile = exact_profile();
+
+	profile->rate = 512;
+	profile->rows_exact = false;
+	measure(profile, "runtime.newobject < main.f f.go:1", 90, 1440);
+	measure(profile, "runtime.bgsweep", 10, 160);
+	profile_process_add(profile, 1)->totals[VALUE_OBJECTS] = total;
+	return profile;
+}
+
+static void the_exact_total_is_the_least_of_the_runs(void **state)
+{
+	struct profile *runs[] = {sampled_profile(120), sampled_profile(104), sampled_profile(150)};
+	struct gate_measurement *measurement = gate_measurement_new(NULL);
+	struct gate_counts *counts;
+	struct error error;
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		gate_measurement_add(measurement, runs[i], NULL);
+		profile_free(runs[i]);
+	}
+	counts = gate_measurement_finish(measurement, "2", &error);
+	assert_int_equal(counts->exact[VALUE_OBJECTS], 104);
+	gate_counts_free(counts);
+}
+
+static void an_exact_total_is_not_compared_with_a_sum_of_estimates(void **state)
+{
+	static const struct {
+		int64_t rate, exact; /* of the side before */
+		double before, after;
+	} cases[] = {{512, 0, 100, 100}, {512, 120, 120, 104}, {1, 0, 100, 104}};
+	struct profile *profile = sampled_profile(104);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct gate_counts *before = counts_of(profile, 1), *after = counts_of(profile, 1);
+		struct policy policy;
+		struct gate *gate;
+		struct gate_sums *sums;
+
+		policy_init(&policy);
+		before->rate = cases[i].rate;
+		before->exact[VALUE_OBJECTS] = cases[i].exact;
+		gate = gate_compare(before, after, &policy);
+		sums = gate_sums_new(gate, &(struct gate_style){.width = 80, .what = "objects"});
+		assert_true(sums->sums[0].before[0] == cases[i].before);
+		assert_true(sums->sums[0].after[0] == cases[i].after);
+		gate_sums_free(sums);
+		gate_free(gate);
+		policy_clear(&policy);
+		gate_counts_free(before);
+		gate_counts_free(after);
+	}
+	profile_free(profile);
+}
+
 static void sums_of_an_audit_stop_at_the_greatest_number(void **state)
 {
 	struct escape_output *output = output_of(NULL, 0);
@@ -142,6 +204,8 @@ int main(void)
 		cmocka_unit_test(costs_count_only_if_several_runs_agree),
 		cmocka_unit_test(sums_of_lost_events_stop_at_the_greatest_number),
 		cmocka_unit_test(sums_of_sites_of_one_key_stop_at_the_greatest_number),
+		cmocka_unit_test(the_exact_total_is_the_least_of_the_runs),
+		cmocka_unit_test(an_exact_total_is_not_compared_with_a_sum_of_estimates),
 		cmocka_unit_test(sums_of_an_audit_stop_at_the_greatest_number),
 	};
 

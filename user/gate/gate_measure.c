@@ -32,6 +32,12 @@ struct run_count {
 	struct gate_count objects, bytes;
 };
 
+/* A whole run. */
+struct run_total {
+	int64_t duration_ns;
+	int64_t exact[VALUE_COUNT]; /* as of gate_counts */
+};
+
 /* A source position of a site. */
 struct position {
 	const char *file;
@@ -61,7 +67,7 @@ struct gate_measurement {
 	struct hash_index by_key; /* hash table of sites: index + 1 */
 	char directory[4096];	  /* the working directory, with a slash at its end; "" if unknown */
 	struct gate_count costs[VALUE_COUNT];
-	int64_t *durations; /* of the runs, in nanoseconds */
+	struct run_total *totals; /* of the runs */
 	bool unsteady_costs;
 	const char *warnings[4]; /* warnings of the first run's audit */
 	size_t warning_count;
@@ -106,7 +112,7 @@ static void release(struct gate_measurement *measurement)
 		free(measurement->tallies[i].positions);
 	}
 	free(measurement->tallies);
-	free(measurement->durations);
+	free(measurement->totals);
 	hash_index_free(&measurement->by_key);
 	free(measurement);
 }
@@ -394,15 +400,15 @@ void gate_measurement_add(struct gate_measurement *measurement, const struct pro
 	profile_loss_add(&counts->loss, &loss);
 	counts->rate = profile->rate == RATE_UNKNOWN ? 0 : profile->rate;
 	counts->duration_ns = profile->duration_ns;
-	measurement->durations =
-		memory_resize(measurement->durations, (size_t)counts->runs + 1, sizeof(*measurement->durations));
-	measurement->durations[counts->runs] = profile->duration_ns;
+	measurement->totals =
+		memory_resize(measurement->totals, (size_t)counts->runs + 1, sizeof(*measurement->totals));
+	measurement->totals[counts->runs] = (struct run_total){.duration_ns = profile->duration_ns};
 	counts->tiny_in_blocks |= profile->tiny_in_blocks;
 	gate_modules_add(counts, profile);
 	if (counts->runs == 0 && measurement->stacks)
 		gate_stacks_add(measurement->stacks, profile, audit, counts, measurement->side);
 	for (int i = VALUE_OBJECTS; i <= VALUE_BYTES && !profile->rows_exact && profile->totals_exact; i++)
-		counts->exact[i] = totals[i] > 0 ? totals[i] : 0;
+		measurement->totals[counts->runs].exact[i] = totals[i] > 0 ? totals[i] : 0;
 	if (counts->runs++ == 0) {
 		take_runtime(counts, profile);
 		take_warnings(measurement, audit);
@@ -422,7 +428,7 @@ static int count_iterations(struct gate_measurement *measurement, const struct g
 	for (int run = 0; run < counts->runs; run++) {
 		iterations[run] = normalizer->site ? 0 : normalizer->number;
 		if (normalizer->seconds)
-			iterations[run] = (double)measurement->durations[run] / 1e9;
+			iterations[run] = (double)measurement->totals[run].duration_ns / 1e9;
 		for (size_t i = 0; normalizer->site && i < counts->site_count; i++) {
 			struct gate_site site = counts->sites[i];
 			struct tally *tally = &measurement->tallies[i];
@@ -476,6 +482,21 @@ static void join_runs(struct gate_site *site, struct tally *tally, int runs, con
 		widen(&site->counts[VALUE_OBJECTS], scaled(run->objects.least, by), scaled(run->objects.most, by),
 		      i == 0);
 		widen(&site->counts[VALUE_BYTES], scaled(run->bytes.least, by), scaled(run->bytes.most, by), i == 0);
+	}
+}
+
+/* The exact totals are the least of the runs, as the sites' counts are; without that of one run, there are none. */
+static void join_totals(struct gate_measurement *measurement, const double *iterations)
+{
+	struct gate_counts *counts = measurement->counts;
+
+	for (int i = VALUE_OBJECTS; i <= VALUE_BYTES; i++) {
+		for (int run = 0; run < counts->runs; run++) {
+			int64_t exact = scaled(measurement->totals[run].exact[i], counts->iterations / iterations[run]);
+
+			if (run == 0 || exact < counts->exact[i])
+				counts->exact[i] = exact;
+		}
 	}
 }
 
@@ -576,6 +597,7 @@ struct gate_counts *gate_measurement_finish(struct gate_measurement *measurement
 			gate_noise_widen_blocks(&counts->sites[i], measurement->tallies[i].blocks / counts->runs);
 	}
 	finish_costs(measurement);
+	join_totals(measurement, iterations);
 	free(iterations);
 	release(measurement);
 	counts->normalize = gate_counts_string(counts, normalize);

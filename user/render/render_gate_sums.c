@@ -115,10 +115,17 @@ static void add_benchmarks(struct gate_sums *sums, const struct gate *gate)
 		qsort(sums->sums, sums->count, sizeof(*sums->sums), by_package);
 }
 
-/* Everything that was allocated: sites, allocations without owner, and the library's bookkeeping. */
-static double everything(const struct gate_counts *side, double total, enum profile_value value)
+/* Whether a side knows exactly what was allocated: a baseline of a sampled run has its rows only. */
+static bool is_exact(const struct gate_counts *side, enum profile_value value)
 {
-	if (side->exact[value])
+	return side->exact[value] || side->rate == 1;
+}
+
+/* Everything that was allocated, exactly, or else the sum of the rows: sites, allocations without owner, and the
+ * library's bookkeeping. */
+static double everything(const struct gate_counts *side, double total, bool exact, enum profile_value value)
+{
+	if (exact && side->exact[value])
 		return (double)side->exact[value] / side->iterations;
 	return total < 0 ? VALUE_UNMEASURED
 			 : total + (double)(side->outside[value] + side->bookkeeping[value]) / side->iterations;
@@ -130,8 +137,11 @@ static void add_program(struct gate_sums *sums, const struct gate *gate)
 	struct gate_sum *all = &sums->sums[0], *judged = &sums->sums[1];
 
 	for (int i = VALUE_OBJECTS; i <= VALUE_BYTES; i++) {
-		all->before[i] = everything(gate->before, gate->totals_before[i], i);
-		all->after[i] = everything(gate->after, gate->totals_after[i], i);
+		/* an exact total beside a sum of rows would differ without any change */
+		bool exact = is_exact(gate->before, i) && is_exact(gate->after, i);
+
+		all->before[i] = everything(gate->before, gate->totals_before[i], exact, i);
+		all->after[i] = everything(gate->after, gate->totals_after[i], exact, i);
 		judged->before[i] = gate->totals_before[i];
 		judged->after[i] = gate->totals_after[i];
 	}
