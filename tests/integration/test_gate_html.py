@@ -72,7 +72,9 @@ def test_pages_of_two_recordings_have_the_numbers_of_the_json_and_work_in_a_brow
     old, new = two_profiles(t)
     result = json.loads(t.escapement("gate", "compare", "--format", "json", "--write", "html=gate.html", old, new, status=1).stdout)
     t.path("gate.json").write_text(json.dumps(result))
-    t.escapement("compare", "--format", "html", "-o", "compare.html", old, new)
+    for name, words in (("m2-old.txt", "new(int) escapes to heap"), ("m2-new.txt", "moved to heap: kept")):
+        t.path(name).write_text(f"./main.go:15:2: {words}\n")
+    t.escapement("compare", "--escape", "m2-old.txt,m2-new.txt", "--format", "html", "-o", "compare.html", old, new)
     gate, compare = (t.path(name).read_text() for name in ("gate.html", "compare.html"))
     for page in (gate, compare):
         check_static(page, result)
@@ -84,7 +86,9 @@ def test_pages_of_two_recordings_have_the_numbers_of_the_json_and_work_in_a_brow
     contains(gate, "Failed: 3 sites have more than before; the first is main.worse, main.go:5: 2,435 objects (1,234 before), "
              "1,229,701 bytes (29,600 before).")
     contains(compare, "After allocates more than before: 2 worse, 1 new, 1 better, 1 gone, 9 unchanged sites.")
-    assert compare.index('id="compiler"') if 'id="compiler"' in compare else True
+    words = [tuple(text for _, text in row) for row in cells(compare, "compiler")]
+    same([what for what, _ in words], ["`kept` now moves to the heap", "`new(int)` no longer escapes to the heap"])
+    assert all(place.startswith("main.go:15:2") for _, place in words), words
     in_browser(t, "gate.json", "gate.html", "compare.html")
 
 
@@ -104,7 +108,34 @@ def test_a_page_leaves_source_out_when_told_and_has_the_exit_status_of_every_for
         t.escapement(*words, "--format", "html", "--redact", "-o", "out", t.path("old.pb.gz"), t.path("new.pb.gz"), status=status)
         same(pages.page_data(t.path("out").read_text())["sources"], {})
     t.escapement("gate", "compare", "--format", "html", "-o", "out", new, new)
-    contains(t.path("out").read_text(), "Passed: nothing has more than before; 12 unchanged sites.")
+    contains(t.path("out").read_text(), "Passed: no site that is judged has more than before; 12 unchanged sites.</p>")
+
+
+def counts_of(page):
+    return dict(re.findall("<dt>([^<]*)</dt><dd>([^<]*)</dd>", page))["counts"]
+
+
+def test_a_page_says_what_grew_without_failing_and_how_it_was_counted(t):
+    def compared(before, after, *options, periods=(1, 1)):
+        sides = [pages.profile_of(t, [((("main.f", "main.go", 5), ROOT), *count)], f"{name}.pb.gz", period)
+                 for name, count, period in zip("ab", (before, after), periods)]
+        t.escapement("gate", "compare", *options, "--format", "html", "-o", "out", *sides)
+        return t.path("out").read_text()
+
+    page = compared((100, 1600), (101, 1616), "--tolerance", "5%")
+    contains(page, "Passed: no site that is judged has more than is allowed; 1 worse within tolerance site. "
+             "There is more than before, which does not fail: 1 site within the tolerance.</p>")
+    for periods, said in (((1, 1), "exact: every allocation was counted"), ((0, 0), "as the profiles have them"),
+                          ((1, 0), "as the profiles have them"), ((0, 1), "as the profiles have them")):
+        contains(counts_of(compared((100, 1600), (100, 1600), periods=periods)), said)
+
+
+def test_a_page_of_what_was_lost_says_what_would_have_been_too_much(t):
+    gate = ("gate", "--in-process", "--runs", 1, "--baseline", "b.json")
+    t.escapement(*gate, "--update", "--", harness.workload("forks"), 100, 5000, "exit")
+    for options, said in (((), "before"), (("--tolerance", "5%"), "is allowed")):
+        t.escapement(*gate, *options, "--format", "html", "-o", "out", "--", harness.workload("forks"), 100, 5000, "_exit", status=4)
+        contains(t.path("out").read_text(), f"what was counted is not more than {said}, but 1 events")
 
 
 PROGRAM = """package main
@@ -145,7 +176,7 @@ def test_a_gates_page_says_what_was_run_and_what_to_do(t):
     page = t.path("gate.html").read_text()
     check_static(page, result)
     contains(page, "Failed: 1 site has more than before: main.handle, main.go:10: 120 objects (100 before), 960 bytes (800 before).")
-    contains(page, "<code>escapement gate --baseline base.json --update -- ./program</code>")
+    contains(page, "write the baseline anew: run the same command with <code>--update</code>.")
     facts = dict(re.findall("<dt>([^<]*)</dt><dd>([^<]*)</dd>", page))
     same([facts[name] for name in ("run", "baseline", "counts", "allowed to grow")],
          ["./program", "base.json", "exact: every allocation was counted", "by nothing"])
@@ -157,9 +188,24 @@ def test_a_gates_page_says_what_was_run_and_what_to_do(t):
     assert row["annotations"][0]["flow"], row
     contains(row["facts"][0], "Grew by 20 objects, 160 bytes; allowed to grow by: nothing.")
     contains(dict(data["sources"]["main.go"])[10], "kept = &node{kept}")
-    leaves = pages.page_leaves(data)
-    same([sum(column) for column in leaves][:1], [result["totals"]["after"]["objects"] + result["outside"]["objects"] +
-                                                   result["bookkeeping"]["objects"]] if result["runs"] == 1 else [sum(leaves[0])])
+    # the stacks are those of one run, whole: what is judged of it, and what is not
+    result = t.json(*gate, "--runs", 1, "--format", "json", "--write", "html=gate.html", "--", "./program", status=1)
+    leaves = pages.page_leaves(pages.page_data(t.path("gate.html").read_text()))
+    same([sum(column) for column in leaves][:2],
+         [result["totals"]["after"][key] + result["outside"][key] + result["bookkeeping"][key] for key in ("objects", "bytes")])
+    # the same command with --update is the remedy
+    t.escapement(*gate, "--runs", 1, "--update", "--", "./program")
+    t.escapement(*gate, "--runs", 1, "--", "./program")
+    # a sum of a benchmark is of everything, and only its sites are judged
+    shell = ("sh", "-c", "./program; cat bench.txt")
+    for update, allocs in ((["--update"], 1), (["--format", "html", "-o", "gate.html"], 2)):
+        t.path("bench.txt").write_text(f"pkg: main\nBenchmarkF-2 100 50 ns/op 16 B/op {allocs} allocs/op\n")
+        t.escapement("gate", "--baseline", "bench.json", "--runs", 1, *update, "--", *shell)
+    contains(t.path("gate.html").read_text(),
+             "There is more than before, which does not fail: the sum of 1 benchmark, which has what is not judged, too.</p>")
+    t.escapement("gate", "--under", "main.handle", "objects=1000", "--module", "...", "--module", "nope", "--format", "html",
+                 "-o", "gate.html", "--", *shell)
+    contains(t.path("gate.html").read_text(), "--module &#39;nope&#39; matches no package on a stack: nothing of it was judged.")
     # limits of one function are one contract: what is below it is shown and counted once, in every format
     under = ("gate", "--runs", 1, "--under", "main.handle", "objects=0", "--under", "main.handle", "bytes=0")
     result = t.json(*under, "--format", "json", "--write", "html=gate.html", "--write", "text=gate.txt", "--", "./program", status=1)

@@ -43,8 +43,9 @@ func main() {
 """
 
 
-def profile_of(t, samples, name="made.pb.gz"):
-    """Writes a profile. `samples`: (frames, leaf first, each (function, file, line); objects; bytes)."""
+def profile_of(t, samples, name="made.pb.gz", period=1):
+    """Writes a profile. `samples`: (frames, leaf first, each (function, file, line); objects; bytes). Period 0: it does not
+    say how it was sampled."""
     strings = [""]
 
     def text(value):
@@ -65,7 +66,7 @@ def profile_of(t, samples, name="made.pb.gz"):
                 body += nested(4, number(1, frames[frame]) + nested(4, number(1, frames[frame]) + number(2, line)))
         body += nested(2, nested(1, b"".join(varint(frames[frame]) for frame in stack)) +
                        nested(2, varint(objects) + varint(size)))
-    body += nested(11, number(1, text("space")) + number(2, text("bytes"))) + number(12, 1)
+    body += nested(11, number(1, text("space")) + number(2, text("bytes"))) + number(12, period)
     body += b"".join(nested(6, value.encode("utf-8", "surrogateescape")) for value in strings)
     t.path(name).write_bytes(gzip.compress(body))
     return t.path(name)

@@ -10,7 +10,6 @@
 #include "base/command_line.h"
 #include "base/memory.h"
 #include "base/text_compare.h"
-#include "gate/baseline.h"
 #include "gate/gate_packages.h"
 #include "text/html_writer.h"
 #include "text/terminal.h"
@@ -87,20 +86,89 @@ static void say_failed(char text[GATE_TEXT_SIZE], const struct gate_html *html)
 			    row_text(row, html, first));
 }
 
-static void say_passed(char text[GATE_TEXT_SIZE], const struct gate_html *html)
-{
-	char changes[GATE_TEXT_SIZE];
-	bool alone = html->gate->totals_before[VALUE_OBJECTS] == VALUE_UNMEASURED;
+/* Why a row with more than before does not fail. */
+enum excuse { EXCUSE_TOLERATED, EXCUSE_SUM, EXCUSE_CHANCE, EXCUSE_ONE_SIDED, EXCUSES };
 
-	if (alone)
-		text_append(text, GATE_TEXT_SIZE, "Passed: each contract is kept.");
-	else
-		text_append(text, GATE_TEXT_SIZE, "Passed: nothing has more than %s; %.1500s.",
-			    html->lists[GATE_HTML_ALLOWED].count ? "is allowed" : "before",
-			    gate_changes_text(changes, html->gate));
+static enum excuse excuse_of(const struct gate *gate, const struct gate_row *row)
+{
+	if (row->fails || gate_row_is_contract(row) || gate_row_site(row)->below_contract ||
+	    !gate_html_has_grown(gate, row))
+		return EXCUSES;
+	if (row->one_sided)
+		return EXCUSE_ONE_SIDED;
+	if (row->note)
+		return EXCUSE_SUM;
+	return row->change == GATE_TOLERATED ? EXCUSE_TOLERATED : row->change == GATE_NOISY ? EXCUSE_CHANCE : EXCUSES;
 }
 
-/* The verdict, in a sentence. */
+/* The benchmarks whose own sums are more than before: what is not judged is in these, too. */
+static size_t grown_benchmarks(const struct gate_html *html)
+{
+	struct gate_style style = *html->style;
+	struct gate_sums *sums;
+	size_t count = 0;
+
+	style.all = true;
+	sums = gate_sums_new(html->gate, &style);
+	for (size_t i = 0; i < sums->count; i++) {
+		const struct gate_sum *sum = &sums->sums[i];
+
+		count += sum->benchmark && ((sum->before[0] >= 0 && sum->after[0] > sum->before[0]) ||
+					    (sum->before[1] >= 0 && sum->after[1] > sum->before[1]));
+	}
+	gate_sums_free(sums);
+	return count;
+}
+
+static void say_passed(char text[GATE_TEXT_SIZE], const struct gate_html *html)
+{
+	static const char *const words[EXCUSES] = {
+		[EXCUSE_TOLERATED] = "within the tolerance",
+		[EXCUSE_SUM] = "in what as a whole has no more",
+		[EXCUSE_CHANCE] = "by what chance may explain",
+		[EXCUSE_ONE_SIDED] = "in benchmarks that only one side has",
+	};
+	const struct gate *gate = html->gate;
+	size_t excused[EXCUSES + 1] = {0}, benchmarks;
+	char changes[GATE_TEXT_SIZE];
+	const char *separator = " There is more than before, which does not fail: ";
+
+	if (gate->totals_before[VALUE_OBJECTS] == VALUE_UNMEASURED) {
+		text_append(text, GATE_TEXT_SIZE, "Passed: each contract is kept.");
+		return;
+	}
+	for (size_t i = 0; i < gate->row_count; i++)
+		excused[excuse_of(gate, &gate->rows[i])]++;
+	text_append(text, GATE_TEXT_SIZE, "Passed: no site that is judged has more than %s; %.1000s.",
+		    excused[EXCUSE_TOLERATED] + excused[EXCUSE_SUM] + excused[EXCUSE_CHANCE] ? "is allowed" : "before",
+		    gate_changes_text(changes, gate));
+	for (int i = 0; i < EXCUSES; i++) {
+		if (!excused[i])
+			continue;
+		text_append(text, GATE_TEXT_SIZE, "%s%zu site%s %s", separator, excused[i], excused[i] == 1 ? "" : "s",
+			    words[i]);
+		separator = ", ";
+	}
+	benchmarks = grown_benchmarks(html);
+	if (benchmarks) {
+		text_append(text, GATE_TEXT_SIZE, "%sthe sum%s of %zu benchmark%s, which ha%s what is not judged, too",
+			    separator, benchmarks == 1 ? "" : "s", benchmarks, benchmarks == 1 ? "" : "s",
+			    benchmarks == 1 ? "s" : "ve");
+		separator = ", ";
+	}
+	if (*separator == ',')
+		text_append(text, GATE_TEXT_SIZE, ".");
+}
+
+/* Whether something may have more than before, or is judged by a contract. */
+static bool has_limits(const struct gate_html *html)
+{
+	const struct gate_contracts *contracts = html->gate->contracts;
+
+	return (contracts && gate_contracts_count(contracts)) || (html->page->policy && html->page->policy->rule_count);
+}
+
+/* The verdict, in a sentence or two. */
 static const char *verdict_text(char text[GATE_TEXT_SIZE], const struct gate_html *html)
 {
 	const struct profile_loss *loss = &html->gate->loss;
@@ -113,8 +181,7 @@ static const char *verdict_text(char text[GATE_TEXT_SIZE], const struct gate_htm
 			    "It cannot be said whether it passed: what was counted is not more than %s, but %" PRId64
 			    " events and %" PRId64 " stacks were lost and %" PRId64
 			    " objects are missing, so that the counts are lower bounds.",
-			    html->gate->contracts ? "is allowed" : "before", loss->events, loss->stacks,
-			    loss->unexplained);
+			    has_limits(html) ? "is allowed" : "before", loss->events, loss->stacks, loss->unexplained);
 	else
 		say_passed(text, html);
 	return text;
@@ -123,16 +190,13 @@ static const char *verdict_text(char text[GATE_TEXT_SIZE], const struct gate_htm
 /* Whether the baseline is one that is kept: in the tree, not an absolute path that a CI job has made up. */
 static bool may_update(const struct gate_html *html)
 {
-	return html->page->updates && html->page->before[0] != '/' && !html->page->redact && html->gate->after->command;
+	return html->page->updates && html->page->before[0] != '/';
 }
 
 /* What a reader can do about a gate that failed. */
 static void write_remedy(FILE *stream, const struct gate_html *html)
 {
-	const struct gate *gate = html->gate;
-	const char *const *command = gate->after->command;
-
-	if (!gate->failed)
+	if (!html->gate->failed)
 		return;
 	fputs("<p>To do: open a row of <a href=\"#fails\">what fails</a>. It has the line, what the compiler says of it, "
 	      "and the stacks that lead there.",
@@ -140,18 +204,14 @@ static void write_remedy(FILE *stream, const struct gate_html *html)
 	if (html->broken_contracts)
 		fputs(" A contract is kept again when nothing below its function allocates more than its limit.",
 		      stream);
-	if (html->failing_sites && may_update(html)) {
-		char *update = baseline_update_command(html->page->before, command);
-
-		html_format(stream,
-			    " If what is new is intended, allow it in the policy, or write the baseline "
-			    "anew: <code>%s</code>",
-			    update);
-		free(update);
-	} else if (html->failing_sites) {
+	/* of the command, only its user knows all options, which a baseline that can be compared depends on */
+	if (html->failing_sites && may_update(html))
+		fputs(" If what is new is intended, allow it in the policy, or write the baseline anew: run the same command "
+		      "with <code>--update</code>.",
+		      stream);
+	else if (html->failing_sites)
 		fputs(" If what is new is intended, allow it: <code>--tolerance</code>, or a rule of the policy.",
 		      stream);
-	}
 	fputs("</p>\n", stream);
 }
 
@@ -205,6 +265,10 @@ static const char *exactness(const struct gate_html *html)
 
 	if (strcmp(html->style->what, "objects") != 0)
 		return "what the compiler says; nothing was run";
+	/* contracts alone have no measurement before */
+	if (gate->after->rate <= 0 ||
+	    (gate->before->rate <= 0 && gate->totals_before[VALUE_OBJECTS] != VALUE_UNMEASURED))
+		return "as the profiles have them, which do not both say how they were counted";
 	if (gate->estimated)
 		return "estimates from samples, with 95 % intervals; what chance explains is no change";
 	if (gate->before->tiny_in_blocks || gate->after->tiny_in_blocks)
@@ -266,6 +330,18 @@ static void write_gate_facts(FILE *stream, const struct gate_html *html)
 
 void gate_html_warnings(FILE *stream, const struct gate_html *html)
 {
+	const struct gate_counts *after = html->gate->after;
+	bool measured = !html->is_comparison && !html->page->after; /* of two recordings, the other may have the glob */
+	char text[GATE_TEXT_SIZE];
+
+	for (size_t i = 0; i < after->module_count && measured; i++) {
+		if (after->modules[i].matched)
+			continue;
+		snprintf(text, sizeof(text),
+			 "--module '%.1000s' matches no package on a stack: nothing of it was judged.",
+			 after->modules[i].glob);
+		page_warning(stream, text);
+	}
 	if (profile_loss_any(&html->gate->loss))
 		page_warning(stream, "Events were lost, or objects are missing: the counts are lower bounds.");
 }

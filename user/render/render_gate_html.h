@@ -55,6 +55,9 @@ void gate_html_end(const struct page *page, const struct gate_html *html);
 /* The page's document, of a struct gate_html. */
 void gate_html_data(struct json_writer *writer, const void *html);
 
+/* Whether a row has more objects or bytes than before, by whatever explains it. */
+bool gate_html_has_grown(const struct gate *gate, const struct gate_row *row);
+
 /* What is to be known of a row besides its numbers, as sentences. Returns their number. */
 enum { GATE_HTML_FACTS = 8 };
 int gate_html_row_facts(const struct gate_html *html, const struct gate_row *row,

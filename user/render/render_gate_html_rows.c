@@ -8,8 +8,7 @@
 #include "base/text_compare.h"
 #include "render/render_gate_html.h"
 
-/* Whether a row has more than before, by whatever explains it. */
-static bool has_grown(const struct gate *gate, const struct gate_row *row)
+bool gate_html_has_grown(const struct gate *gate, const struct gate_row *row)
 {
 	for (enum profile_value value = VALUE_OBJECTS; value <= VALUE_BYTES; value++) {
 		if (gate_value(gate->after, row->after, value) > gate_value(gate->before, row->before, value))
@@ -33,7 +32,7 @@ static enum gate_html_list list_of(const struct gate *gate, const struct gate_ro
 	case GATE_SAME:
 		return GATE_HTML_SAME;
 	case GATE_NOISY:
-		return has_grown(gate, row) && !gate->estimated ? GATE_HTML_ALLOWED : GATE_HTML_NOISY;
+		return gate_html_has_grown(gate, row) && !gate->estimated ? GATE_HTML_ALLOWED : GATE_HTML_NOISY;
 	default:
 		return GATE_HTML_ALLOWED;
 	}
