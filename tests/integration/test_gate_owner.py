@@ -294,7 +294,9 @@ def test_a_contract_counts_what_one_function_allocates_whatever_others_do(t):
     done = t.escapement("gate", "--runs", 1, "--baseline", t.path("b.json"), "--under", "main.(*server).build", "objects=6", "--",
                         program, status=1)
     tables = re.split(r"^SITE .*$", done.stdout, flags=re.M)
-    same([re.findall("at most 6 .*|^ *worse: |^ *broken: ", table, re.M) for table in tables], [[], ["worse: "], ["  broken: ", "at most 6       7   +1"]])
+    # What other goroutines have allocated until then may be more, too.
+    found = [{each.strip() for each in re.findall("at most 6 .*|^ *worse: |^ *broken: ", table, re.M)} for table in tables]
+    same(found, [set(), {"worse:"}, {"broken:", "at most 6       7   +1"}])
     same(re.findall("^SITE.*", done.stdout, re.M)[0].split()[1:], ["BEFORE", "AFTER", "CHANGE"])
     # A contract is a limit, not a baseline: no tolerance makes a broken one hold.
     t.path("policy").write_text("tolerance 50%\nunder main.(*server).build objects=6\n")
