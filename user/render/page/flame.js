@@ -11,7 +11,7 @@ class Flame {
 		this.measure = Math.max(0, data.measures.findIndex(measure => measure.key === data.main));
 		this.term = "";
 		this.differential = data.stacks_before;
-		this.chart = make("div", {id: "flame-chart", class: "scroll"});
+		this.chart = make("div", {id: "flame-chart", class: "scroll", tabindex: "0", role: "group", "aria-label": "flame graph"});
 		this.crumbs = make("p", {class: "soft"});
 		this.found = make("span", {class: "soft", role: "status"});
 		this.list = make("table", {id: "flame-children"});
