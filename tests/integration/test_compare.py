@@ -563,14 +563,18 @@ def test_estimates_change_only_by_more_than_chance(t):
     for number, profile in enumerate(profiles):
         t.escapement("record", "-q", "--rate", "16k", "-o", profile, "--", harness.workload("seeds"), "--rounds",
                      "500" if number < 4 else "650")
+    differing = []  # intervals of 95 % miss now and then: of a hundred pairs, one may have a site whose two lie apart
     for old, new in zip(profiles[:3], profiles[1:4]):
-        done = compare(t, t.directory, "--fail-on", "worse", old, new)
-        contains(done.stdout.splitlines()[-1], "unchanged: ")
-        assert "SITE" not in done.stdout, done.stdout
+        done = compare(t, t.directory, "--fail-on", "worse", old, new, status=None)
+        if done.returncode or "SITE" in done.stdout:
+            differing.append(done.stdout)
+        else:
+            contains(done.stdout.splitlines()[-1], "unchanged: ")
         # The sum of everything is exact, as in the report; what is judged are the rows, which are estimates.
         (sums,) = re.findall(r"^all +([\d,]+)(?: -> ([\d,]+))? objects", done.stdout, re.M)
         same([int(n.replace(",", "")) for n in (sums[0], sums[1] or sums[0])],
              [t.json("report", profile)["totals"]["objects"] for profile in (old, new)])
+    assert len(differing) <= 1, differing
     document = json.loads(compare(t, t.directory, "--fail-on", "worse", "--format", "json", profiles[0], profiles[4],
                                   status=1).stdout)
     # main.foo allocates 1,000 objects per round.
