@@ -109,7 +109,8 @@ def test_raw_counts_are_those_of_runtime_pprof(t):
                 own = own_records(t.path("own.txt"))
                 same(head["everything"], 0, f"{what}: everything")
                 assert len(own) > (200 if rate == 1 else 2), f"{what}: {len(own)} records"
-                assert rate > 512 or any(0 < in_use < allocated for in_use, allocated in own.values()), what
+                # At other rates, which objects have a sample is chance.
+                assert rate != 1 or any(0 < in_use < allocated for in_use, allocated in own.values()), what
                 same(mine, own, f"{what}: buckets")
 
 
