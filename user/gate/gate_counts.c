@@ -93,6 +93,11 @@ uint64_t gate_site_hash(const struct gate_site *site)
 	return hash;
 }
 
+bool gate_site_same(const void *sites, uint64_t item, const void *key)
+{
+	return gate_site_compare((const struct gate_site *)sites + item - 1, key, true) == 0;
+}
+
 int gate_site_compare(const struct gate_site *a, const struct gate_site *b, bool annotation)
 {
 	int order = text_compare(a->function, b->function);

@@ -137,6 +137,8 @@ int64_t gate_counts_iterations(const struct gate_counts *counts, const struct ga
 int gate_site_compare(const struct gate_site *a, const struct gate_site *b, bool annotation);
 /* Of the key, with the annotation: equal sites have equal hashes. */
 uint64_t gate_site_hash(const struct gate_site *site);
+/* The hash_same of a hash_index whose items are indices of sites, plus one (base/hash_index.h). */
+bool gate_site_same(const void *sites, uint64_t item, const void *key);
 /* Whether a glob matches the site's function, "main.*", or package, or names its "FILE:LINE". */
 bool gate_site_matches(const struct gate_site *site, const char *glob);
 static inline bool gate_count_steady(const struct gate_count *count)

@@ -20,7 +20,6 @@
 #include "gate/gate_measure.h"
 #include "gate/gate_modules.h"
 #include "gate/gate_normalize.h"
-#include "gate/gate_packages.h"
 #include "gate/gate_site_key.h"
 #include "gate/go_test.h"
 #include "base/memory.h"
@@ -130,11 +129,6 @@ void gate_measurement_free(struct gate_measurement *measurement)
 
 /* --- sites by key --- */
 
-static bool site_same(const void *sites, uint64_t item, const void *key)
-{
-	return gate_site_compare((const struct gate_site *)sites + item - 1, key, true) == 0;
-}
-
 static size_t site_new(struct gate_measurement *measurement, const struct gate_site *key)
 {
 	struct gate_counts *counts = measurement->counts;
@@ -160,7 +154,7 @@ static size_t site_new(struct gate_measurement *measurement, const struct gate_s
 static size_t site_at(struct gate_measurement *measurement, const struct gate_site *key)
 {
 	uint64_t *site =
-		hash_index_at(&measurement->by_key, gate_site_hash(key), site_same, measurement->counts->sites, key);
+		hash_index_at(&measurement->by_key, gate_site_hash(key), gate_site_same, measurement->counts->sites, key);
 
 	if (!*site)
 		*site = site_new(measurement, key) + 1;
@@ -240,14 +234,10 @@ static void add_sample(struct gate_measurement *measurement, struct run *run, co
 	size_t index;
 
 	measurement->counts->tests_ran = measurement->counts->tests_ran || go_test_has_run(sample->key.stack);
-	if (owner.kind == OWNER_OUTSIDE || gate_noise_is_runtimes(sample->key.type, owner.runtime_call)) {
+	if (!gate_site_key(&key, sample, &owner, run->profile, run->audit, measurement->counts)) {
 		add_to(run->outside, sample->values);
 		return;
 	}
-	gate_site_key(&key, sample, &owner, run->audit);
-	if (key.site.benchmark_package)
-		gate_package_fold(key.package, profile_process_find(run->profile, sample->key.pid),
-				  measurement->counts);
 	index = site_at(measurement, &key.site);
 	tally = &measurement->tallies[index];
 	add_to(tally->run, sample->values);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "profile/frames.h"
+#include "profile/size_class.h"
 
 /* Prefixes of functions that do the library's bookkeeping. */
 static const char *const bookkeepers[] = {
@@ -154,10 +155,10 @@ void gate_noise_widen(struct gate_site *site, int runs)
 
 void gate_noise_widen_blocks(struct gate_site *site, int64_t blocks)
 {
-	enum { BLOCK_BYTES = 16 };
+	int64_t by = deviations(blocks);
 
-	widen(&site->counts[VALUE_OBJECTS], deviations(blocks));
-	widen(&site->counts[VALUE_BYTES], BLOCK_BYTES * deviations(blocks));
+	widen(&site->counts[VALUE_OBJECTS], by);
+	widen(&site->counts[VALUE_BYTES], by * size_class_bytes(span_class_size_class(TINY_SPAN_CLASS)));
 }
 
 bool gate_noise_could_be_none(const struct gate_site *site)

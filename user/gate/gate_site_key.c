@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/text_compare.h"
+#include "gate/gate_noise.h"
 #include "gate/gate_packages.h"
 #include "profile/frames.h"
 
@@ -50,7 +51,6 @@ static const char *others(const struct audit_row *row)
 static void annotate(struct gate_site_key *key, const struct audit_row *row)
 {
 	struct gate_site *site = &key->site;
-
 	static const char *const formats[ESCAPE_KIND_COUNT] = {
 		[ESCAPE_MOVED_TO_HEAP] = "moved to heap: %s",
 		[ESCAPE_ESCAPES] = "%s escapes to heap",
@@ -117,8 +117,8 @@ static void benchmark_of(const struct profile_stack *stack, struct gate_site_key
 	}
 }
 
-void gate_site_key(struct gate_site_key *key, const struct profile_sample *sample, const struct owner *owner,
-		   const struct audit *audit)
+static void fill(struct gate_site_key *key, const struct profile_sample *sample, const struct owner *owner,
+		 const struct audit *audit)
 {
 	struct gate_site *site = &key->site;
 
@@ -133,4 +133,15 @@ void gate_site_key(struct gate_site_key *key, const struct profile_sample *sampl
 	site->runtime_call = owner->runtime_call;
 	annotate(key, audit_row_of(audit, owner->allocating, owner->runtime_call, sample->key.type));
 	benchmark_of(sample->key.stack, key);
+}
+
+bool gate_site_key(struct gate_site_key *key, const struct profile_sample *sample, const struct owner *owner,
+		   const struct profile *profile, const struct audit *audit, const struct gate_counts *printed)
+{
+	if (owner->kind == OWNER_OUTSIDE || gate_noise_is_runtimes(sample->key.type, owner->runtime_call))
+		return false;
+	fill(key, sample, owner, audit);
+	if (key->site.benchmark_package)
+		gate_package_fold(key->package, profile_process_find(profile, sample->key.pid), printed);
+	return true;
 }

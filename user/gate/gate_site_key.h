@@ -17,8 +17,11 @@ struct gate_site_key {
 	char words[1024], function[1024], via[1024], benchmark[256], package[512];
 };
 
-/* `audit` (NULL: none) knows the annotations. */
-void gate_site_key(struct gate_site_key *key, const struct profile_sample *sample, const struct owner *owner,
-		   const struct audit *audit);
+/*
+ * Finds the key of a sample. Returns false if it is of no site: no line of the program allocates it, or the runtime does for itself.
+ * `audit` (NULL: none) knows the annotations, `printed` what the run has printed of its benchmarks.
+ */
+bool gate_site_key(struct gate_site_key *key, const struct profile_sample *sample, const struct owner *owner,
+		   const struct profile *profile, const struct audit *audit, const struct gate_counts *printed);
 
 #endif

@@ -4,8 +4,6 @@
 #include <stdlib.h>
 
 #include "base/memory.h"
-#include "gate/gate_noise.h"
-#include "gate/gate_packages.h"
 #include "gate/gate_site_key.h"
 
 struct gate_stacks *gate_stacks_new(void)
@@ -28,15 +26,10 @@ void gate_stacks_free(struct gate_stacks *stacks)
 	free(stacks);
 }
 
-static bool same_key(const void *sites, uint64_t item, const void *key)
-{
-	return gate_site_compare((const struct gate_site *)sites + item - 1, key, true) == 0;
-}
-
 static size_t site_of(struct gate_stacks *stacks, const struct gate_site *key)
 {
 	struct gate_counts *sites = stacks->sites;
-	uint64_t *item = hash_index_at(&stacks->by_key, gate_site_hash(key), same_key, sites->sites, key);
+	uint64_t *item = hash_index_at(&stacks->by_key, gate_site_hash(key), gate_site_same, sites->sites, key);
 
 	if (!*item) {
 		gate_counts_append_copy(sites, key);
@@ -65,11 +58,8 @@ static uint32_t group_of(const struct profile_sample *sample, const struct owner
 	struct gate_site_key key;
 	size_t number;
 
-	if (owner->kind == OWNER_OUTSIDE || gate_noise_is_runtimes(sample->key.type, owner->runtime_call))
+	if (!gate_site_key(&key, sample, owner, run->profile, run->audit, run->printed))
 		return CALL_TREE_NONE;
-	gate_site_key(&key, sample, owner, run->audit);
-	if (key.site.benchmark_package)
-		gate_package_fold(key.package, profile_process_find(run->profile, sample->key.pid), run->printed);
 	number = site_of(run->stacks, &key.site);
 	if (key.said)
 		run->stacks->said[number].by_side[run->side] = key.said;
@@ -90,9 +80,9 @@ void gate_stacks_add(struct gate_stacks *stacks, const struct profile *profile, 
 static void find_sites(const struct gate_stacks *stacks, const struct gate_site *of,
 		       void (*each)(size_t number, void *context), void *context)
 {
-	uint64_t item =
-		of->is_sum ? 0
-			   : hash_index_get(&stacks->by_key, gate_site_hash(of), same_key, stacks->sites->sites, of);
+	uint64_t item = of->is_sum ? 0
+				   : hash_index_get(&stacks->by_key, gate_site_hash(of), gate_site_same,
+						    stacks->sites->sites, of);
 
 	if (item)
 		each((size_t)(item - 1), context);
