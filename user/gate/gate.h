@@ -89,6 +89,12 @@ struct gate {
 
 void gate_free(struct gate *gate); /* NULL is allowed */
 
+/* Whether something was measured before: false if contracts alone are judged. */
+static inline bool gate_has_before(const struct gate *gate)
+{
+	return gate->totals_before[VALUE_OBJECTS] != VALUE_UNMEASURED;
+}
+
 /* The exit status: 1 if the gate failed, else 4 if events were lost on either side, else 0. */
 enum exit_status gate_status(const struct gate *gate);
 

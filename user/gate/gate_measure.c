@@ -153,8 +153,8 @@ static size_t site_new(struct gate_measurement *measurement, const struct gate_s
 /* Returns the index of the site with that key, which is added if there is none. */
 static size_t site_at(struct gate_measurement *measurement, const struct gate_site *key)
 {
-	uint64_t *site =
-		hash_index_at(&measurement->by_key, gate_site_hash(key), gate_site_same, measurement->counts->sites, key);
+	uint64_t *site = hash_index_at(&measurement->by_key, gate_site_hash(key), gate_site_same,
+				       measurement->counts->sites, key);
 
 	if (!*site)
 		*site = site_new(measurement, key) + 1;

@@ -24,6 +24,12 @@ void gate_modules_add(struct gate_counts *counts, const struct profile *profile)
 	free(matched);
 }
 
+const char *gate_module_warning(char *text, size_t size, const struct gate_module *module)
+{
+	snprintf(text, size, "--module '%s' matches no package on a stack: nothing of it was judged", module->glob);
+	return text;
+}
+
 int gate_modules_check_sides(const struct gate_counts *before, const struct gate_counts *after, struct error *error)
 {
 	const struct gate_counts *some = before->module_count ? before : after;
@@ -79,6 +85,6 @@ int gate_modules_check_program(const struct gate_counts *counts, size_t number, 
 	if (!known && (writes || !any_matched(counts)))
 		return error_set(error, STATUS_USAGE, "--module '%s' matches no package on a stack of what '%s' ran",
 				 module->glob, word);
-	snprintf(warning, size, "--module '%s' matches no package on a stack: nothing of it was judged", module->glob);
+	gate_module_warning(warning, size, module);
 	return 0;
 }

@@ -18,6 +18,9 @@
  * same globs. */
 void gate_modules_add(struct gate_counts *counts, const struct profile *profile);
 
+/* What to warn of a glob without a match. Returns `text`. */
+const char *gate_module_warning(char *text, size_t size, const struct gate_module *module);
+
 /* Refuses a glob that neither side of a comparison has; one that a side has is a result. A side without globs, a
  * baseline, does not count. */
 int gate_modules_check_sides(const struct gate_counts *before, const struct gate_counts *after, struct error *error);

@@ -57,6 +57,15 @@ struct page_measures {
 	int count;
 };
 
+static inline bool page_measures_have(const struct page_measures *measures, enum profile_value value)
+{
+	for (int i = 0; i < measures->count; i++) {
+		if (measures->list[i] == value)
+			return true;
+	}
+	return false;
+}
+
 /* Writes everything up to the page's body. */
 void page_begin(struct page *page, FILE *stream, const char *title);
 

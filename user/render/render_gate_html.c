@@ -10,6 +10,7 @@
 #include "base/command_line.h"
 #include "base/memory.h"
 #include "base/text_compare.h"
+#include "gate/gate_modules.h"
 #include "gate/gate_packages.h"
 #include "text/html_writer.h"
 #include "text/terminal.h"
@@ -133,7 +134,7 @@ static void say_passed(char text[GATE_TEXT_SIZE], const struct gate_html *html)
 	char changes[GATE_TEXT_SIZE];
 	const char *separator = " There is more than before, which does not fail: ";
 
-	if (gate->totals_before[VALUE_OBJECTS] == VALUE_UNMEASURED) {
+	if (!gate_has_before(gate)) {
 		text_append(text, GATE_TEXT_SIZE, "Passed: each contract is kept.");
 		return;
 	}
@@ -246,7 +247,7 @@ static void write_allowed(FILE *stream, const struct gate_html *html)
 	const struct policy *policy = html->page->policy;
 	char text[GATE_TEXT_SIZE];
 
-	if (!policy || html->gate->totals_before[VALUE_OBJECTS] == VALUE_UNMEASURED)
+	if (!policy || !gate_has_before(html->gate))
 		return;
 	if (!policy->rule_count)
 		page_fact(stream, "allowed to grow", "by nothing");
@@ -265,9 +266,7 @@ static const char *exactness(const struct gate_html *html)
 
 	if (strcmp(html->style->what, "objects") != 0)
 		return "what the compiler says; nothing was run";
-	/* contracts alone have no measurement before */
-	if (gate->after->rate <= 0 ||
-	    (gate->before->rate <= 0 && gate->totals_before[VALUE_OBJECTS] != VALUE_UNMEASURED))
+	if (gate->after->rate <= 0 || (gate->before->rate <= 0 && gate_has_before(gate)))
 		return "as the profiles have them, which do not both say how they were counted";
 	if (gate->estimated)
 		return "estimates from samples, with 95 % intervals; what chance explains is no change";
@@ -337,9 +336,8 @@ void gate_html_warnings(FILE *stream, const struct gate_html *html)
 	for (size_t i = 0; i < after->module_count && measured; i++) {
 		if (after->modules[i].matched)
 			continue;
-		snprintf(text, sizeof(text),
-			 "--module '%.1000s' matches no package on a stack: nothing of it was judged.",
-			 after->modules[i].glob);
+		gate_module_warning(text, sizeof(text), &after->modules[i]);
+		text_append(text, sizeof(text), ".");
 		page_warning(stream, text);
 	}
 	if (profile_loss_any(&html->gate->loss))
@@ -359,7 +357,7 @@ void gate_html_navigation(FILE *stream, const struct gate_html *html, const char
 				i		      ? names[i]
 				: html->is_comparison ? "Worse"
 						      : "Fails");
-		if (i == GATE_HTML_ALLOWED && gate->totals_before[VALUE_OBJECTS] != VALUE_UNMEASURED)
+		if (i == GATE_HTML_ALLOWED && gate_has_before(gate))
 			fputs("<li><a href=\"#sums\">Sums</a></li>", stream);
 	}
 	fprintf(stream, "%s<li><a href=\"#about\">About</a></li></ul></nav>\n",
@@ -403,7 +401,7 @@ static void static_row(FILE *stream, const struct gate_html *html, const struct 
 
 static void write_static_list(FILE *stream, const struct gate_html *html, const struct page_list *list)
 {
-	bool bytes = html->measures.count > 1 && html->measures.list[1] == VALUE_BYTES;
+	bool bytes = page_measures_have(&html->measures, VALUE_BYTES);
 	char names[6][64];
 	const char *columns[10] = {"Change", "Site"};
 	size_t count = 2;
@@ -459,6 +457,11 @@ static void sum_cells(FILE *stream, double before, double after, const char *con
 	page_cell(stream, columns[2], change);
 }
 
+static bool has_changed(const struct gate_sum *sum)
+{
+	return sum->before[0] != sum->after[0] || sum->before[1] != sum->after[1];
+}
+
 /* The sums of one table: those that changed, or those that did not. Returns whether there are any. */
 static bool write_sum_table(FILE *stream, const struct gate_html *html, const struct gate_sums *sums, bool changed)
 {
@@ -474,7 +477,7 @@ static bool write_sum_table(FILE *stream, const struct gate_html *html, const st
 	for (size_t i = 0; i < sums->count; i++) {
 		const struct gate_sum *sum = &sums->sums[i];
 
-		if ((sum->before[0] != sum->after[0] || sum->before[1] != sum->after[1] || !benchmarks) != changed)
+		if ((has_changed(sum) || !benchmarks) != changed)
 			continue;
 		if (!any)
 			page_table_begin(stream, changed ? "sums" : "unchanged sums", columns);
@@ -501,14 +504,13 @@ static void write_sums(FILE *stream, const struct gate_html *html)
 	struct gate_sums *sums;
 	size_t unchanged = 0;
 
-	if (html->gate->totals_before[VALUE_OBJECTS] == VALUE_UNMEASURED)
+	if (!gate_has_before(html->gate))
 		return;
 	style.all = true;
 	sums = gate_sums_new(html->gate, &style);
 	fprintf(stream, "<section id=\"sums\"><h2>%s</h2>\n", gate_has_benchmarks(html->gate) ? "Benchmarks" : "Sums");
 	for (size_t i = 0; i < sums->count; i++)
-		unchanged += sums->sums[i].before[0] == sums->sums[i].after[0] &&
-			     sums->sums[i].before[1] == sums->sums[i].after[1];
+		unchanged += !has_changed(&sums->sums[i]);
 	if (!write_sum_table(stream, html, sums, true))
 		fputs("<p>No benchmark changed.</p>\n", stream);
 	if (gate_has_benchmarks(html->gate) && unchanged) {

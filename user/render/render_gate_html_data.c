@@ -244,10 +244,8 @@ void gate_html_data(struct json_writer *writer, const void *context)
 {
 	static const struct call_tree nothing;
 	const struct gate_html *html = context;
-	bool bytes = false;
+	bool bytes = page_measures_have(&html->measures, VALUE_BYTES);
 
-	for (int i = 0; i < html->measures.count; i++)
-		bytes |= html->measures.list[i] == VALUE_BYTES;
 	json_write_text(writer, "about", html->is_comparison ? "comparison" : "gate");
 	write_measures(writer, html);
 	json_write_text(writer, "main", profile_values[bytes ? VALUE_BYTES : VALUE_OBJECTS].key);

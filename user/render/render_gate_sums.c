@@ -268,7 +268,7 @@ struct gate_sums *gate_sums_new(const struct gate *gate, const struct gate_style
 	sums->sums =
 		memory_zeroed(gate->before->benchmark_count + gate->after->benchmark_count + 2, sizeof(*sums->sums));
 	add_benchmarks(sums, gate);
-	if (!sums->count && gate->totals_before[VALUE_OBJECTS] != VALUE_UNMEASURED)
+	if (!sums->count && gate_has_before(gate))
 		add_program(sums, gate);
 	if (!style->all)
 		fold(sums, gate);

@@ -233,8 +233,7 @@ const char *gate_summary(char text[GATE_TEXT_SIZE], const struct gate *gate, con
 
 	snprintf(text, GATE_TEXT_SIZE, "gate %s%s: %.1900s", gate->failed ? "failed" : "passed",
 		 style->advisory && gate->failed ? " (advisory)" : "", gate_changes_text(changes, gate));
-	if (gate->totals_before[VALUE_OBJECTS] == VALUE_UNMEASURED &&
-	    !gate->failed) /* contracts alone: they are printed */
+	if (!gate_has_before(gate) && !gate->failed) /* contracts alone: they are printed */
 		snprintf(text, GATE_TEXT_SIZE, "gate passed");
 	if (profile_loss_any(loss))
 		text_append(text, GATE_TEXT_SIZE,
