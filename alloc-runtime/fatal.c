@@ -51,6 +51,7 @@ static void append_place(struct line *line, uintptr_t pc)
 #else
 static void append_place(struct line *line, uintptr_t pc)
 {
+	(void)line, (void)pc;
 }
 #endif
 

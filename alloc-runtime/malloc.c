@@ -62,20 +62,18 @@ static inline void *take(struct mcache *c, const struct request *r, struct calle
 	return r->kind == Tiny ? tiny_alloc(c, r->size, caller) : malloc_large(c, r, caller);
 }
 
-/* Inlined, so that the request stays in registers. */
-static inline __attribute__((always_inline)) void *allocate(const struct request *r, const struct goalloc_site *site,
-							    struct caller *caller)
+/* Inlined, so that the request stays in registers. The caller has its site. */
+static inline __attribute__((always_inline)) void *allocate(const struct request *r, struct caller *caller)
 {
 	struct mcache *c = mcache_enter();
 
 	if (!c)
 		return out_of_memory();
 	bool sampled = false;
-	caller->site = (uintptr_t)site;
 	sequence_step(&c->sequence.allocating);
 	void *object = take(c, r, caller, &sampled);
 	if (object && sampled)
-		note_sample(c, object, r->bytes, r->spanclass, site, caller);
+		note_sample(c, object, r->bytes, r->spanclass, caller);
 	sequence_step(&c->sequence.allocating);
 	mcache_leave(c);
 	return object ? object : out_of_memory();
@@ -126,6 +124,7 @@ void *mallocgc(size_t size, unsigned flags, const struct goalloc_site *site, str
 	unsigned noscan = flags & ForNoscan;
 	size_t asked = size;
 	struct request r;
+
 	caller->site = (uintptr_t)site;
 	void *object = next_window(size, flags, caller);
 	if (object)
@@ -143,7 +142,7 @@ void *mallocgc(size_t size, unsigned flags, const struct goalloc_site *site, str
 		r = (struct request){.kind = Tiny, .size = size, .bytes = size, .spanclass = TinySpanClass};
 	else
 		r = request_small(size, go_span_class[(size + GoSizeStep - 1) / GoSizeStep] + noscan);
-	object = allocate(&r, site, caller);
+	object = allocate(&r, caller);
 	if (unlikely(debug_level) && object)
 		debug_allocated(object, asked, caller);
 	return object;
@@ -172,7 +171,7 @@ void *mallocgc_aligned(size_t alignment, size_t size, struct caller *caller)
 		return out_of_memory();
 	unsigned spanclass = aligned_class(alignment, rounded);
 	struct request r = spanclass ? request_small(size, spanclass) : request_large(whole, alignment, ForScan);
-	void *object = allocate(&r, NULL, caller);
+	void *object = allocate(&r, caller);
 	if (unlikely(debug_level) && object)
 		debug_allocated(object, asked, caller);
 	return object;
@@ -410,7 +409,7 @@ bool mallocgc_resizeLarge(void *object, size_t size, struct caller *caller)
 		bool sampled = sampler_takes(c, r.bytes);
 		note_large(c, size, s, caller);
 		if (sampled)
-			note_sample(c, object, r.bytes, s->spanclass, NULL, caller);
+			note_sample(c, object, r.bytes, s->spanclass, caller);
 		sequence_step(&c->sequence.allocating);
 	}
 	mcache_leave(c);

@@ -153,14 +153,13 @@ static uint64_t stack_of(struct mcache *c, struct caller *caller)
 	return stacks_wanted() ? caller_stack(c, caller) : 0;
 }
 
-void note_sample(struct mcache *c, void *object, uint64_t bytes, unsigned spanclass, const struct goalloc_site *site,
-		 struct caller *caller)
+void note_sample(struct mcache *c, void *object, uint64_t bytes, unsigned spanclass, struct caller *caller)
 {
 	uint64_t weight = bytes, stack = stack_of(c, caller);
 
 	if (c->sample_distance != 0)
 		weight = (uint64_t)((double)bytes / chance((double)bytes / (double)c->sample_distance) + 0.5);
-	probe_alloc_sample((uintptr_t)object, bytes, weight, spanclass, (uintptr_t)site, stack, c->sample_distance);
+	probe_alloc_sample((uintptr_t)object, bytes, weight, spanclass, caller->site, stack, c->sample_distance);
 	if (heap_profile.rate)
 		heap_profile_sampled(c, object, bytes, spanclass, stack);
 }

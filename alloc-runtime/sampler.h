@@ -33,8 +33,7 @@ bool sampler_listened(void); /* whether a probe that reports such events has an 
  * program that allocates the same way is sampled the same way. */
 uint64_t sampler_seed(uint32_t cache);
 
-void note_sample(struct mcache *c, void *object, uint64_t bytes, unsigned spanclass, const struct goalloc_site *site,
-		 struct caller *caller);
+void note_sample(struct mcache *c, void *object, uint64_t bytes, unsigned spanclass, struct caller *caller);
 void note_refill(struct mcache *c, unsigned spanclass, uint64_t objects, uint64_t bytes, const struct mspan *s,
 		 struct caller *caller);
 void note_uncached(struct mcache *c, unsigned spanclass, uint64_t objects,
