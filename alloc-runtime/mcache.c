@@ -247,6 +247,10 @@ bool refill(struct mcache *c, unsigned spanclass, struct caller *caller)
 			take_posted(c, c);
 		report_frees(c, spanclass);
 		s = next_span(c, spanclass, caller);
+		if (s)
+			s->refilled = 0;
+	} else {
+		s->refilled += (uint32_t)objects;
 	}
 	if (s) {
 		start(s);

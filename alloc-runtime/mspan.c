@@ -13,7 +13,25 @@ enum {
 	/* and, while the cache has one span of the class, 1 / FreshShare of the number of objects allocated from it */
 	FreshShare = 512,
 	FreshLeast = 4 * 1024, /* bytes, but at least one object */
+	/* at least so many objects are allocated between two refills, see is_due() */
+	RefillAfter = 512,
 };
+
+/* Objects allocated from a cached span since the last refill. */
+static uint32_t untold(const struct mspan *s)
+{
+	return s->allocCount - s->allocCountBeforeCache;
+}
+
+/*
+ * Whether as many objects as a span has were allocated since the last refill. Then it is used up, although some are free again:
+ * only a refill tells what was allocated. Without one, all that a loop on the same pages allocates would be unknown if the
+ * process is killed, and after 2^32 objects in any case.
+ */
+static bool is_due(const struct mspan *s)
+{
+	return untold(s) >= s->nelems && untold(s) >= RefillAfter;
+}
 
 static void insert_between(struct mSpanList *list, struct mspan *s, struct mspan *prev, struct mspan *next)
 {
@@ -94,7 +112,7 @@ static unsigned fresh_objects(const struct mcache *c, const struct mspan *s)
 {
 	unsigned least = (unsigned)(FreshLeast / s->elemsize), most = (unsigned)(FreshBytes / s->elemsize);
 	bool more_spans = c->full[s->spanclass].first || c->ready[s->spanclass].first;
-	unsigned objects = more_spans ? FreshObjects : s->allocCount / FreshShare;
+	unsigned objects = more_spans ? FreshObjects : (s->refilled + untold(s)) / FreshShare;
 
 	if (most > FreshObjects)
 		most = FreshObjects;
@@ -177,6 +195,8 @@ static uint64_t next_window_of_new(const struct mcache *c, struct mspan *s)
 	uint64_t free = freed < objects ? fresh_window(s, objects - freed) : 0;
 	if (free != 0)
 		return free;
+	if (is_due(s))
+		return 0;
 	s->needzero = true;
 	s->freeindex = (uint16_t)((at + 1) * 64);
 	return freed_of(s, at);

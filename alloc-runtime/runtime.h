@@ -191,6 +191,7 @@ struct mspan {
 	bool fresh_needzero; /* needzero for objects from fresh_from on */
 	bool kept;	     /* counted in nkept of its mcentral; guarded by its lock */
 	bool maybe_used;     /* nevertheless the pages of objects from fresh_from on may take memory */
+	uint32_t refilled;   /* objects allocated from it while it is cached, up to its last refill */
 
 	_Alignas(CACHE_LINE) size_t npages;
 	union {

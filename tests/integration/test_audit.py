@@ -283,7 +283,7 @@ def test_costs_alone_leave_objects_unmeasured_and_say_so(t):
     document = t.json("audit", "--escape", output("1.24"), profile)
     row = by_site({"rows": [row for row in document["rows"] if row["verdict"] == "escapes"]})["escape/escape.go", 6, 6]
     same((row["objects"], row["bytes"]), (None, None))
-    assert row["refills"] >= 1, row  # one, if what is freed is allocated again from the same span
+    assert row["refills"] > 100, row
     contains(document["warnings"][0], "does not measure objects by line")
     done = t.escapement("audit", "--escape", output("1.24"), profile)
     contains(done.stderr, "a line without refills may have allocated too")

@@ -52,7 +52,7 @@ def test_a_server_under_load_is_counted_as_its_heap_statistics_say(t):
         with server.load() as load:
             for _ in range(ROUNDS):
                 for rate in ("0", "1"):
-                    for _ in range(3):  # delays of the recorder while it attaches or detaches widen the bound
+                    for _ in range(10):  # delays of the recorder while it attaches or detaches widen the bound
                         process = record_attached(t, server, load, rate)
                         check(process, f"{name} rate {rate}", 100)
                         if process["check"]["bound"] <= process["totals"][OBJECTS] / 10000:
