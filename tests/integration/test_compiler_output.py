@@ -140,6 +140,170 @@ def test_a_log_that_two_outputs_went_to_has_the_explanations_once(t):
     assert any(len(flow["steps"]) > 1 for a in documents[0] for flow in a["flow"]), documents[0]
 
 
+# Two packages whose files have the same names: each moves something at a line where the other does not, and both do at line 8.
+PAIR = {"left": """package left
+
+var last *int
+
+//go:noinline
+func Add(n int) {
+	sum := n + 1
+	last, n = &sum, 2
+	other := make([]int, 1)
+	copy(other, []int{n})
+}
+""", "right": """package right
+
+var last *int
+
+//go:noinline
+func Put(n int) {
+	var sum int
+	last = new(int)
+	other := n
+	last = &other
+	_ = sum
+}
+"""}
+PAIR_MAIN = """package main
+
+import (
+	"example.com/out/left"
+	"example.com/out/right"
+)
+
+func main() {
+	for i := 0; i < 50; i++ {
+		left.Add(i)
+		right.Put(i)
+	}
+}
+"""
+
+
+def pair(t, name):
+    """A module with both packages; what the compiler says of each, run in the package's own directory."""
+    source = t.path(name)
+    for package, text in PAIR.items():
+        (source / package).mkdir(parents=True)
+        (source / package / "a.go").write_text(text)
+    (source / "go.mod").write_text("module example.com/out\n\ngo 1.18\n")
+    (source / "a.go").write_text(PAIR_MAIN)
+    return source
+
+
+def own(t, source, flags, version="1.27"):
+    outputs = []
+    for package in ("left", "right", "."):
+        outputs.append(go(t, source / package, "build", f"-gcflags={flags}", ".", version=version).stderr)
+    return outputs
+
+
+def heap_lines(t, source, output, text=None):
+    """The audited lines with the words that they have."""
+    if text is not None:
+        (source / output).write_text(text)
+    document = t.json("audit", "--escape", output, "p.pb.gz", cwd=source)
+    return sorted((pathlib.Path(row["file"]).parent.name, row["line"], row["verdict"], row["words"])
+                  for row in document["rows"] if row["objects"] and row["verdict"] != "not-covered")
+
+
+def test_files_of_one_name_are_told_apart_by_their_packages(t):
+    harness.require_root()
+    for version in harness.go_releases("everyday"):
+        source = pair(t, f"pair{version}")
+        go(t, source, "build", "-o", "prog", ".", version=version)
+        t.escapement("record", "--rate", "1", "-o", "p.pb.gz", "--", "./prog", cwd=source)
+        for flags in ("-m", "-m=2", "-m -l"):
+            (source / "whole.txt").write_text(go(t, source, "build", f"-gcflags={flags}", "./...", version=version).stderr)
+            wanted = heap_lines(t, source, "whole.txt")
+            same([row[1:3] for row in sorted(wanted, key=lambda row: row[1])], [(7, "escapes"), (8, "escapes"), (9, "escapes")])
+            outputs = own(t, source, flags, version)
+            for order in (outputs, outputs[::-1]):
+                same(heap_lines(t, source, "m.txt", "".join(order)), wanted, f"Go {version}, {flags}")
+            # only the other's is there
+            same([row for row in heap_lines(t, source, "m.txt", outputs[0]) if row[0] == "right" and row[2] == "escapes"], [])
+
+
+def interleaved(outputs, *prefixes):
+    """The outputs line by line, each with a prefix of its own."""
+    rest = [[prefix(n) + line for n, line in enumerate(text.splitlines(True))] for prefix, text in zip(prefixes, outputs)]
+    lines = []
+    while any(rest):
+        lines += [lines_of.pop(0) for lines_of in rest if lines_of]
+    return "".join(lines)
+
+
+def test_outputs_that_are_mixed_line_by_line_are_separated_or_refused(t):
+    harness.require_root()
+    source = pair(t, "pair")
+    outputs = own(t, source, "-m=2")
+    (source / "m.txt").write_text("".join(outputs))
+    wanted = t.json("escapes", "m.txt", cwd=source)["annotations"]
+
+    def position(annotation):
+        return annotation["package"], annotation["line"], annotation["column"], annotation["text"]
+
+    forms = {
+        "steps of BuildKit": [lambda n, i=i: f"#{i + 11} {n // 7}.{n:03} " for i in range(3)],
+        "services": [lambda n, i=i: ("api-1     | ", "worker-1  | ", "worker-2  | ")[i] for i in range(3)],
+        "pods and times": [lambda n, i=i: f"[pod/build-{i}/go] 2026-01-{n % 28 + 1:02}T03:04:05.12{n}Z " for i in range(3)],
+        "processes in syslog": [lambda n, i=i: f"Jan {n % 28:2} 03:04:05 host go[{i + 70}]: " for i in range(3)],
+    }
+    for what, prefixes in forms.items():
+        (source / "ci.txt").write_text(interleaved(outputs, *prefixes))
+        annotations = t.json("escapes", "ci.txt", cwd=source)["annotations"]
+        same(sorted(annotations, key=position), sorted(wanted, key=position), what)
+    for key, values in (("_PID", ("7", "8", "9")), ("container_name", ("a", "b", "c"))):
+        lines = interleaved(outputs, *[lambda n, value=value: value + "|" for value in values]).splitlines()
+        (source / "ci.txt").write_text("".join(json.dumps({"MESSAGE": line[2:], key: line[0], "time": n}) + "\n"
+                                               for n, line in enumerate(lines)))
+        same(sorted(t.json("escapes", "ci.txt", cwd=source)["annotations"], key=position), sorted(wanted, key=position), key)
+    # Events name the package of each line.
+    events = [go(t, source / package, "build", "-json", "-gcflags=-m=2", ".").stdout for package in ("left", "right", ".")]
+    (source / "ci.txt").write_text(interleaved(events, *[lambda n: ""] * 3))
+    same(sorted(t.json("escapes", "ci.txt", cwd=source)["annotations"], key=position), sorted(wanted, key=position), "events")
+    # Nothing tells these apart.
+    for order in (outputs[:2], outputs[1::-1], [outputs[0], outputs[1].replace("6:6", "5:6")]):
+        (source / "ci.txt").write_text(interleaved(order, *[lambda n: ""] * 2))
+        for command in (("escapes",), ("escapes", "--diff", "m.txt")):
+            contains(t.escapement(*command, "ci.txt", cwd=source, status=2).stderr, "so nobody knows which lines are about which file")
+    go(t, source, "build", "-o", "prog", ".")
+    t.escapement("record", "--rate", "1", "-o", "p.pb.gz", "--", "./prog", cwd=source)
+    for flags in ("-m", "-m -l"):
+        (source / "ci.txt").write_text(interleaved(own(t, source, flags)[:2], *[lambda n: ""] * 2))
+        contains(t.escapement("audit", "--escape", "ci.txt", "p.pb.gz", cwd=source).stderr,
+                 "has the header of example.com/out/left without a message")
+
+
+def test_lines_that_two_commands_have_cut_are_refused(t):
+    """`make -j` into a pipe that is full: the kernel writes page by page."""
+    text = "# m/p\n" + "".join(f"./a.go:{n}:6: moved to heap: value\n" for n in range(1, 50))
+    other = text.replace("m/p", "m/q").replace("a.go", "b.go")
+    for at in range(len(text) // 2, len(text) // 2 + 36):
+        if text[at - 1] == "\n":
+            continue
+        t.path("m.txt").write_text(text[:at] + other + text[at:])
+        done = t.escapement("escapes", t.path("m.txt"), status=2)
+        contains(done.stderr, "make --output-sync")
+    # What looks like it in a literal is none.
+    t.path("m.txt").write_text("# m/p\n./a.go:3:6: \"./b.go:5:6: x\" escapes to heap\n./a.go:4:6: \"a# m/q\" escapes to heap\n"
+                               "./a.go:5:6: \"'\" + x + `# m/q` escapes to heap\n"
+                               "./a.go:6:6: can inline f with cost 3 as: func() { x := \"# m/q\" }\n")
+    same(len(t.json("escapes", t.path("m.txt"))["annotations"]), 4)
+
+
+def test_two_versions_of_one_file_are_refused(t):
+    source = module(t)
+    old = said(t, source)
+    (source / "shop" / "shop.go").write_text("// more\n" + SHOP)
+    (source / "m.txt").write_text(old + said(t, source))
+    contains(t.escapement("escapes", "m.txt", cwd=source, status=2).stderr, "two versions of shop/shop.go (example.com/out/shop): Add "
+             "begins at line 6 and at line 7")
+    (source / "m.txt").write_text(old + old)
+    t.json("escapes", "m.txt", cwd=source)
+
+
 def test_a_path_with_blanks_is_no_prefix(t):
     (t.path("m.txt")).write_text("# example.com/x\n./my dir/a b.go:3:2: moved to heap: x\n"
                                  "/home/me/my project/c.go:4:2: moved to heap: y\n")

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "audit/audit_index.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,6 +9,7 @@
 #include "audit/audit_positions.h"
 #include "base/memory.h"
 #include "base/pointer_map.h"
+#include "escape/escape_files.h"
 #include "escape/escape_functions.h"
 #include "profile/frames.h"
 
@@ -113,22 +115,6 @@ static const char *package_of(const struct audit_index *index, const char *heade
 	return found ? *found : NULL;
 }
 
-/* Whether the annotation is a message about inlining a function, at the function's declaration itself: closures are
- * declared again wherever the function that contains them is inlined. */
-static bool is_declaration(const struct escape_annotation *annotation)
-{
-	return (annotation->kind == ESCAPE_CAN_INLINE || annotation->kind == ESCAPE_CANNOT_INLINE) &&
-	       annotation->package && annotation->file[0] != '<' &&
-	       !annotation->subject[escape_declared_function(annotation->subject)];
-}
-
-const char *audit_index_instance_dot(const char *subject)
-{
-	const char *bracket = strchr(subject, '['), *dot = strchr(subject, '.');
-
-	return bracket && dot && dot < bracket && subject[0] != '(' ? dot : NULL;
-}
-
 static void add_annotated_files(struct audit_index *index)
 {
 	const char *last_file = NULL, *last_header = NULL;
@@ -145,8 +131,8 @@ static void add_annotated_files(struct audit_index *index)
 			last_declared = -1;
 			pathmatch_add_annotated(index->paths, last_file, package_of(index, last_header));
 		}
-		if (last_declared < 1 && is_declaration(annotation)) {
-			int own = !audit_index_instance_dot(annotation->subject);
+		if (last_declared < 1 && escape_is_declaration(annotation)) {
+			int own = !escape_instance_dot(annotation->subject);
 
 			if (own != last_declared)
 				pathmatch_declare(index->paths, last_file, package_of(index, last_header), own);
@@ -188,7 +174,7 @@ static void collect_generics(struct audit_index *index)
 
 	for (size_t i = 0; i < index->output->annotation_count; i++) {
 		const struct escape_annotation *annotation = &index->output->annotations[i];
-		const char *dot = is_declaration(annotation) ? audit_index_instance_dot(annotation->subject) : NULL;
+		const char *dot = escape_is_declaration(annotation) ? escape_instance_dot(annotation->subject) : NULL;
 
 		if (!dot)
 			continue;
@@ -211,6 +197,23 @@ static bool is_instantiated(const struct audit_index *index, uint32_t file, cons
 
 	free(key.name);
 	return found;
+}
+
+/* Writes the package of a function, as headers name it; "" if it is unknown. */
+static void measured_package(const struct profile *profile, const struct profile_sample *sample, const char *function,
+			     char *package, size_t size)
+{
+	const struct profile_process *process;
+
+	package[0] = 0;
+	frames_package(function, package, size);
+	if (strcmp(package, "main") != 0)
+		return;
+	process = profile_process_find(profile, sample->key.pid);
+	snprintf(package, size, "%s",
+		 process && process->package && strcmp(process->package, "command-line-arguments") != 0
+			 ? process->package
+			 : "");
 }
 
 /* Adds every file of the profile once, with the package of one of its functions. */
@@ -237,7 +240,9 @@ static void add_measured_files(struct audit_index *index, const struct profile *
 
 				if (!number || *number == 1)
 					continue; /* its package is known */
-				*number = frames_package(frame->function, package, sizeof(package)) != 0;
+				measured_package(profile, profile->samples[i], frame->function, package,
+						 sizeof(package));
+				*number = *package != 0;
 				*packages = must(memory_resize(*packages, count + 2, sizeof(**packages)));
 				(*packages)[count++] = must(memory_text(package));
 				(*packages)[count] = NULL;

@@ -48,9 +48,6 @@ struct audit_positions audit_index_calls(struct audit_index *index, const struct
 const char *audit_index_file(const struct audit_index *index, const char *measured);
 /* Returns the same name of the file of an annotation that is in audit_index_all(). Equal files have equal pointers. */
 const char *audit_index_annotated_file(const struct audit_index *index, const char *annotated);
-/* Returns the dot after the package in "sync.(*Map[int,bool]).Load", an instance of another package's generic function.
- * A package's own functions are printed without it. NULL if there is none. */
-const char *audit_index_instance_dot(const char *subject);
 /* Whether the output covers the frame's function. `physical`: the frame is that of a physical function; a generic
  * function is compiled, and covered, by the packages that instantiate it. An inlined function was compiled by the
  * package of the physical function. */

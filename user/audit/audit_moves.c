@@ -7,6 +7,7 @@
 #include "audit/audit_calls.h"
 #include "base/memory.h"
 #include "base/search.h"
+#include "escape/escape_files.h"
 #include "profile/frames.h"
 
 static int by_key(const void *a, const void *b)
@@ -58,7 +59,7 @@ static void add_lines(struct move_table *table, const struct escape_annotation *
 
 static void add_function(struct move_table *table, const char *name, const char *file, size_t place)
 {
-	const char *dot = audit_index_instance_dot(name);
+	const char *dot = escape_instance_dot(name);
 
 	append(table, file, frames_plain_hash(name), place);
 	if (dot)

@@ -91,10 +91,16 @@ struct escape_output {
 	size_t unrecognized_count;
 	const char **packages; /* in order of first appearance */
 	size_t package_count;
+	bool repeated; /* the header of a package came more than once */
+	bool strayed;  /* a line of an explanation does not follow the message that it explains */
 	struct escape_failure *failures;
 	size_t failure_count;
 	const char
 		*cut; /* the line at which a log was cut, or an incomplete last line; NULL if the input is complete */
+	const char *
+		mixed; /* a line in which two commands wrote at once, so that nobody knows which package others are of; NULL */
+	/* A package whose header another one follows, if names of files do not show which of the two lines are about; NULL. */
+	const char *hollow;
 	uint64_t line_count, byte_count; /* of the input */
 	struct escape_storage *storage;	 /* private to escape_parser.c */
 };

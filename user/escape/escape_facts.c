@@ -48,18 +48,20 @@ struct facts {
 	struct escape_output *output;
 	struct string_table *strings;
 
-	const char *package;
+	/* What all texts of the output have in common is in the facts of the first one: `root`, which may be this. */
+	struct facts *root;
 	struct pointer_map packages; /* known packages */
 	struct file_facts *files;
 	size_t file_count, file_capacity;
 	struct hash_index file_index; /* by package and file: number + 1 */
 	size_t last_file;	      /* number of the one that was looked up last */
+	size_t annotation_capacity, package_capacity;
+
+	const char *package;
 
 	char *raw_path; /* path of the previous message, as printed: most lines have the same */
 	size_t raw_path_length, raw_path_capacity;
 	const char *file; /* the interned path for it */
-
-	size_t annotation_capacity, package_capacity;
 
 	struct pending *pending; /* pending explanations of this package */
 	struct arena pending_texts;
@@ -183,21 +185,21 @@ static bool same_file(const void *files, uint64_t item, const void *key)
 /* Returns the facts of the fact's file. Valid until the next call. */
 static struct file_facts *file_of(struct facts *facts, const struct escape_annotation *fact)
 {
+	struct facts *root = facts->root;
+	struct file_facts *last = &root->files[root->last_file];
 	uint64_t *item;
 
-	if (facts->file_count && facts->files[facts->last_file].file == fact->file &&
-	    facts->files[facts->last_file].package == fact->package)
-		return &facts->files[facts->last_file];
-	item = hash_index_at(&facts->file_index, hash_fold((uintptr_t)fact->package, (uintptr_t)fact->file), same_file,
-			     facts->files, fact);
+	if (root->file_count && last->file == fact->file && last->package == fact->package)
+		return last;
+	item = hash_index_at(&root->file_index, hash_fold((uintptr_t)fact->package, (uintptr_t)fact->file), same_file,
+			     root->files, fact);
 	if (!*item) {
-		facts->files =
-			array_reserve(facts->files, facts->file_count, &facts->file_capacity, sizeof(*facts->files));
-		facts->files[facts->file_count++] = (struct file_facts){.package = fact->package, .file = fact->file};
-		*item = facts->file_count;
+		root->files = array_reserve(root->files, root->file_count, &root->file_capacity, sizeof(*root->files));
+		root->files[root->file_count++] = (struct file_facts){.package = fact->package, .file = fact->file};
+		*item = root->file_count;
 	}
-	facts->last_file = *item - 1;
-	return &facts->files[facts->last_file];
+	root->last_file = *item - 1;
+	return &root->files[root->last_file];
 }
 
 /* Returns the number of the annotation with the same content, which is added if there is none. */
@@ -208,8 +210,8 @@ static size_t find_or_add(struct facts *facts, struct file_facts *file, const st
 
 	if (*item)
 		return *item - 1;
-	output->annotations = array_reserve(output->annotations, output->annotation_count, &facts->annotation_capacity,
-					    sizeof(*output->annotations));
+	output->annotations = array_reserve(output->annotations, output->annotation_count,
+					    &facts->root->annotation_capacity, sizeof(*output->annotations));
 	output->annotations[output->annotation_count] = *fact;
 	*item = ++output->annotation_count;
 	return *item - 1;
@@ -491,14 +493,37 @@ struct facts *facts_new(struct escape_output *output, struct string_table *strin
 
 	facts->output = output;
 	facts->strings = strings;
+	facts->root = facts;
 	facts->raw_path = memory_resize(NULL, 1, 1);
 	return facts;
+}
+
+struct facts *facts_branch(struct facts *facts)
+{
+	struct facts *branch = facts_new(facts->output, facts->strings);
+
+	branch->root = facts->root;
+	return branch;
+}
+
+static void free_text(struct facts *facts)
+{
+	free(facts->raw_path);
+	free(facts->pending);
+	hash_index_free(&facts->pending_index);
+	free(facts->flows);
+	free(facts->steps);
+	free(facts);
 }
 
 void facts_free(struct facts *facts)
 {
 	end_explanation(facts);
 	settle_pending(facts);
+	if (facts->root != facts) {
+		free_text(facts);
+		return;
+	}
 	facts->output->annotations = memory_resize(facts->output->annotations, facts->output->annotation_count,
 						   sizeof(*facts->output->annotations));
 	for (size_t i = 0; i < facts->file_count; i++) {
@@ -508,12 +533,7 @@ void facts_free(struct facts *facts)
 	free(facts->files);
 	hash_index_free(&facts->file_index);
 	pointer_map_free(&facts->packages);
-	free(facts->raw_path);
-	free(facts->pending);
-	hash_index_free(&facts->pending_index);
-	free(facts->flows);
-	free(facts->steps);
-	free(facts);
+	free_text(facts);
 }
 
 void facts_package(struct facts *facts, struct span path)
@@ -524,11 +544,13 @@ void facts_package(struct facts *facts, struct span path)
 	end_explanation(facts);
 	settle_pending(facts);
 	facts->package = intern(facts, path);
-	known = pointer_map_at(&facts->packages, facts->package);
-	if (*known != POINTER_MAP_NONE) /* headers repeat for test variants */
+	known = pointer_map_at(&facts->root->packages, facts->package);
+	if (*known != POINTER_MAP_NONE) { /* headers repeat for test variants */
+		output->repeated = true;
 		return;
+	}
 	*known = (uint32_t)output->package_count;
-	output->packages = array_reserve(output->packages, output->package_count, &facts->package_capacity,
+	output->packages = array_reserve(output->packages, output->package_count, &facts->root->package_capacity,
 					 sizeof(*output->packages));
 	output->packages[output->package_count++] = facts->package;
 }

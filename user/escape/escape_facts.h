@@ -14,7 +14,10 @@
 struct facts;
 
 struct facts *facts_new(struct escape_output *output, struct string_table *strings);
-/* Settles pending explanations and frees the facts. The output stays with its owner. */
+/* The facts of another text of the same output: what another command wrote at the same time. It has packages and explanations of
+ * its own. */
+struct facts *facts_branch(struct facts *facts);
+/* Settles pending explanations and frees the facts; branches before those that they are of. The output stays with its owner. */
 void facts_free(struct facts *facts);
 
 /* All following messages belong to this package. */

@@ -8,6 +8,7 @@
 
 #include <cjson/cJSON.h>
 
+#include "base/hash.h"
 #include "base/memory.h"
 #include "escape/escape_position.h"
 
@@ -16,6 +17,8 @@ enum {
 	PREFIX_MAX = 200,
 	PREFIXES_MAX = 32, /* as there are months, levels, and processes that write into one log */
 	HEX_LEAST = 6,
+	STREAMS_MAX = 64,
+	DATE_DIGITS = 8, /* of a number that is a time in itself */
 };
 
 /*
@@ -30,8 +33,18 @@ struct prefix {
 
 #define HEX '\x01'
 
+/* What one of several commands wrote into the log, and how its lines are marked. */
+struct stream {
+	uint64_t mark;
+	struct escape_parser *parser; /* NULL: nothing of the compiler's has come yet */
+};
+
 struct escape_input {
-	struct escape_parser *parser;
+	struct escape_parser *first;  /* the caller's */
+	struct escape_parser *parser; /* of the stream that the line is of */
+	struct stream streams[STREAMS_MAX];
+	size_t stream_count;
+	bool begun;    /* a stream has the first parser */
 	char *pending; /* while the prefix is searched: all input so far; later: an incomplete line */
 	size_t pending_length, pending_capacity;
 	bool sniffed;
@@ -43,7 +56,7 @@ struct escape_input *escape_input_new(struct escape_parser *parser)
 {
 	struct escape_input *input = memory_zeroed(1, sizeof(*input));
 
-	input->parser = parser;
+	input->first = input->parser = parser;
 	return input;
 }
 
@@ -400,9 +413,114 @@ static void feed_text(struct escape_input *input, const char *text, size_t lengt
 	escape_parser_feed(input->parser, text, (size_t)(end - text));
 }
 
+/* ---- several commands that write into one log ---- */
+
+/* Whether a number at `at` is part of a date, such as 2026-01-02, 02/01/2026 or "Jan  2". */
+static bool is_date_part(const char *text, size_t length, size_t at, size_t digits)
+{
+	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+	size_t after = at + digits, word = at;
+
+	if (digits >= DATE_DIGITS)
+		return true;
+	if (after + 1 < length && (text[after] == '-' || text[after] == '/') && isdigit((unsigned char)text[after + 1]))
+		return true;
+	if (at >= 2 && (text[at - 1] == '-' || text[at - 1] == '/') && isdigit((unsigned char)text[at - 2]))
+		return true;
+	while (word && text[word - 1] == ' ')
+		word--;
+	for (size_t i = 0; word < at && word >= 3 && months[i]; i += 3) {
+		if (memcmp(text + word - 3, months + i, 3) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Whether a number of so many digits, with the points and colons between and after them, is a time. "12:" is none. */
+static bool is_time(const char *text, size_t length, size_t at, size_t digits, size_t number)
+{
+	bool more = digits + 1 < number || (digits < number && text[at + digits] != ':');
+
+	return number && (more || is_date_part(text, length, at, digits));
+}
+
+/* A hash of a prefix without times, which differ from line to line: of the number, name or container of who wrote the line. */
+static uint64_t mark_of(const char *text, size_t length)
+{
+	uint64_t mark = 0;
+
+	for (size_t at = 0, number; at < length; at += number ? number : 1) {
+		size_t digits = 0;
+
+		number = skip_number(text + at, isdigit((unsigned char)text[at]) ? length - at : 0);
+		while (digits < number && isdigit((unsigned char)text[at + digits]))
+			digits++;
+		if (text[at] != ' ' && !is_time(text, length, at, digits, number))
+			mark = hash_fold(mark, hash_bytes(text + at, number ? number : 1));
+	}
+	return mark;
+}
+
+static struct stream *stream_at(struct escape_input *input, uint64_t mark)
+{
+	for (size_t i = 0; i < input->stream_count; i++) {
+		if (input->streams[i].mark == mark)
+			return &input->streams[i];
+	}
+	if (input->stream_count == STREAMS_MAX)
+		return NULL;
+	input->streams[input->stream_count] = (struct stream){.mark = mark};
+	return &input->streams[input->stream_count++];
+}
+
+/*
+ * Has the parser of whoever wrote the line take it. What a go command says begins with a header, so a mark whose first line of the
+ * compiler is one is that of a command; any other, such as a level, marks lines of the command that wrote before.
+ */
+static void choose_parser(struct escape_input *input, uint64_t mark, const char *text, size_t length)
+{
+	const struct span line = {text, line_length(text, length)};
+	struct stream *stream = stream_at(input, mark);
+	struct position position;
+	struct span rest;
+	bool header;
+
+	if (stream && stream->parser)
+		input->parser = stream->parser;
+	if (!stream || stream->parser)
+		return;
+	header = is_header(line.text, line.length);
+	if (!header && !position_split(line, (struct span){NULL, 0}, &position, &rest))
+		return;
+	if (header && input->begun)
+		input->parser = escape_parser_branch(input->first);
+	stream->parser = input->parser;
+	input->begun = true;
+}
+
+/* A hash of what an object of a log says about the process or container that wrote its text. */
+static uint64_t mark_of_writer(const cJSON *object)
+{
+	static const char *const keys[] = {
+		"_PID",		"_SYSTEMD_UNIT",  "SYSLOG_IDENTIFIER", "CONTAINER_ID", "CONTAINER_NAME",
+		"container_id", "container_name", "container",	       "pod",	       "pod_name",
+		"pid",		"host",		  "hostname",	       "job",	       "step"};
+	uint64_t mark = 0;
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
+		const cJSON *value = cJSON_GetObjectItemCaseSensitive(object, keys[i]);
+
+		if (cJSON_IsString(value))
+			mark = hash_fold(mark, hash_bytes(value->valuestring, strlen(value->valuestring)));
+		else if (cJSON_IsNumber(value))
+			mark = hash_fold(mark, (uint64_t)value->valuedouble);
+	}
+	return mark;
+}
+
 /* Feeds the text of a log's object: of Docker's (json-file), of journald's (-o json), or of what collectors make of a line. Only
  * Docker's have the newline. Returns false if the object has no text. */
-static bool feed_logged(struct escape_input *input, const cJSON *object)
+static bool feed_logged(struct escape_input *input, const cJSON *object, uint64_t mark)
 {
 	static const char *const keys[] = {"log", "MESSAGE", "message", "msg"};
 
@@ -411,6 +529,8 @@ static bool feed_logged(struct escape_input *input, const cJSON *object)
 
 		if (!cJSON_IsString(text))
 			continue;
+		choose_parser(input, hash_fold(mark, mark_of_writer(object)), text->valuestring,
+			      strlen(text->valuestring));
 		feed_text(input, text->valuestring, strlen(text->valuestring));
 		if (i > 0)
 			escape_parser_feed(input->parser, "\n", 1);
@@ -421,7 +541,7 @@ static bool feed_logged(struct escape_input *input, const cJSON *object)
 
 /* Feeds the compiler's part of a line of `go build -json` or `go test -json`, or of a log of objects. Returns false if the line is
  * not from these. */
-static bool feed_event(struct escape_input *input, const char *line, size_t length)
+static bool feed_event(struct escape_input *input, const char *line, size_t length, uint64_t mark)
 {
 	cJSON *event = cJSON_ParseWithLength(line, length);
 	const cJSON *action = cJSON_GetObjectItemCaseSensitive(event, "Action"), *output, *path;
@@ -434,12 +554,16 @@ static bool feed_event(struct escape_input *input, const char *line, size_t leng
 	if (is_event) {
 		output = cJSON_GetObjectItemCaseSensitive(event, "Output");
 		path = cJSON_GetObjectItemCaseSensitive(event, "ImportPath");
-		if (cJSON_IsString(output))
+		if (cJSON_IsString(output)) {
+			if (cJSON_IsString(path))
+				mark = hash_fold(mark, hash_bytes(path->valuestring, strlen(path->valuestring)));
+			choose_parser(input, mark, output->valuestring, strlen(output->valuestring));
 			escape_parser_feed(input->parser, output->valuestring, strlen(output->valuestring));
+		}
 		if (strcmp(action->valuestring, "build-fail") == 0 && cJSON_IsString(path))
 			escape_parser_fail(input->parser, path->valuestring);
 	} else {
-		is_event = feed_logged(input, event);
+		is_event = feed_logged(input, event, mark);
 	}
 	cJSON_Delete(event);
 	return is_event;
@@ -467,17 +591,19 @@ static void feed_quoted(struct escape_input *input, const char *line, size_t len
 static void feed_line(struct escape_input *input, const char *line, size_t length)
 {
 	size_t prefix = prefix_of(input, line, length);
+	uint64_t mark = prefix ? mark_of(line, prefix) : 0;
 	bool quoted = ends_in_quote(line, prefix);
 
 	line += prefix;
 	length -= prefix;
-	if (quoted) {
+	if (length > 2 && line[0] == '{' && line[1] == '"' && feed_event(input, line, length, mark))
+		return;
+	if (prefix)
+		choose_parser(input, mark, line, quoted ? quoted_length(line, length) : length);
+	if (quoted)
 		feed_quoted(input, line, length);
-		return;
-	}
-	if (length > 2 && line[0] == '{' && line[1] == '"' && feed_event(input, line, length))
-		return;
-	feed_text(input, line, length);
+	else
+		feed_text(input, line, length);
 }
 
 static void feed_lines(struct escape_input *input, const char *text, size_t length)

@@ -11,6 +11,8 @@
  *   colours   control sequences of a terminal
  *   prefixes  in a CI log each line has the same prefix, apart from digits: a time stamp, a container, a step. It is
  *             determined from the first lines: it precedes a header "# import/path" or messages
+ *   streams   commands that write into one log at the same time, each with a prefix of its own: the steps of a parallel build,
+ *             the services of docker compose; or, in events, with packages of their own. Each has a parser of its own
  *
  * Text may come in pieces of any size.
  */

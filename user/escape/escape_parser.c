@@ -39,14 +39,18 @@ struct escape_parser {
 	struct escape_output *output;
 	struct string_table *strings;
 	struct facts *facts;
+
+	/* What all texts of the input have in common is in the parser of the first one: `root`, which may be this. */
+	struct escape_parser *root;
 	uint64_t line_number;
-	size_t unrecognized_capacity;
+	size_t unrecognized_capacity, failure_capacity;
+	struct escape_parser **branches;
+	size_t branch_count;
 
 	/* The package whose lines are being read. */
 	const char *package, *first_error;
-	uint64_t recognized;
+	uint64_t recognized, header_line;
 	bool in_vet; /* after "# [import/path]": output of go vet */
-	size_t failure_capacity;
 
 	struct buffer partial; /* an incomplete line */
 	struct buffer clean;   /* a line made printable */
@@ -128,7 +132,7 @@ static void add_failure(struct escape_parser *parser, const char *package, const
 			return;
 		}
 	}
-	output->failures = array_reserve(output->failures, output->failure_count, &parser->failure_capacity,
+	output->failures = array_reserve(output->failures, output->failure_count, &parser->root->failure_capacity,
 					 sizeof(*output->failures));
 	output->failures[output->failure_count++] = (struct escape_failure){package, text};
 }
@@ -174,6 +178,111 @@ static bool is_cut(struct span line)
 	return false;
 }
 
+/* ---- lines that two commands wrote at once ---- */
+
+/* The length of the literal that begins at a quote, up to its end or that of the text. */
+static size_t literal_length(struct span text)
+{
+	size_t at = 1;
+
+	while (at < text.length && text.text[at] != text.text[0])
+		at += text.text[at] == '\\' && text.text[0] != '`' ? 2 : 1;
+	return at < text.length ? at + 1 : text.length;
+}
+
+/* The length of "12:" at the beginning of a text; 0 if there is no such thing. */
+static size_t numbered(struct span text)
+{
+	size_t at = 0;
+
+	while (at < text.length && text.text[at] >= '0' && text.text[at] <= '9')
+		at++;
+	return at && at < text.length && text.text[at] == ':' ? at + 1 : 0;
+}
+
+/* Whether this colon is the first one of "FILE.go:LINE[:COLUMN]: ", with which a line begins. */
+static bool is_position(struct span text, size_t colon)
+{
+	struct span rest = span_from(text, colon + 1);
+	size_t line = colon >= 3 && memcmp(text.text + colon - 3, ".go", 3) == 0 ? numbered(rest) : 0;
+
+	if (!line)
+		return false;
+	rest = span_from(rest, line);
+	rest = span_from(rest, numbered(rest));
+	return rest.length && rest.text[0] == ' ';
+}
+
+/* Whether "# " begins what can only be a header, which ends the text. */
+static bool is_header_end(struct span text, size_t hash)
+{
+	struct span path;
+
+	return parse_header(span_from(text, hash), &path) && path.text[0] != '[' &&
+	       !memchr(path.text, ')', path.length) && !memchr(path.text, '}', path.length);
+}
+
+/* The quick answer, which is false for nearly all lines. */
+static bool may_have_line_within(struct span text)
+{
+	const char *end = text.text + text.length;
+
+	if (text.length && memchr(text.text, '#', text.length))
+		return true;
+	for (const char *at = text.text; at < end && (at = memchr(at, ':', (size_t)(end - at))); at++) {
+		if (is_position(text, (size_t)(at - text.text)))
+			return true;
+	}
+	return false;
+}
+
+/* Whether the beginning of another line stands within an expression or the rest of a line. No Go expression has a file's
+ * position or a header but in a literal. */
+static bool has_line_within(struct span text)
+{
+	if (!may_have_line_within(text))
+		return false;
+	for (size_t i = 0; i < text.length; i++) {
+		char c = text.text[i];
+
+		if (c == '"' || c == '`' || c == '\'')
+			i += literal_length(span_from(text, i)) - 1;
+		else if ((c == ':' && is_position(text, i)) || (c == '#' && is_header_end(text, i)))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Two commands that write into one pipe at once may cut each other's lines in two: the second begins within a line of the first,
+ * whose rest follows later. From there on nobody knows which package a line is of.
+ */
+static bool is_spliced(const struct message *message)
+{
+	return message->role == MESSAGE_VERDICT &&
+	       (has_line_within(message->subject) || has_line_within(message->detail));
+}
+
+/* Whether this line, which is no message, is the beginning of one that was cut, and the beginning of another line. `likely` is the
+ * path of the message before. */
+static bool is_cut_off(struct span line, struct span likely)
+{
+	struct position position;
+	struct span rest;
+	ptrdiff_t hash = span_find_last(line, SPAN("# "));
+
+	if (position_split(line, likely, &position, &rest) && span_ends(position.path, SPAN(".go")))
+		return has_line_within(rest);
+	return hash > 0 && (span_starts(likely, span_to(line, (size_t)hash)) || span_starts(line, likely)) &&
+	       likely.length && is_header_end(line, (size_t)hash);
+}
+
+static void note_mixed(struct escape_parser *parser, struct span line)
+{
+	if (!parser->output->mixed)
+		parser->output->mixed = string_table_intern(parser->strings, line.text, line.length);
+}
+
 /* Examines a line that is not a message: it may be an error of the package, or say that the log was cut. */
 static void note_trouble(struct escape_parser *parser, struct span line, const char *text)
 {
@@ -182,6 +291,8 @@ static void note_trouble(struct escape_parser *parser, struct span line, const c
 
 	if (is_cut(line))
 		parser->output->cut = text;
+	if (is_cut_off(line, facts_likely_path(parser->facts)))
+		note_mixed(parser, line);
 	if (!parser->package || parser->in_vet || parser->first_error)
 		return;
 	if (position_split(line, facts_likely_path(parser->facts), &position, &rest))
@@ -201,10 +312,19 @@ static void add_unrecognized(struct escape_parser *parser, struct span line, uin
 			length--;
 	}
 	output->unrecognized = array_reserve(output->unrecognized, output->unrecognized_count,
-					     &parser->unrecognized_capacity, sizeof(*output->unrecognized));
+					     &parser->root->unrecognized_capacity, sizeof(*output->unrecognized));
 	output->unrecognized[output->unrecognized_count++] =
 		(struct escape_unrecognized){line_number, string_table_intern(parser->strings, line.text, length)};
 	note_trouble(parser, line, output->unrecognized[output->unrecognized_count - 1].text);
+}
+
+/* The go command prints no header without a message below. Two that write line by line do, as filters do. */
+static void note_hollow(struct escape_parser *parser, struct span next)
+{
+	if (parser->package && parser->header_line + 1 == parser->root->line_number &&
+	    !(strlen(parser->package) == next.length && memcmp(parser->package, next.text, next.length) == 0))
+		parser->output->hollow = parser->package;
+	parser->header_line = parser->root->line_number;
 }
 
 static bool recognize(struct escape_parser *parser, struct span line)
@@ -218,14 +338,20 @@ static bool recognize(struct escape_parser *parser, struct span line)
 			parser->in_vet = true;
 			return true;
 		}
+		note_hollow(parser, text);
 		end_package(parser);
 		parser->package = string_table_intern(parser->strings, text.text, text.length);
 		facts_package(parser->facts, text);
 		return true;
 	}
-	if (!parse_message(parser, line, &position, &message, &text) ||
-	    !facts_add(parser->facts, &position, &message, text))
+	if (!parse_message(parser, line, &position, &message, &text))
 		return false;
+	if (!facts_add(parser->facts, &position, &message, text)) {
+		parser->output->strayed = true;
+		return false;
+	}
+	if (is_spliced(&message))
+		note_mixed(parser, line);
 	parser->recognized++;
 	return true;
 }
@@ -277,7 +403,7 @@ static bool next_line(struct span *rest, struct span *line)
 static void end_joined(struct escape_parser *parser, bool complete)
 {
 	struct span all = {parser->joined.text, parser->joined.length}, line;
-	uint64_t line_number = parser->line_number - parser->joined_lines + complete;
+	uint64_t line_number = parser->root->line_number - parser->joined_lines + complete;
 	struct buffer message = {0};
 
 	parser->joined.length = 0;
@@ -341,8 +467,8 @@ static bool begin_joined(struct escape_parser *parser, struct span line)
 
 static void parse_line(struct escape_parser *parser, struct span line)
 {
-	parser->line_number++;
-	if (parser->line_number == 1 && span_starts(line, SPAN("\xef\xbb\xbf")))
+	parser->root->line_number++;
+	if (parser->root->line_number == 1 && span_starts(line, SPAN("\xef\xbb\xbf")))
 		line = span_from(line, 3);
 	if (line.length > ESCAPE_LINE_MAX)
 		line.length = ESCAPE_LINE_MAX;
@@ -353,7 +479,7 @@ static void parse_line(struct escape_parser *parser, struct span line)
 		return;
 	if (!line.length || begin_joined(parser, line) || recognize(parser, line))
 		return;
-	add_unrecognized(parser, line, parser->line_number);
+	add_unrecognized(parser, line, parser->root->line_number);
 }
 
 /* ---- interface ---- */
@@ -366,7 +492,20 @@ struct escape_parser *escape_parser_new(void)
 	parser->output->storage = memory_zeroed(1, sizeof(*parser->output->storage));
 	parser->strings = &parser->output->storage->strings;
 	parser->facts = facts_new(parser->output, parser->strings);
+	parser->root = parser;
 	return parser;
+}
+
+struct escape_parser *escape_parser_branch(struct escape_parser *parser)
+{
+	struct escape_parser *branch = memory_zeroed(1, sizeof(*branch)), *root = parser->root;
+
+	branch->output = root->output;
+	branch->strings = root->strings;
+	branch->facts = facts_branch(root->facts);
+	branch->root = root;
+	root->branches = memory_resize(root->branches, root->branch_count + 1, sizeof(struct escape_parser *));
+	return root->branches[root->branch_count++] = branch;
 }
 
 static void append_partial(struct escape_parser *parser, const char *text, size_t length)
@@ -399,10 +538,10 @@ void escape_parser_feed(struct escape_parser *parser, const char *text, size_t l
 	}
 }
 
-struct escape_output *escape_parser_finish(struct escape_parser *parser)
+/* Ends one text, and frees its parser. */
+static void end_text(struct escape_parser *parser)
 {
 	struct escape_output *output = parser->output;
-
 	size_t unrecognized = output->unrecognized_count;
 
 	if (parser->partial.length)
@@ -412,19 +551,29 @@ struct escape_output *escape_parser_finish(struct escape_parser *parser)
 	if (output->unrecognized_count > unrecognized)
 		output->cut = output->unrecognized[unrecognized].text;
 	if (parser->joined_lines) {
-		parser->line_number++; /* as if another line had ended the attempt */
+		parser->root->line_number++; /* as if another line had ended the attempt */
 		end_joined(parser, false);
-		parser->line_number--;
+		parser->root->line_number--;
 	}
 	end_package(parser);
 	facts_free(parser->facts);
-	output->line_count = parser->line_number;
-	for (size_t i = 0; i < output->annotation_count; i++)
-		output->counts[output->annotations[i].kind]++;
+	output->line_count = parser->root->line_number;
 	free(parser->partial.text);
 	free(parser->clean.text);
 	free(parser->joined.text);
+	free(parser->branches);
 	free(parser);
+}
+
+struct escape_output *escape_parser_finish(struct escape_parser *parser)
+{
+	struct escape_output *output = parser->output;
+
+	for (size_t i = 0; i < parser->branch_count; i++)
+		end_text(parser->branches[i]);
+	end_text(parser);
+	for (size_t i = 0; i < output->annotation_count; i++)
+		output->counts[output->annotations[i].kind]++;
 	return output;
 }
 

@@ -39,6 +39,9 @@ struct escape_parser;
 
 struct escape_parser *escape_parser_new(void);
 void escape_parser_feed(struct escape_parser *parser, const char *text, size_t length);
+/* Returns the parser of another text of the same input, such as what one of several commands wrote into a log: its lines stand
+ * between those of the others, and its packages are its own. It ends with the parser that it is of. */
+struct escape_parser *escape_parser_branch(struct escape_parser *parser);
 /* Ends the input and frees the parser. The output belongs to the caller. */
 struct escape_output *escape_parser_finish(struct escape_parser *parser);
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "escape/escape_files.h"
 #include "escape/escape_input.h"
 #include "escape/escape_log.h"
 
@@ -47,8 +48,15 @@ int escape_check_complete(const struct escape_output *output, const char *name, 
 static struct escape_output *conclude(struct escape_parser *parser, const char *name, struct error *error)
 {
 	struct escape_output *output = escape_parser_finish(parser);
+	char *unsettled = escape_settle_files(output);
 
-	if (!output->byte_count)
+	if (unsettled)
+		error_set(
+			error, STATUS_USAGE,
+			"'%s' %s, so nobody knows which lines are about which file; give each command an output of its own "
+			"(or let make keep them apart: make --output-sync)",
+			name, unsettled);
+	else if (!output->byte_count)
 		error_set(error, STATUS_USAGE,
 			  "'%s' is empty: the compiler printed nothing; build with -gcflags=-m=2, and -a to rebuild "
 			  "what is cached",
@@ -58,8 +66,9 @@ static struct escape_output *conclude(struct escape_parser *parser, const char *
 			  "'%s' has no compiler annotations in its %llu lines; expected the output of "
 			  "go build -gcflags=-m=2",
 			  name, (unsigned long long)output->line_count);
-	else if (output->annotation_count)
+	if (!unsettled && output->annotation_count)
 		return output;
+	free(unsettled);
 	escape_free(output);
 	return NULL;
 }
