@@ -575,6 +575,10 @@ def test_estimates_change_only_by_more_than_chance(t):
         same([int(n.replace(",", "")) for n in (sums[0], sums[1] or sums[0])],
              [t.json("report", profile)["totals"]["objects"] for profile in (old, new)])
     assert len(differing) <= 1, differing
+    # Equal estimates are no change, not even one that chance explains.
+    document = json.loads(compare(t, t.directory, "--format", "json", profiles[0], profiles[0]).stdout)
+    same({row["change"] for row in document["rows"]}, {"same"})
+    contains(compare(t, t.directory, profiles[0], profiles[0]).stdout, " unchanged site")
     document = json.loads(compare(t, t.directory, "--fail-on", "worse", "--format", "json", profiles[0], profiles[4],
                                   status=1).stdout)
     # main.foo allocates 1,000 objects per round.

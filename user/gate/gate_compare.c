@@ -70,7 +70,7 @@ static struct verdict weigh(const struct gate *gate, struct gate_row *row, const
 static void judge_estimates(const struct gate *gate, struct gate_row *row, const struct policy *policy)
 {
 	const char *function = row->after ? row->after->function : row->before->function;
-	bool more = false, less = false;
+	bool more = false, less = false, equal = true;
 
 	for (int i = 0; i < POLICY_VALUES; i++) {
 		enum profile_value value = policy_values[i];
@@ -81,6 +81,7 @@ static void judge_estimates(const struct gate *gate, struct gate_row *row, const
 		difference = gate_estimates_differ(gate, row, value);
 		more |= difference > 0;
 		less |= difference < 0;
+		equal &= gate_estimates_equal(gate, row, value);
 	}
 	row->fails = more;
 	if (more)
@@ -88,7 +89,7 @@ static void judge_estimates(const struct gate *gate, struct gate_row *row, const
 	else if (less)
 		row->change = row->after ? GATE_BETTER : GATE_GONE;
 	else
-		row->change = GATE_NOISY;
+		row->change = equal ? GATE_SAME : GATE_NOISY;
 }
 
 /* Whether a library's site that the other side does not have varies so much (gate_noise.h) that this side might have

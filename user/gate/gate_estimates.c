@@ -64,6 +64,14 @@ static struct estimate estimate_of(const struct gate *gate, const struct gate_co
 	return estimate;
 }
 
+bool gate_estimates_equal(const struct gate *gate, const struct gate_row *row, enum profile_value value)
+{
+	struct estimate before = estimate_of(gate, gate->before, row->before, gate->after, row->after, value);
+	struct estimate after = estimate_of(gate, gate->after, row->after, gate->before, row->before, value);
+
+	return row->before && row->after && fabs(after.value - before.value) <= 1e-9 * (before.value + after.value);
+}
+
 int gate_estimates_differ(const struct gate *gate, const struct gate_row *row, enum profile_value value)
 {
 	struct estimate before = estimate_of(gate, gate->before, row->before, gate->after, row->after, value);

@@ -22,5 +22,7 @@ struct gate_certainty gate_certainty_of(size_t rows);
 
 /* 1 if the row surely has more of a value than before, by more than the policy allows; -1 if it surely has less; else 0. */
 int gate_estimates_differ(const struct gate *gate, const struct gate_row *row, enum profile_value value);
+/* Whether both sides have the row, and the same estimate of a value: of objects that are nearly always sampled, say. */
+bool gate_estimates_equal(const struct gate *gate, const struct gate_row *row, enum profile_value value);
 
 #endif
