@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """`escapement html`: the contents of the file, and how it behaves in a browser."""
 import base64
+import errno
 import gzip
 import json
 import os
@@ -16,6 +17,7 @@ from harness import contains, same
 from wire import nested, number, varint
 
 HOSTILE = "</script><script>document.title='taken'</script><img src=x onerror=alert(1)>\"'&\x1b[31m\u00b5\u65e5\U0001f600"
+DENY = harness.BUILD / "tests" / "tools" / "deny"
 
 PROGRAM = """package main
 
@@ -247,9 +249,15 @@ def test_a_page_shows_source_files_and_nothing_else(t):
 
 
 def sources_of(t, names, **options):
+    """The sources that a page shows of these. They are the same where openat2(2) is missing, as on kernels before 5.6, and where a
+    sandbox refuses it."""
     profile = profile_of(t, [(((f"main.f{n}", name, 1), ("main.main", "main.go", 1)), 1, 16) for n, name in enumerate(names)])
     t.escapement("html", "-o", "page.html", profile, **options)
-    return sorted(page_data(t.path("page.html").read_text())["sources"])
+    sources = page_data(t.path("page.html").read_text())["sources"]
+    for number in (errno.ENOSYS, errno.EPERM):
+        t.run(DENY, "openat2", number, harness.ESCAPEMENT, "html", "-o", "page.html", profile, **options)
+        same(page_data(t.path("page.html").read_text())["sources"], sources)
+    return sorted(sources)
 
 
 def test_the_name_of_a_source_file_is_a_name_and_nothing_more(t):

@@ -21,6 +21,7 @@ static const struct {
 	     {"pidfd_open", SYS_pidfd_open},
 	     {"process_vm_readv", SYS_process_vm_readv},
 	     {"perf_event_open", SYS_perf_event_open},
+	     {"openat2", SYS_openat2},
 	     {"capset", SYS_capset}};
 
 enum { CALLS = sizeof(calls) / sizeof(calls[0]) };

@@ -5,11 +5,11 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <linux/magic.h>
-#include <linux/openat2.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
+
+#include "base/path_walk.h"
 
 /* Their files look like regular ones, and do something when they are read: attributes of devices, the kernel's own state. */
 static bool is_kernels(const struct statfs *system)
@@ -107,9 +107,7 @@ int regular_file_open_in(int directory, const char *name, struct stat *status, s
 
 int regular_file_open_here(const char *path, struct stat *status, struct error *error)
 {
-	const struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_NO_MAGICLINKS};
-
-	return open_found((int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how)), path, status, error);
+	return open_found(path_walk(path), path, status, error);
 }
 
 bool regular_file_or_none(const char *path)

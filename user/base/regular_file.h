@@ -29,8 +29,8 @@ int regular_file_open(const char *path, struct stat *status, struct error *error
 /* The same for a name in an open directory. Follows no link. */
 int regular_file_open_in(int directory, const char *name, struct stat *status, struct error *error);
 
-/* The same for a path that does not lead through /proc/PID/root and the like, where other processes say what has which name.
- * Fails on kernels before 5.6, which cannot tell. */
+/* The same for a path that does not lead through /proc/PID/root and the like, where other processes say what has which name
+ * (base/path_walk.h). */
 int regular_file_open_here(const char *path, struct stat *status, struct error *error);
 
 /* Writes a path by which this process opens that very file again, whatever has its name by then. Valid until the descriptor is

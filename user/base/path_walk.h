@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef ESCAPEMENT_PATH_WALK_H
+#define ESCAPEMENT_PATH_WALK_H
+
+/*
+ * Follows paths from outside, but not through /proc/PID/root, /proc/PID/fd and the like: these links lead to wherever another
+ * process says, as to its own mount namespace, in which any file may have any name. Other links are followed. The functions
+ * may be used by any thread.
+ */
+
+/*
+ * Looks up a path, relative to the working directory if it does not begin with '/'. Returns a descriptor (O_PATH: what it
+ * leads to is not opened), which the caller closes, or -1 with errno, which is ELOOP where such a link is on the way.
+ */
+int path_walk(const char *path);
+
+/* The same by steps of our own, for kernels before 5.6, emulators and sandboxes, which lack openat2(2). It follows no links of
+ * /proc at all, hence not /proc/self either. path_walk() calls it; tests compare it with the kernel. */
+int path_walk_by_steps(const char *path);
+
+#endif
