@@ -5,9 +5,10 @@
 //
 //	sites [-rounds N] [-parallel N] [-gc] [-wait] [-churn]
 //
-// With -wait it prints its state, waits for a line before the phase and for another one after it, and prints its state
-// again. While it waits, and from its last reading of MemStats to its end, it allocates nothing, so an observer must see
-// the printed counts; the states that frame them tell whether the runtime did for itself, as for a thread that it started.
+// The last line is the state that it ends in. With -wait it prints its state, waits for a line before the phase and for
+// another one after it, and prints its state again. While it waits, and from its last reading of MemStats to its end, it
+// allocates nothing, so an observer must see the printed counts; the states that frame them tell whether the runtime did
+// for itself, as for a thread that it started.
 // A source line that ends in `// want N` allocates exactly N objects per round (and goroutine); one that ends in
 // `// want N/M` allocates N objects in every Mth round, including the first.
 package main
@@ -72,6 +73,15 @@ func report(mark string) {
 	syscall.Write(1, output)
 }
 
+// reportLast writes the state that the program ends in. It does so again if the runtime has allocated meanwhile, as for a thread
+// that the scheduler starts because a slow terminal makes the line wait.
+func reportLast() {
+	for said := ^uint64(0); said != stats.Mallocs; runtime.ReadMemStats(&stats) {
+		report("after")
+		said = stats.Mallocs
+	}
+}
+
 // wait blocks in the kernel, without the runtime's poller, until a line comes or the input ends.
 func wait() {
 	for {
@@ -134,10 +144,12 @@ func main() {
 		debug.SetGCPercent(-1)
 		runtime.GC()
 	}
-	report("after")
 	if waits {
+		report("after")
 		wait()
 		report("end")
+	} else {
+		reportLast()
 	}
 	syscall.Exit(0)
 }
