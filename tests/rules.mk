@@ -140,11 +140,14 @@ test-bare: all
 test-gate-long: test-programs
 	$(Q)BUILD=$(B) TEST_TIMEOUT=600 tests/run tests/integration/gate_long.py
 
-# The faults of test_faults.py many times, and with every signal: takes a quarter of an hour. Then live heaps, half an hour.
+# The faults of test_faults.py many times, and with every signal: takes a quarter of an hour. Then live heaps, half an hour, and a
+# gate and a recording that lack memory for each single allocation in turn, a quarter of an hour.
 .PHONY: test-long
 test-long: test-programs
 	$(Q)BUILD=$(B) TEST_TIMEOUT=1200 tests/run tests/integration/faults_long.py \
 		tests/integration/heap_long.py tests/integration/fleet_long.py tests/integration/leaks_long.py
+	$(Q)BUILD=$(B) TEST_TIMEOUT=3600 EVERY_ALLOCATION=1 tests/integration/test_out_of_memory.py \
+		test_a_gate_that_probes_a_program_without_memory_judges_nothing test_a_recording_without_memory_is_ended_and_kept
 
 # Static analysis by three tools. Findings that are not faults are listed, with the reason: of cppcheck in
 # packaging/cppcheck.suppressed, of clang-tidy (.clang-tidy) and of gcc's -fanalyzer in packaging/analysis.accepted.
