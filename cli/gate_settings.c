@@ -86,6 +86,10 @@ int gate_settings_check_loss(const struct gate_counts *counts, struct error *err
 
 void gate_warn_of_counts(const struct gate *gate)
 {
+	if (gate->before->without_intervals || gate->after->without_intervals)
+		cli_warn(
+			"a profile does not say how many samples are behind its numbers: they are compared as they stand, without "
+			"intervals, so that a change may be chance");
 	if (gate->before->tiny_in_blocks || gate->after->tiny_in_blocks)
 		cli_warn(
 			"heap profiles of Go have of tiny objects (below 16 bytes, without pointers) only the blocks that "

@@ -97,6 +97,10 @@ def test_benchmarks_are_told_apart(t):
                         "example.com/codec:0%", *command, status=1, **options)
     failing = [(row["function"], row["benchmark"]) for row in json.loads(done.stdout)["rows"] if row["fails"]]
     same(failing, [("example.com/codec.Parse", "BenchmarkBoth")])
+    # A benchmark that the baseline does not have is not judged, and its page says that.
+    t.path("codec_test.go").write_text(TESTS + TESTS[TESTS.index("func BenchmarkParse"):TESTS.index("func BenchmarkBoth")].replace("Parse(b", "Other(b"))
+    t.escapement("gate", "--format", "html", "-o", "out", "--tolerance", "*:objects=100,bytes=1M", *command, **options)
+    contains(t.path("out").read_text(), " 1 site in benchmarks that only one side has")
 
 
 def test_scripts_that_run_other_go_commands_as_well_and_go_under_other_names_measure_the_test_binary_alone(t):

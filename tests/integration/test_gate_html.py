@@ -116,8 +116,8 @@ def counts_of(page):
 
 
 def test_a_page_says_what_grew_without_failing_and_how_it_was_counted(t):
-    def compared(before, after, *options, periods=(1, 1)):
-        sides = [pages.profile_of(t, [((("main.f", "main.go", 5), ROOT), *count)], f"{name}.pb.gz", period)
+    def compared(before, after, *options, periods=(1, 1), go_heap=False):
+        sides = [pages.profile_of(t, [((("main.f", "main.go", 5), ROOT), *count)], f"{name}.pb.gz", period, go_heap)
                  for name, count, period in zip("ab", (before, after), periods)]
         t.escapement("gate", "compare", *options, "--format", "html", "-o", "out", *sides)
         return t.path("out").read_text()
@@ -125,8 +125,12 @@ def test_a_page_says_what_grew_without_failing_and_how_it_was_counted(t):
     page = compared((100, 1600), (101, 1616), "--tolerance", "5%")
     contains(page, "Passed: no site that is judged has more than is allowed; 1 worse within tolerance site. "
              "There is more than before, which does not fail: 1 site within the tolerance.</p>")
+    page = compared((10000, 160000), (12000, 192000), periods=(1 << 15, 1 << 15), go_heap=True)
+    contains(page, "There is more than before, which does not fail: 1 site by what chance may explain.</p>")
+    contains(counts_of(page), "estimates from samples, with 95 % intervals; what chance explains is no change")
     for periods, said in (((1, 1), "exact: every allocation was counted"), ((0, 0), "as the profiles have them"),
-                          ((1, 0), "as the profiles have them"), ((0, 1), "as the profiles have them")):
+                          ((1, 0), "as the profiles have them"), ((0, 1), "as the profiles have them"),
+                          ((512, 512), "without intervals: a change may be chance")):
         contains(counts_of(compared((100, 1600), (100, 1600), periods=periods)), said)
 
 

@@ -45,9 +45,9 @@ func main() {
 """
 
 
-def profile_of(t, samples, name="made.pb.gz", period=1):
+def profile_of(t, samples, name="made.pb.gz", period=1, go_heap=False):
     """Writes a profile. `samples`: (frames, leaf first, each (function, file, line); objects; bytes). Period 0: it does not
-    say how it was sampled."""
+    say how it was sampled. `go_heap`: with the columns of Go's heap profiles, of which it is known how they are sampled."""
     strings = [""]
 
     def text(value):
@@ -56,7 +56,7 @@ def profile_of(t, samples, name="made.pb.gz", period=1):
         return strings.index(value)
 
     body = b""
-    for kind, unit in (("alloc_objects", "count"), ("alloc_space", "bytes")):
+    for kind, unit in (("alloc_objects", "count"), ("alloc_space", "bytes"), ("inuse_objects", "count"), ("inuse_space", "bytes"))[:4 if go_heap else 2]:
         body += nested(1, number(1, text(kind)) + number(2, text(unit)))
     frames = {}
     for stack, objects, size in samples:
@@ -67,7 +67,7 @@ def profile_of(t, samples, name="made.pb.gz", period=1):
                 body += nested(5, number(1, frames[frame]) + number(2, text(function)) + number(4, text(file)))
                 body += nested(4, number(1, frames[frame]) + nested(4, number(1, frames[frame]) + number(2, line)))
         body += nested(2, nested(1, b"".join(varint(frames[frame]) for frame in stack)) +
-                       nested(2, varint(objects) + varint(size)))
+                       nested(2, varint(objects) + varint(size) + (varint(0) + varint(0) if go_heap else b"")))
     body += nested(11, number(1, text("space")) + number(2, text("bytes"))) + number(12, period)
     body += b"".join(nested(6, value.encode("utf-8", "surrogateescape")) for value in strings)
     t.path(name).write_bytes(gzip.compress(body))

@@ -70,8 +70,9 @@ struct gate_counts {
 	const char *normalize; /* site or expression that gives the iterations; NULL if counts are of a whole run */
 	double iterations;     /* of the run with the fewest; 1 if `normalize` is NULL */
 	int runs;
-	bool tiny_in_blocks;	     /* a run is a heap profile of Go's runtime (profile.h); not stored in baselines */
-	bool tests_ran;		     /* of Go's package testing; not stored in baselines */
+	bool without_intervals; /* how many samples are behind its estimates is not known; not stored in baselines */
+	bool tiny_in_blocks;	/* a run is a heap profile of Go's runtime (profile.h); not stored in baselines */
+	bool tests_ran;		/* of Go's package testing; not stored in baselines */
 	struct gate_module *modules; /* the globs of --module (gate_modules.h); not stored in baselines */
 	size_t module_count;
 	struct gate_site *sites; /* sorted by function, via, runtime call, type, benchmark, annotation */

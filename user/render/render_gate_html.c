@@ -268,6 +268,8 @@ static const char *exactness(const struct gate_html *html)
 		return "what the compiler says; nothing was run";
 	if (gate->after->rate <= 0 || (gate->before->rate <= 0 && gate_has_before(gate)))
 		return "as the profiles have them, which do not both say how they were counted";
+	if (gate->before->without_intervals || gate->after->without_intervals)
+		return "estimates, as the profiles have them, without intervals: a change may be chance";
 	if (gate->estimated)
 		return "estimates from samples, with 95 % intervals; what chance explains is no change";
 	if (gate->before->tiny_in_blocks || gate->after->tiny_in_blocks)
