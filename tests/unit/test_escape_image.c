@@ -7,6 +7,9 @@
 #include <cmocka.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/printable.h"
 #include "escape/escape_image.h"
@@ -24,82 +27,21 @@ static void *image_of(const struct escape_output *output, size_t *size)
 	return bytes;
 }
 
-static void same_text(const char *a, const char *b)
-{
-	assert_int_equal(a == NULL, b == NULL);
-	if (a)
-		assert_string_equal(a, b);
-}
-
-static void same_flows(const struct escape_annotation *a, const struct escape_annotation *b)
-{
-	assert_int_equal(a->flow_count, b->flow_count);
-	for (uint32_t i = 0; i < a->flow_count; i++) {
-		const struct escape_flow *x = &a->flows[i], *y = &b->flows[i];
-
-		same_text(x->to, y->to);
-		same_text(x->from, y->from);
-		assert_int_equal(x->derefs, y->derefs);
-		assert_int_equal(x->step_count, y->step_count);
-		for (uint32_t j = 0; j < x->step_count; j++) {
-			same_text(x->steps[j].expression, y->steps[j].expression);
-			same_text(x->steps[j].reason, y->steps[j].reason);
-			same_text(x->steps[j].file, y->steps[j].file);
-			assert_int_equal(x->steps[j].line, y->steps[j].line);
-			assert_int_equal(x->steps[j].column, y->steps[j].column);
-		}
-	}
-}
-
-static void same_annotation(const struct escape_annotation *a, const struct escape_annotation *b)
-{
-	same_text(a->package, b->package);
-	same_text(a->file, b->file);
-	same_text(a->function, b->function);
-	same_text(a->subject, b->subject);
-	same_text(a->detail, b->detail);
-	same_text(a->text, b->text);
-	assert_int_equal(a->line, b->line);
-	assert_int_equal(a->column, b->column);
-	assert_int_equal(a->kind, b->kind);
-	assert_int_equal(a->explained_only, b->explained_only);
-	assert_int_equal(a->truncated, b->truncated);
-	same_flows(a, b);
-}
-
 static void same_output(const struct escape_output *a, const struct escape_output *b)
 {
-	assert_int_equal(a->annotation_count, b->annotation_count);
-	for (size_t i = 0; i < a->annotation_count; i++) {
-		same_annotation(&a->annotations[i], &b->annotations[i]);
-		/* equal names are one: the join compares pointers */
-		for (size_t j = 0; i && j < 2; j++) {
-			const struct escape_annotation *x = &a->annotations[i - 1], *y = &b->annotations[i - 1];
+	char *before = escape_printed(a), *after = escape_printed(b);
 
-			assert_int_equal(a->annotations[i].file == x->file, b->annotations[i].file == y->file);
-			assert_int_equal(a->annotations[i].package == x->package,
-					 b->annotations[i].package == y->package);
-			assert_int_equal(a->annotations[i].subject == x->subject,
-					 b->annotations[i].subject == y->subject);
-		}
+	assert_string_equal(before, after);
+	free(before);
+	free(after);
+	/* equal names are one: the join compares pointers */
+	for (size_t i = 1; i < a->annotation_count; i++) {
+		const struct escape_annotation *x = &a->annotations[i], *y = &b->annotations[i];
+
+		assert_int_equal(x->file == x[-1].file, y->file == y[-1].file);
+		assert_int_equal(x->package == x[-1].package, y->package == y[-1].package);
+		assert_int_equal(x->subject == x[-1].subject, y->subject == y[-1].subject);
 	}
-	assert_memory_equal(a->counts, b->counts, sizeof(a->counts));
-	assert_int_equal(a->unrecognized_count, b->unrecognized_count);
-	for (size_t i = 0; i < a->unrecognized_count; i++) {
-		assert_int_equal(a->unrecognized[i].line_number, b->unrecognized[i].line_number);
-		same_text(a->unrecognized[i].text, b->unrecognized[i].text);
-	}
-	assert_int_equal(a->package_count, b->package_count);
-	for (size_t i = 0; i < a->package_count; i++)
-		same_text(a->packages[i], b->packages[i]);
-	assert_int_equal(a->failure_count, b->failure_count);
-	for (size_t i = 0; i < a->failure_count; i++) {
-		same_text(a->failures[i].package, b->failures[i].package);
-		same_text(a->failures[i].text, b->failures[i].text);
-	}
-	same_text(a->cut, b->cut);
-	assert_int_equal(a->line_count, b->line_count);
-	assert_int_equal(a->byte_count, b->byte_count);
 }
 
 static const char small[] = "# p\n"
@@ -160,6 +102,66 @@ static void an_image_that_would_be_larger_than_allowed_is_not_made(void **state)
 		fclose(stream);
 	}
 	free(bytes);
+	escape_free(output);
+}
+
+enum { LARGE = 8, ALLOWED = 1 << 20, SPARE = 8 << 20 };
+
+/* Many long texts, of which an image of a megabyte has room for none. */
+static struct escape_output *large_output(void)
+{
+	static char line[ESCAPE_LINE_MAX];
+	struct escape_parser *parser = escape_parser_new();
+
+	for (int i = 0; i < LARGE; i++) {
+		int head = snprintf(line, sizeof(line), "./a.go:%d:6: moved to heap: ", i + 1);
+
+		memset(line + head, 'x', sizeof(line) - (size_t)head - 1);
+		line[sizeof(line) - 1] = '\n';
+		escape_parser_feed(parser, line, sizeof(line));
+	}
+	return escape_parser_finish(parser);
+}
+
+/* The data of this process, in bytes. */
+static size_t data_size(void)
+{
+	FILE *file = fopen("/proc/self/status", "r");
+	char line[200];
+	size_t kib = 0;
+
+	while (file && fgets(line, sizeof(line), file) && sscanf(line, "VmData: %zu kB", &kib) != 1)
+		;
+	if (file)
+		fclose(file);
+	return kib << 10;
+}
+
+/* In a process of its own, which has no room for all of the texts. Returns what was not right. */
+static int write_with_little_memory(const struct escape_output *output)
+{
+	const struct rlimit limit = {data_size() + SPARE, RLIM_INFINITY};
+	FILE *stream = fopen("/dev/null", "w");
+
+	if (!stream || limit.rlim_cur == SPARE || setrlimit(RLIMIT_DATA, &limit))
+		return 2;
+	return escape_image_write(stream, output, ALLOWED) == -1 ? 0 : 3;
+}
+
+static void making_one_that_is_refused_takes_no_more_memory_than_allowed(void **state)
+{
+	struct escape_output *output = large_output();
+	pid_t child;
+	int status;
+
+	(void)state;
+	assert_int_equal(output->annotation_count, LARGE);
+	child = fork();
+	assert_true(child >= 0);
+	if (child == 0)
+		_exit(write_with_little_memory(output));
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
 	escape_free(output);
 }
 
@@ -227,6 +229,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_image_has_all_of_an_output),
 		cmocka_unit_test(an_image_that_would_be_larger_than_allowed_is_not_made),
+		cmocka_unit_test(making_one_that_is_refused_takes_no_more_memory_than_allowed),
 		cmocka_unit_test(what_is_wrong_with_an_image_is_refused_or_does_no_harm),
 	};
 

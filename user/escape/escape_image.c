@@ -71,6 +71,7 @@ struct writer {
 	FILE *stream, *texts;
 	uint32_t text_size;
 	size_t left;		  /* of the bytes that an image may have */
+	bool full;		  /* there are more texts than have room in it: no more are kept */
 	struct pointer_map known; /* where interned texts are: each is there once */
 };
 
@@ -79,7 +80,11 @@ static uint32_t append_text(struct writer *writer, const char *text)
 	size_t size = strlen(text) + 1;
 	uint32_t at = writer->text_size;
 
+	writer->full |= size > writer->left || size > UINT32_MAX - at;
+	if (writer->full)
+		return 0;
 	fwrite(text, 1, size, writer->texts);
+	writer->left -= size;
 	writer->text_size += (uint32_t)size;
 	return at;
 }
@@ -88,7 +93,7 @@ static uint32_t interned(struct writer *writer, const char *text)
 {
 	uint32_t *at;
 
-	if (!text)
+	if (!text || writer->full)
 		return 0;
 	at = pointer_map_at(&writer->known, text);
 	if (*at == POINTER_MAP_NONE)
@@ -137,21 +142,21 @@ static void write_steps(struct writer *writer, const struct escape_flow *flow)
 static void write_explanations(struct writer *writer, const struct escape_output *output,
 			       void (*write)(struct writer *writer, const struct escape_flow *flow))
 {
-	for (size_t i = 0; i < output->annotation_count; i++) {
+	for (size_t i = 0; i < output->annotation_count && !writer->full; i++) {
 		for (uint32_t j = 0; j < output->annotations[i].flow_count; j++)
 			write(writer, &output->annotations[i].flows[j]);
 	}
 }
 
-/* Annotations may share an explanation, which each has as its own in an image. */
-static void count_rows(const struct escape_output *output, uint64_t rows[TABLES])
+/* Annotations may share an explanation, which each has as its own in an image. Counts no further than `most`. */
+static void count_rows(const struct escape_output *output, size_t most, uint64_t rows[TABLES])
 {
 	rows[UNRECOGNIZED] = output->unrecognized_count;
 	rows[FAILURES] = output->failure_count;
 	rows[ANNOTATIONS] = output->annotation_count;
 	rows[PACKAGES] = output->package_count;
 	rows[FLOWS] = rows[STEPS] = 0;
-	for (size_t i = 0; i < output->annotation_count; i++) {
+	for (size_t i = 0; i < output->annotation_count && rows[FLOWS] <= most && rows[STEPS] <= most; i++) {
 		rows[FLOWS] += output->annotations[i].flow_count;
 		for (uint32_t j = 0; j < output->annotations[i].flow_count; j++)
 			rows[STEPS] += output->annotations[i].flows[j].step_count;
@@ -163,10 +168,11 @@ static int write_head(struct writer *writer, const struct escape_output *output)
 	struct head head = {.lines = output->line_count, .bytes = output->byte_count};
 	uint64_t rows[TABLES];
 
-	count_rows(output, rows);
-	if (writer->left < sizeof(head))
+	count_rows(output, writer->left, rows);
+	if (writer->left < sizeof(head) + 1)
 		return -1;
-	writer->left -= sizeof(head);
+	writer->left -= sizeof(head) + 1;
+	fputc(0, writer->texts);
 	for (int i = 0; i < TABLES; i++) {
 		if (rows[i] > writer->left / row_sizes[i])
 			return -1;
@@ -192,7 +198,7 @@ static void write_tables(struct writer *writer, const struct escape_output *outp
 
 		fwrite(&row, sizeof(row), 1, writer->stream);
 	}
-	for (size_t i = 0; i < output->annotation_count; i++)
+	for (size_t i = 0; i < output->annotation_count && !writer->full; i++)
 		write_annotation(writer, &output->annotations[i]);
 	write_explanations(writer, output, write_flow);
 	write_explanations(writer, output, write_steps);
@@ -213,13 +219,12 @@ int escape_image_write(FILE *stream, const struct escape_output *output, size_t 
 	writer.texts = open_memstream(&texts, &size);
 	if (!writer.texts)
 		memory_out();
-	fputc(0, writer.texts);
 	result = write_head(&writer, output);
 	if (!result)
 		write_tables(&writer, output);
 	if (fclose(writer.texts))
 		memory_out();
-	if (size > writer.left)
+	if (writer.full)
 		result = -1;
 	if (!result)
 		fwrite(texts, 1, size, stream);

@@ -145,7 +145,7 @@ static bool place_map(struct place *place, const struct identity *identity)
 {
 	off_t size = size_of(place->file);
 
-	if ((size_t)size <= sizeof(*identity) || size > KEPT_MAX || !is_sealed(place->file))
+	if ((size_t)size < sizeof(*identity) || size > KEPT_MAX || !is_sealed(place->file))
 		return false;
 	if (!place->bytes) {
 		place->size = (size_t)size;
@@ -165,7 +165,8 @@ static size_t room(const struct kept_outputs *kept)
 	return left > 0 ? (size_t)left : 0;
 }
 
-/* Leaves it to the windows that follow; of what does not work nothing. */
+/* Leaves it to the windows that follow: of what has no room only the identity, so that none of them tries again; of what does not
+ * work nothing. */
 static void keep(const struct kept_outputs *kept, int file, const struct identity *identity,
 		 const struct escape_output *output)
 {
@@ -173,17 +174,20 @@ static void keep(const struct kept_outputs *kept, int file, const struct identit
 	int copy = fcntl(file, F_DUPFD_CLOEXEC, 0);
 	/* where a window that kept nothing has left off is where they all stand */
 	bool begins = copy >= 0 && lseek(copy, 0, SEEK_SET) == 0;
-	FILE *stream = begins && most > sizeof(*identity) ? fdopen(copy, "w") : NULL;
-	bool whole = false;
+	FILE *stream = begins ? fdopen(copy, "w") : NULL;
+	bool works = false, fits = false;
 
 	if (stream) {
 		fwrite(identity, sizeof(*identity), 1, stream);
-		whole = escape_image_write(stream, output, most - sizeof(*identity)) == 0 && !ferror(stream);
-		whole = fclose(stream) == 0 && whole;
+		fits = most > sizeof(*identity) && escape_image_write(stream, output, most - sizeof(*identity)) == 0;
+		works = !ferror(stream);
+		works = fclose(stream) == 0 && works;
 	} else if (copy >= 0) {
 		close(copy);
 	}
-	if (!whole || size_of(file) > KEPT_MAX || fcntl(file, F_ADD_SEALS, SEALS))
+	if (works && !fits)
+		works = ftruncate(file, sizeof(*identity)) == 0;
+	if (!works || size_of(file) > KEPT_MAX || fcntl(file, F_ADD_SEALS, SEALS))
 		(void)!ftruncate(file, 0);
 }
 
@@ -214,13 +218,16 @@ static struct escape_output *read_open(struct kept_outputs *kept, const struct a
 {
 	struct place *place = place_of(kept, watch);
 	struct escape_output *output = NULL;
+	bool is_of_file = place && place_map(place, identity);
 
-	if (place && place_map(place, identity))
+	if (is_of_file)
 		output = escape_image_read((char *)place->bytes + sizeof(*identity), place->size - sizeof(*identity));
 	if (output)
 		return output;
 	output = escape_read_open(file, watch->escape, error);
 	if (!output || !place || !is_settled(file, identity))
+		return output;
+	if (is_of_file && place->size == sizeof(*identity)) /* there was no room for it */
 		return output;
 	if (size_of(place->file))
 		kept->outdated[place - kept->places] = true;

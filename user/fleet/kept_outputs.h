@@ -8,7 +8,8 @@
  * Whoever deploys a service writes the file, so only the process of a window reads it: the agent itself does not even look whether
  * it is still there. It has a memory file for each, which the first window fills and seals. Later windows map it and check it like
  * anything from outside (escape_image.h). One that finds another file than it was made of parses that, and says so in shared
- * memory; then the agent has an empty one for the next window.
+ * memory; then the agent has an empty one for the next window. What has no room in the limit of all is parsed by each window,
+ * until the file is another.
  */
 
 #include "base/error.h"
