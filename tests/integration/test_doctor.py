@@ -2,12 +2,16 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Each obstacle to a recording has its own message and exit status. doctor tries the steps of a recording, and must
 report the same as `record` does afterwards."""
+import contextlib
 import errno
+import fcntl
 import json
 import os
 import pathlib
+import pty
 import shutil
 import subprocess
+import termios
 
 import harness
 from harness import contains, same, workload
@@ -306,6 +310,45 @@ def test_doctor_says_what_the_rate_will_see(t):
     same(state, "ok", "state with the sampler")
     contains(detail, "estimates objects by stack")
     assert "profiler" not in record(t, [], "-p", sampled.pid)[1], "a recording warns about the profiler"
+
+
+def at_a_terminal(t, *command):
+    """Exit status and output of a command with a terminal of its own."""
+    terminal, end = pty.openpty()
+    done = subprocess.Popen([str(word) for word in command], stdin=end, stdout=end, stderr=end, start_new_session=True,
+                            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
+    os.close(end)
+    said = b""
+    with contextlib.suppress(OSError):
+        while chunk := os.read(terminal, 4096):
+            said += chunk
+    os.close(terminal)
+    return done.wait(harness.TIMEOUT), said.decode().replace("\r\n", "\n")
+
+
+def test_a_filter_on_filters_is_named_where_another_users_program_needs_one(t):
+    """At a terminal, which such a program must not type into."""
+    harness.require_root()
+    t.directory.chmod(0o777)
+    named = "cannot keep programs of other users from typing into this terminal: a seccomp filter forbids the system call seccomp"
+    deny = [DENY, "seccomp", errno.EPERM]
+    run = [harness.ESCAPEMENT, "record", "-q", "-o", t.path("p")]
+    program = ["--", t.copy(workload("seeds"))]
+    sudo = ["env", "SUDO_UID=65534", "SUDO_GID=65534"]
+    for before, user, status in (([], ["--user", "nobody"], 3), ([], [], 0), ([], ["--user", "root"], 0), (sudo, [], 3),
+                                 (sudo, ["--user", "root"], 0)):
+        found, said = at_a_terminal(t, *deny, *before, *run, *user, *program)
+        same((found, named in said), (status, status == 3), f"record {before} {user}: {said}")
+        if user:
+            continue
+        found, said = at_a_terminal(t, *deny, *before, harness.ESCAPEMENT, "doctor", "--format", "json")
+        same((found, named in said), (status, True), f"doctor {before}: {said}")
+    for way in (["setsid", "-w"], []):  # what the page says to do; and without a filter on filters
+        before = deny if way else []
+        found, said = at_a_terminal(t, *before, *way, *run, "--user", "nobody", *program)
+        same((found, named in said), (0, False), f"{way}: {said}")
+    found, said = at_a_terminal(t, *deny, harness.ESCAPEMENT, "escapes", "--build", "--user", "nobody", ".")
+    same((found, named in said), (3, True), said)
 
 
 def test_an_ordinary_end_is_no_exec(t):

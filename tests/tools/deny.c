@@ -22,7 +22,8 @@ static const struct {
 	     {"process_vm_readv", SYS_process_vm_readv},
 	     {"perf_event_open", SYS_perf_event_open},
 	     {"openat2", SYS_openat2},
-	     {"capset", SYS_capset}};
+	     {"capset", SYS_capset},
+	     {"seccomp", SYS_seccomp}};
 
 enum { CALLS = sizeof(calls) / sizeof(calls[0]) };
 

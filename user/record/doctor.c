@@ -16,6 +16,7 @@
 #include "runtime/runtime.h"
 #include "target/launch.h"
 #include "target/obstacle.h"
+#include "target/privilege.h"
 #include "target/target.h"
 
 /* What one check leaves for the next, as a recording does. */
@@ -272,13 +273,19 @@ static void check_priority(struct examination *examination, struct doctor_findin
 
 static void check_starting(struct examination *examination, struct doctor_finding *finding)
 {
+	struct identity identity;
 	struct error error;
 
 	(void)examination;
-	if (launch_try(&error))
+	if (launch_try(&error) || identity_find(NULL, &identity, &error)) {
 		set_error(finding, &error);
-	else
+	} else if (geteuid() == 0 && identity_try(&error)) {
+		set_error(finding, &error);
+		finding->state = DOCTOR_DEGRADED; /* without --user they run */
+		finding->status = STATUS_OK;
+	} else {
 		set(finding, DOCTOR_OK, "can be started and followed", "");
+	}
 }
 
 enum { OF_MACHINE = 1, OF_TARGET = 2 };

@@ -92,6 +92,7 @@ static const struct call_row {
 	[CALL_LOAD] = {"bpf", BPF | PERFMON},
 	[CALL_LINK] = {"bpf", BPF | PERFMON},
 	[CALL_PERF_UPROBE] = {"perf_event_open", ADMIN},
+	[CALL_FILTER] = {"seccomp", 0},
 };
 
 const char *obstacle_name(enum obstacle obstacle)
@@ -235,7 +236,7 @@ static enum obstacle diagnose(enum obstacle_call call, int code, char *detail, s
 			return OBSTACLE_CAPABILITY;
 		}
 	}
-	if (is_locked_down() && call != CALL_INSPECT && call != CALL_READ && call != CALL_WATCH && call != CALL_TRACE) {
+	if (is_locked_down() && (row->capabilities & (BPF | ADMIN))) {
 		detail[0] = 0;
 		return OBSTACLE_LOCKDOWN;
 	}

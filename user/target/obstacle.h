@@ -34,14 +34,15 @@ enum obstacle {
 
 /* What we ask of the kernel, for obstacle_refused(). */
 enum obstacle_call {
-	CALL_INSPECT,	 /* look at /proc/PID of any process */
-	CALL_READ,	 /* process_vm_readv() */
-	CALL_WATCH,	 /* pidfd_open() */
-	CALL_TRACE,	 /* ptrace() */
-	CALL_MAPS,	 /* bpf(): maps */
-	CALL_LOAD,	 /* bpf(): programs */
-	CALL_LINK,	 /* bpf(): probes of uprobe.multi */
-	CALL_PERF_UPROBE /* perf_event_open(): probes */
+	CALL_INSPECT,	  /* look at /proc/PID of any process */
+	CALL_READ,	  /* process_vm_readv() */
+	CALL_WATCH,	  /* pidfd_open() */
+	CALL_TRACE,	  /* ptrace() */
+	CALL_MAPS,	  /* bpf(): maps */
+	CALL_LOAD,	  /* bpf(): programs */
+	CALL_LINK,	  /* bpf(): probes of uprobe.multi */
+	CALL_PERF_UPROBE, /* perf_event_open(): probes */
+	CALL_FILTER	  /* seccomp(): what a program of another user may not do */
 };
 
 /* The cause as data files name it: "user-namespace"; NULL for OBSTACLE_NONE. */

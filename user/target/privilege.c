@@ -20,6 +20,7 @@
 
 #include "base/caller.h"
 #include "base/subprocess.h"
+#include "target/obstacle.h"
 #include "target/terminal_input.h"
 
 /* Parses a user or group number; -1 if the text is anything else. */
@@ -99,7 +100,15 @@ int identity_find(const char *user, struct identity *identity, struct error *err
 	identity->other = identity->uid != geteuid();
 	if (identity->other && geteuid() != 0)
 		return error_set(error, STATUS_USAGE, "--user %s: only root can run a program as another user", user);
-	return 0;
+	return identity->other ? identity_try(error) : 0;
+}
+
+int identity_try(struct error *error)
+{
+	if (terminal_input_try() == 0)
+		return 0;
+	return obstacle_refused(error, CALL_FILTER, errno,
+				"keep programs of other users from typing into this terminal");
 }
 
 int identity_assume(const struct identity *identity)

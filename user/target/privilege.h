@@ -22,8 +22,12 @@ struct identity {
 };
 
 /* `user`: a name or a number; "root" keeps root; NULL: the user who called sudo, if this process is root and there is
- * one. Fails with STATUS_USAGE if there is no such user, or this process may not become that user. */
+ * one. Fails with STATUS_USAGE if there is no such user, or this process may not become that user; as identity_try() does,
+ * too, for another user. */
 int identity_find(const char *user, struct identity *identity, struct error *error);
+
+/* Checks whether root can run programs of other users here without giving them more than they have. Returns -1 with the obstacle. */
+int identity_try(struct error *error);
 
 /* Finds the number of a user, given by name or number. Fails with STATUS_USAGE if there is no such user. */
 int user_find(const char *user, uid_t *uid, struct error *error);
