@@ -28,11 +28,29 @@
 #define EVENT_ROWS_MAX	 (1 << 16) /* rows in each pair's map */
 #define EVENT_STACKS_MAX (1 << 16)
 
+/*
+ * Processes share the maps, and none may fill one alone. Each has room for `share` new entries of its own; of more, all
+ * processes together have room for `common`. What finds no room is lost, and counted where it belongs:
+ *
+ *     share * number of processes + common <= entries of the map
+ *
+ * A process that is alone has the whole map as its share.
+ */
+enum event_table { EVENT_ROWS, EVENT_STACKS, EVENT_CACHES, EVENT_TABLES };
+
+struct event_room {
+	__u32 share, common; /* written by user space */
+};
+
 /* The state of the maps. */
 struct event_maps {
 	__u32 filling; /* 0 or 1: the pair that programs fill. Written by user space */
 	__u32 padding;
 	__u64 rows, stacks; /* inserted since the beginning */
+	struct event_room room[EVENT_TABLES];
+	__u32 taken
+		[2]
+		[EVENT_TABLES]; /* of the common room, by pair; of the caches only in the first. User space zeroes it */
 };
 
 /* The kind of event, which defines the meaning of the sums in struct event_sums. */
@@ -249,7 +267,8 @@ struct event_process {
 	struct event_window inside, outside;
 	struct event_pending pending[EVENT_PENDING];
 	struct event_counter counters[EVENT_COUNTERS];
-	__u64 calls[EVENT_CALLS]; /* calls of functions of the program while it is recorded */
+	__u64 calls[EVENT_CALLS];     /* calls of functions of the program while it is recorded */
+	__u32 taken[2][EVENT_TABLES]; /* entries inserted, by pair, as in struct event_maps */
 };
 
 /* The process whose forks are counted, by its number in its PID namespace. All but `count` is written by user space. */
@@ -263,7 +282,7 @@ _Static_assert(sizeof(struct event_key) == 40, "shared with user space");
 _Static_assert(sizeof(struct event_sums) == 40, "shared with user space");
 _Static_assert(sizeof(struct event_stack) == 8 + 8 * EVENT_STACK_MAX, "shared with user space");
 _Static_assert(sizeof(struct event_process) == 96 + 104 + 2 * (16 + 32 * EVENT_SPAN_CLASSES) + 24 * EVENT_PENDING +
-						       56 * EVENT_COUNTERS + 8 * EVENT_CALLS,
+						       56 * EVENT_COUNTERS + 8 * EVENT_CALLS + 8 * EVENT_TABLES,
 	       "shared with user space");
 
 #endif

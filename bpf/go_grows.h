@@ -35,10 +35,13 @@ static __always_inline struct event_cache *cache_of(struct event_process *proces
 
 	if (notes)
 		return notes;
+	if (!take_room(process, 0, EVENT_CACHES))
+		goto none;
 	for (int tries = 0; tries < INSERT_TRIES && !notes; tries++) {
 		bpf_map_update_elem(&caches, &key, &no_spans, BPF_NOEXIST);
 		notes = bpf_map_lookup_elem(&caches, &key);
 	}
+none:
 	if (!notes)
 		add(process->lost_events, 1);
 	return notes;
@@ -106,7 +109,7 @@ __noinline int tell_grow(__u32 slot, __u32 span_class, const struct event_held_s
 	sums = row_find(filling, &key);
 	if (sums)
 		sums_add(sums, &amount);
-	else if (row_insert(filling, &key, &amount))
+	else if (row_insert(process, filling, &key, &amount))
 		add(process->lost_events, 1);
 	return 0;
 }

@@ -286,25 +286,40 @@ __weak __noinline int stack_equal(const struct event_stack *a, const struct even
 	return 1;
 }
 
-/* Inserts the stack under its hash into the pair `filling`, unless it is there already. */
-static __always_inline int stack_insert(__u32 filling, const struct event_hash *hash, const struct event_stack *stack)
+/* Takes room for one more entry of this process in a map of the pair `filling`. 0 if there is none. */
+static __always_inline int take_room(struct event_process *process, __u32 filling, enum event_table table)
 {
+	if (add(process->taken[filling & 1][table], 1) < maps.room[table].share)
+		return 1;
+	return add(maps.taken[filling & 1][table], 1) < maps.room[table].common;
+}
+
+static __always_inline const struct event_stack *stack_find(__u32 filling, const struct event_hash *hash)
+{
+	return filling ? bpf_map_lookup_elem(&stacks1, hash) : bpf_map_lookup_elem(&stacks0, hash);
+}
+
+/* Inserts the stack under its hash into the pair `filling`, unless it is there already. */
+static __always_inline int stack_insert(struct event_process *process, __u32 filling, const struct event_hash *hash,
+					const struct event_stack *stack)
+{
+	const struct event_stack *stored = stack_find(filling, hash);
 	long error = -1;
 
+	if (!stored && !take_room(process, filling, EVENT_STACKS))
+		return -1;
 	/* The kernel allocates elements of this size from a small reserve, which it refills at the next interrupt. When
 	 * the reserve is used up, that interrupt comes immediately, so another try is likely to succeed. */
-	for (int tries = 0; tries < INSERT_TRIES && error && error != -ERROR_EXISTS; tries++)
+	for (int tries = 0; tries < INSERT_TRIES && !stored && error && error != -ERROR_EXISTS; tries++)
 		error = filling ? bpf_map_update_elem(&stacks1, hash, stack, BPF_NOEXIST)
 				: bpf_map_update_elem(&stacks0, hash, stack, BPF_NOEXIST);
-	if (!error)
+	if (!error) {
 		add(maps.stacks, 1);
-	if (error == -ERROR_EXISTS) {
-		const struct event_stack *stored =
-			filling ? bpf_map_lookup_elem(&stacks1, hash) : bpf_map_lookup_elem(&stacks0, hash);
-
-		return stored && stack_equal(stored, stack) ? 0 : -1;
+		return 0;
 	}
-	return error ? -1 : 0;
+	if (error == -ERROR_EXISTS) /* another CPU was faster */
+		stored = stack_find(filling, hash);
+	return stored && stack_equal(stored, stack) ? 0 : -1;
 }
 
 static __always_inline void sums_add(struct event_sums *sums, const struct event_sums *amount)
@@ -326,11 +341,12 @@ static __always_inline struct event_sums *row_find(__u32 filling, const struct e
 	return filling ? bpf_map_lookup_elem(&rows1, key) : bpf_map_lookup_elem(&rows0, key);
 }
 
-static __noinline int row_insert(__u32 filling, const struct event_key *key, const struct event_sums *amount)
+static __noinline int row_insert(struct event_process *process, __u32 filling, const struct event_key *key,
+				 const struct event_sums *amount)
 {
 	struct event_sums *sums;
 
-	if (!key || !amount)
+	if (!process || !key || !amount || !take_room(process, filling, EVENT_ROWS))
 		return -1;
 	if (!(filling ? bpf_map_update_elem(&rows1, key, amount, BPF_NOEXIST)
 		      : bpf_map_update_elem(&rows0, key, amount, BPF_NOEXIST))) {
@@ -369,11 +385,11 @@ static __always_inline void record(struct event_process *process, struct event_k
 	if (sums) {
 		sums_add(sums, amount);
 	} else {
-		if (scratch && scratch->stack.depth && stack_insert(filling, &key->stack, &scratch->stack)) {
+		if (scratch && scratch->stack.depth && stack_insert(process, filling, &key->stack, &scratch->stack)) {
 			key->stack = (struct event_hash){};
 			add(process->lost_stacks, 1);
 		}
-		if (row_insert(filling, key, amount))
+		if (row_insert(process, filling, key, amount))
 			add(process->lost_events, 1);
 	}
 	if (scratch) {

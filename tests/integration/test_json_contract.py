@@ -80,10 +80,11 @@ NUMBERS = {"objects": maybe_count, "bytes": maybe_count, "refills": maybe_count,
 BOUNDS = {"objects_low": maybe_count, "objects_high": maybe_count, "bytes_low": maybe_count,
           "bytes_high": maybe_count}
 ROW_BOUNDS = {**BOUNDS, "tiny_objects": maybe_count}
+LOST = {"events": count, "stacks": count}
 PROCESS = {"pid": maybe_count, "comm": maybe_text, "executable": maybe_text, "build_id": maybe_text, "runtime": maybe_text,
            "bursts": lambda value: value is None or check(
-               value, {"count": count, "full_ns": count, "covered_ns": count, "recorded_ns": count}, "bursts") is None}
-LOST = {"events": count, "stacks": count}
+               value, {"count": count, "full_ns": count, "covered_ns": count, "recorded_ns": count}, "bursts") is None,
+           "lost": LOST}
 EXACT = {"totals": boolean, "rows": boolean}
 # `address` is only present if the function is unknown
 FRAME = {"function": maybe_text, "file": maybe_text, "line": position, "column": position, "address": Optional(text)}

@@ -3,8 +3,10 @@
 """Programs with many processes, and processes that end or exec during the recording: every loss is reported."""
 import os
 import pathlib
+import re
 import resource
 import signal
+import subprocess
 import time
 
 import harness
@@ -13,6 +15,37 @@ from harness import contains, same, workload
 
 def limit_descriptors():
     resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+
+
+def probe_site(program, name):
+    """Offset of a probe site in the file, which equals its offset from the load address."""
+    notes = subprocess.run(["readelf", "--notes", "--wide", program], capture_output=True, text=True, check=True).stdout
+    return re.search(rf"Name: {name}\n\s+Location: (0x[0-9a-f]+)", notes).group(1)
+
+
+def test_one_process_cannot_take_all_room_in_the_tables_of_a_recording(t):
+    """It makes as many rows with stacks as a table has room for, while nobody empties that; another one makes a few."""
+    harness.require_root()
+    program, rows, own = workload("flood"), 1 << 17, 2000
+    for rate, name in (("1", "alloc_sample"), ("512k", "alloc_sample_512k")):
+        running = t.start(harness.ESCAPEMENT, "record", "-q", "--rate", rate, "--max-overhead", "0", "-o", t.path("p"), "--", program,
+                          rows, own if rate == "1" else 200, probe_site(program, name))
+        same(running.stdout.readline(), "ready\n")
+        running.send_signal(signal.SIGSTOP)
+        running.stdin.write("\n")
+        running.stdin.flush()
+        same(running.stdout.readline(), "done\n")
+        running.send_signal(signal.SIGCONT)
+        running.communicate(timeout=harness.TIMEOUT)
+        same(running.returncode, 4, "exit status")
+        report = t.json("report", t.path("p"))
+        other, flooder = sorted(report["target"]["processes"], key=lambda process: process["lost"]["events"])
+        same(other["lost"], {"events": 0, "stacks": 0}, f"lost by the other one at rate {rate}")
+        assert flooder["lost"]["events"] > rows / 4, flooder
+        same(report["lost"], flooder["lost"], "all that was lost")
+        text = t.escapement("report", t.path("p")).stdout
+        contains(text, f"of process {flooder['pid']} flood: {flooder['lost']['events']} events")
+        assert f"of process {other['pid']}" not in text, text
 
 
 def totals(t, profile):

@@ -208,6 +208,7 @@ struct attachment *collector_attach(struct collector *collector, int pid, uint32
 
 	if (collector_prepare(collector, probes, &lack, error))
 		return NULL;
+	event_rows_divide(collector->rows);
 	attachment = attachments_attach(collector->attachments, pid, slot, process, probes, &status);
 	if (!attachment)
 		obstacle_refused(error, collector->multi ? CALL_LINK : CALL_PERF_UPROBE, -status,
@@ -261,7 +262,8 @@ int collector_collect(struct collector *collector, uint32_t slot)
 void collector_take(struct collector *collector, uint32_t slot, struct event_store *store)
 {
 	event_rows_take(collector->rows, slot, store);
-	event_caches_forget(bpf_map__fd(collector->bpf->maps.caches), slot);
+	collector->bpf->bss->maps.taken[0][EVENT_CACHES] =
+		event_caches_forget(bpf_map__fd(collector->bpf->maps.caches), slot);
 	memset((void *)&collector->processes[slot], 0, sizeof(struct event_process));
 }
 

@@ -65,13 +65,19 @@ int64_t event_caches_settle(int map, struct event_rows *rows, volatile struct ev
 	return unknown;
 }
 
-void event_caches_forget(int map, uint32_t slot)
+uint32_t event_caches_forget(int map, uint32_t slot)
 {
-	struct event_cache_key key = {0}, gone;
+	struct event_cache_key key, next;
+	bool more = bpf_map_get_next_key(map, NULL, &key) == 0;
+	uint32_t others = 0;
 
-	while (next_cache(map, slot, &key)) {
-		gone = key;
-		key.cache = 0;
-		bpf_map_delete_elem(map, &gone);
+	while (more) {
+		more = bpf_map_get_next_key(map, &key, &next) == 0;
+		if (key.slot == slot)
+			bpf_map_delete_elem(map, &key);
+		else
+			others++;
+		key = next;
 	}
+	return others;
 }

@@ -30,9 +30,45 @@ struct event_rows {
 	bool filled[2];				/* whether the pair may contain anything */
 	/* the numbers of rows and stacks inserted by the time the maps were last emptied */
 	uint64_t relieved_rows, relieved_stacks;
+	uint32_t sharing; /* processes that the maps were last divided among */
 	/* a batch of the maps' elements: kept, because memory that is new each time is a third of the cost */
 	char *keys, *values;
 };
+
+/* A quarter of a map is divided among all processes; the rest is for whoever comes first. */
+static struct event_room room_of(uint32_t entries, uint32_t processes)
+{
+	uint32_t share = processes > 1 ? entries / 4 / processes : entries;
+
+	return (struct event_room){share, entries - (processes > 1 ? share * processes : share)};
+}
+
+void event_rows_divide(struct event_rows *rows)
+{
+	volatile struct event_maps *maps = &rows->bpf->bss->maps;
+	uint32_t processes = 0;
+
+	for (uint32_t slot = 0; slot < EVENT_SLOTS; slot++)
+		processes += rows->processes[slot].recording != 0;
+	if (!processes)
+		processes = 1;
+	if (processes == rows->sharing)
+		return;
+	rows->sharing = processes;
+	maps->room[EVENT_ROWS] = room_of(bpf_map__max_entries(rows->bpf->maps.rows0), processes);
+	maps->room[EVENT_STACKS] = room_of(EVENT_STACKS_MAX, processes);
+	maps->room[EVENT_CACHES] = room_of(EVENT_CACHES_MAX, processes);
+}
+
+/* A map of a pair, which no program is filling, is empty again. */
+static void vacate(struct event_rows *rows, uint32_t which, enum event_table table)
+{
+	rows->bpf->bss->maps.taken[which][table] = 0;
+	for (uint32_t slot = 0; slot < EVENT_SLOTS; slot++) {
+		if (rows->processes[slot].taken[which][table])
+			rows->processes[slot].taken[which][table] = 0;
+	}
+}
 
 struct event_rows *event_rows_new(struct escapement_bpf *bpf, volatile struct event_process *processes,
 				  const struct program_barrier *barrier, bool stacks)
@@ -45,6 +81,7 @@ struct event_rows *event_rows_new(struct escapement_bpf *bpf, volatile struct ev
 	rows->stacks = stacks;
 	rows->keys = memory_allocate((size_t)BATCH * KEY_SIZE);
 	rows->values = memory_allocate((size_t)BATCH * VALUE_SIZE);
+	event_rows_divide(rows);
 	return rows;
 }
 
@@ -297,10 +334,12 @@ static void drain(struct event_rows *rows, uint32_t which)
 			 sizeof(struct event_sums), drain_row, &pair))
 		return;
 	rows->filled[which] = false;
+	vacate(rows, which, EVENT_ROWS);
 	if (keeps)
 		return;
 	event_stacks_clear(&rows->drained[which]);
 	rows->inserted[which] = 0;
+	vacate(rows, which, EVENT_STACKS);
 }
 
 void event_rows_gather(struct event_rows *rows)
@@ -318,20 +357,23 @@ void event_rows_gather(struct event_rows *rows)
 }
 
 /* After so many new rows a map of that size is emptied. In the smallest one there is then room for the 2,000 rows that a
- * sampler makes at most between two looks (programs.c); sooner would only be work, again and again in a program that allocates
- * at more places. */
-static uint64_t rows_to_relieve(uint32_t entries)
+ * sampler makes at most between two looks (programs.c), also in what several processes share; sooner would only be work, again and
+ * again in a program that allocates at more places. */
+static uint64_t rows_to_relieve(uint32_t entries, uint32_t processes)
 {
-	enum { SAMPLED_ROWS = 6 << 10 };
+	enum { ALONE = 6 << 10, SHARED = 4 << 10 };
+	uint32_t least = processes > 1 ? SHARED : ALONE;
 
-	return entries / 4 > SAMPLED_ROWS ? entries / 4 : SAMPLED_ROWS;
+	return entries / 4 > least ? entries / 4 : least;
 }
 
 void event_rows_relieve(struct event_rows *rows)
 {
 	const volatile struct event_maps *maps = &rows->bpf->bss->maps;
+	uint32_t entries = bpf_map__max_entries(rows->bpf->maps.rows0);
 
-	if (maps->rows - rows->relieved_rows > rows_to_relieve(bpf_map__max_entries(rows->bpf->maps.rows0)) ||
+	event_rows_divide(rows);
+	if (maps->rows - rows->relieved_rows > rows_to_relieve(entries, rows->sharing) ||
 	    maps->stacks - rows->relieved_stacks > EVENT_STACKS_MAX / 4)
 		event_rows_gather(rows);
 }

@@ -46,6 +46,9 @@ void event_rows_settle(struct event_rows *rows, uint32_t slot, event_slice_funct
 /* The process's store as it is; holds until rows move. */
 const struct event_store *event_rows_store(const struct event_rows *rows, uint32_t slot);
 
+/* Gives each process that is recorded by now its part of the maps. event_rows_relieve() does, too. */
+void event_rows_divide(struct event_rows *rows);
+
 /* Empties the maps when they fill up. */
 void event_rows_relieve(struct event_rows *rows);
 

@@ -105,6 +105,14 @@ static void write_row(struct json_writer *writer, const struct audit *audit, con
 	json_write_object_end(writer);
 }
 
+static void write_lost(struct json_writer *writer, int64_t events, int64_t stacks)
+{
+	json_write_object(writer, "lost");
+	json_write_integer(writer, "events", events);
+	json_write_integer(writer, "stacks", stacks);
+	json_write_object_end(writer);
+}
+
 static void write_bursts(struct json_writer *writer, const struct profile_bursts *bursts)
 {
 	if (!bursts->present) {
@@ -134,6 +142,7 @@ static void write_target(struct json_writer *writer, const struct profile *profi
 		json_write_text(writer, "build_id", process->build_id);
 		json_write_text(writer, "runtime", process->runtime);
 		write_bursts(writer, &process->bursts);
+		write_lost(writer, process->lost_events, process->lost_stacks);
 		json_write_object_end(writer);
 	}
 	json_write_array_end(writer);
@@ -169,10 +178,7 @@ static void write_tail(struct json_writer *writer, const struct audit *audit)
 		json_write_integer(writer, audit_verdict_name((enum audit_verdict)i), (int64_t)audit->verdicts[i]);
 	json_write_object_end(writer);
 	json_write_newline(writer);
-	json_write_object(writer, "lost");
-	json_write_integer(writer, "events", profile_lost_events(audit->profile));
-	json_write_integer(writer, "stacks", profile_lost_stacks(audit->profile));
-	json_write_object_end(writer);
+	write_lost(writer, profile_lost_events(audit->profile), profile_lost_stacks(audit->profile));
 	json_write_newline(writer);
 	json_write_value(writer, "forked_processes", profile_forked(audit->profile));
 	json_write_newline(writer);

@@ -39,7 +39,7 @@ void render_report_text(FILE *stream, const struct report *report, const struct 
 /* Schema escapement.report/2:
  *
  *   {"schema", "target": {"command", "kernel", "start", "duration_seconds", "processes": [{"pid", "comm",
- *   "executable", "build_id", "runtime"}…]}, "exact": {"totals", "rows"}, "rate", "totals": VALUES, "rows": [ROW…],
+ *   "executable", "build_id", "runtime", "lost"}…]}, "exact": {"totals", "rows"}, "rate", "totals": VALUES, "rows": [ROW…],
  *   "check": {"source", "objects", "difference", "bound"} or null, "lost": {"events", "stacks"}}
  *
  * VALUES are objects, bytes, refills, central_grows, heap_grows, heap_grow_bytes, and objects_low and objects_high if

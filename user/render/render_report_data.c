@@ -119,6 +119,15 @@ static cJSON *json_bursts(const struct profile_bursts *bursts)
 	return object;
 }
 
+static cJSON *json_lost(int64_t events, int64_t stacks)
+{
+	cJSON *lost = json_object();
+
+	json_add_integer(lost, "events", events);
+	json_add_integer(lost, "stacks", stacks);
+	return lost;
+}
+
 static cJSON *json_target(const struct profile *profile)
 {
 	cJSON *target = json_object(), *processes = json_array();
@@ -144,6 +153,7 @@ static cJSON *json_target(const struct profile *profile)
 		json_add_text(object, "build_id", process->build_id);
 		json_add_text(object, "runtime", process->runtime);
 		json_add(object, "bursts", json_bursts(&process->bursts));
+		json_add(object, "lost", json_lost(process->lost_events, process->lost_stacks));
 		cJSON_AddItemToArray(processes, object);
 	}
 	json_add(target, "processes", processes);
@@ -194,14 +204,12 @@ void render_report_json(FILE *stream, const struct report *report, const struct 
 	const struct profile *profile = report->profile;
 	struct json_document document;
 	int64_t forked = profile_forked(profile);
-	cJSON *exact = json_object(), *totals = json_object(), *lost = json_object();
+	cJSON *exact = json_object(), *totals = json_object();
 
 	(void)style;
 	json_add_bool(exact, "totals", profile->totals_exact);
 	json_add_bool(exact, "rows", report->rows_exact);
 	add_values(totals, profile, report->totals, report->totals_have_bounds, &report->bounds);
-	json_add_integer(lost, "events", profile_lost_events(profile));
-	json_add_integer(lost, "stacks", profile_lost_stacks(profile));
 
 	json_document_begin(&document, stream,
 			    profile->unreachable ? "escapement.unreachable/1"
@@ -232,7 +240,7 @@ void render_report_json(FILE *stream, const struct report *report, const struct 
 		json_document_row(&document, json_row(report, &report->rows[i]));
 	json_document_rows_end(&document);
 	json_document_member(&document, "check", json_check(profile));
-	json_document_member(&document, "lost", lost);
+	json_document_member(&document, "lost", json_lost(profile_lost_events(profile), profile_lost_stacks(profile)));
 	if (!profile->snapshot) {
 		json_document_member(&document, "heap_growth", json_growth(&profile->heap_growth));
 		json_document_member(&document, "forked_processes",

@@ -226,6 +226,23 @@ static const char *outside_text(char text[128], int64_t objects)
 	return text;
 }
 
+/* Which of several processes lost them: the first few. */
+static void print_losers(const struct writer *writer)
+{
+	const struct profile *profile = writer->report->profile;
+	size_t left = 5;
+
+	for (size_t i = 0; i < profile->process_count && profile->process_count > 1 && left; i++) {
+		const struct profile_process *process = &profile->processes[i];
+
+		if (!process->pid || (!process->lost_events && !process->lost_stacks))
+			continue;
+		print_line(writer, "", "", "of process %d %s: %" PRId64 " events, %" PRId64 " stacks", process->pid,
+			   process->comm ? process->comm : "", process->lost_events, process->lost_stacks);
+		left--;
+	}
+}
+
 static void print_trust(const struct writer *writer)
 {
 	const struct profile *profile = writer->report->profile;
@@ -272,11 +289,13 @@ static void print_trust(const struct writer *writer)
 			   outside_text(outside, check.outside));
 	else if (!profile->snapshot)
 		print_line(writer, "", "check", "none: nothing to compare the totals with");
-	if (events || stacks)
+	if (events || stacks) {
 		print_line(writer, style->red, "lost",
 			   "%" PRId64 " events (the numbers are a lower bound), %" PRId64 " stacks", events, stacks);
-	else if (!profile->snapshot && forked <= 0)
+		print_losers(writer);
+	} else if (!profile->snapshot && forked <= 0) {
 		print_line(writer, "", "lost", "nothing");
+	}
 	if (forked > 0)
 		print_line(writer, style->yellow, "forked",
 			   "%" PRId64 " process%s, which %s not observed: what %s allocated is in no number", forked,
