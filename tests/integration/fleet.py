@@ -132,13 +132,13 @@ class Agent:
     """`escapement agent -v` with its messages in a file."""
     number = 0
 
-    def __init__(self, t, config, *options, **popen):
+    def __init__(self, t, config, *options, before=(), **popen):
         Agent.number += 1
         self.messages = t.path(f"agent-{Agent.number}.log")
         self.config = t.path("agent.conf")
         self.config.write_text(config)
         with open(self.messages, "w") as file:
-            self.process = t.start(harness.ESCAPEMENT, "agent", "--config", self.config, "-v", *options, stderr=file, **popen)
+            self.process = t.start(*before, harness.ESCAPEMENT, "agent", "--config", self.config, "-v", *options, stderr=file, **popen)
 
     def said(self):
         return self.messages.read_text(errors="replace")

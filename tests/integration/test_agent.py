@@ -3,13 +3,20 @@
 """`escapement agent` without a store: its configuration, which processes it records, and the windows in its spool, whose
 sums are compared with what Go's runtime counts in the program itself (runtime.MemStats)."""
 import contextlib
+import ctypes
+import errno
+import http.server
 import os
 import pathlib
 import re
 import shutil
 import signal
+import socket
+import struct
 import subprocess
+import threading
 import time
+import urllib.request
 
 import fleet
 import harness
@@ -473,7 +480,48 @@ def test_without_privileges_it_ends_with_3(t):
     same(done.returncode, 3, done.stderr)
 
 
-def test_the_unit_of_the_package_is_valid_and_its_capabilities_are_enough(t):
+def system_calls():
+    """The numbers of this machine's system calls, by name."""
+    text = subprocess.run(["gcc", "-dM", "-E", "-include", "sys/syscall.h", "-x", "c", "/dev/null"], capture_output=True, text=True,
+                          check=True).stdout
+    return {name: int(number) for name, number in re.findall(r"^#define __NR_(\w+) (\d+)$", text, re.M)}
+
+
+def in_filter(name):
+    """The system calls that a word of SystemCallFilter= stands for, by this machine's systemd."""
+    if not name.startswith("@"):
+        return {name}
+    listed = subprocess.run(["systemd-analyze", "syscall-filter", name], capture_output=True, text=True, check=True).stdout
+    words = [line.strip() for line in listed.splitlines()[1:] if line.strip() and not line.strip().startswith("#")]
+    return set().union(*map(in_filter, words))
+
+
+def under_filter(allowed):
+    """Makes the kernel refuse all other system calls of this process, as systemd does: by a seccomp filter, and EPERM."""
+    code = [(0x20, 0, 0, 0)]  # the number
+    for number in sorted(allowed):
+        code += [(0x15, 0, 1, number), (0x06, 0, 0, 0x7fff0000)]
+    code.append((0x06, 0, 0, 0x00050000 | errno.EPERM))
+    packed = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *each) for each in code))
+    program = ctypes.create_string_buffer(struct.pack("HxxxxxxP", len(code), ctypes.addressof(packed)))
+    prctl = ctypes.CDLL(None, use_errno=True).prctl
+    if prctl(38, 1, 0, 0, 0) or prctl(22, 2, program, 0, 0):  # PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP
+        raise OSError(ctypes.get_errno(), "cannot set a seccomp filter")
+
+
+class Store(http.server.BaseHTTPRequestHandler):
+    """Takes whatever is pushed."""
+    def do_POST(self):
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.server.pushed.append(self.path)
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+def test_the_unit_of_the_package_is_valid_and_what_it_allows_is_enough(t):
     harness.require_root()
     unit = (harness.ROOT / "packaging/debian/escapement.escapement-agent.service").read_text()
     if not shutil.which("systemd-analyze"):
@@ -482,14 +530,32 @@ def test_the_unit_of_the_package_is_valid_and_its_capabilities_are_enough(t):
     program.write_text(unit.replace("/usr/bin/escapement", str(harness.ESCAPEMENT)).replace("Documentation=man:escapement-agent(1)\n", ""))
     done = subprocess.run(["systemd-analyze", "verify", "--man=no", program], capture_output=True, text=True, timeout=120)
     same([line for line in (done.stdout + done.stderr).splitlines() if "escapement" in line], [])
-    capabilities = re.search("^CapabilityBoundingSet=(.*)$", unit, re.M).group(1).split()
-    bounds = ",".join(["-all", *(f"+{name.removeprefix('CAP_').lower()}" for name in capabilities)])
-    fleet.Target(t, fleet.go_program())
-    text = config(t, heap_every="600s", redact="no")
-    done = subprocess.run(["setpriv", "--bounding-set", bounds, "--inh-caps=-all", "--no-new-privs", harness.ESCAPEMENT, "agent", "--config", _write(t, text),
-                           "--windows", "2"], capture_output=True, text=True, timeout=120)
-    same((done.returncode, done.stderr), (0, ""))
-    same(len(fleet.spooled(t, t.path("spool"))["windows"]), 2)
+    settings = dict(re.findall(r"^(\w+)=(.*)$", unit, re.M))
+    bounds = ",".join(["-all", *(f"+{name.removeprefix('CAP_').lower()}" for name in settings["CapabilityBoundingSet"].split())])
+    numbers = system_calls()
+    names = set().union(*map(in_filter, settings["SystemCallFilter"].split())) - {"setns", "unshare"}  # RestrictNamespaces
+    allowed = {numbers[name] for name in names if name in numbers}
+    assert {numbers["bpf"], numbers["read"]} <= allowed and numbers["mount"] not in allowed, sorted(names)
+    target = fleet.Target(t, fleet.go_program())
+    store = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Store)
+    store.pushed = []
+    threading.Thread(target=store.serve_forever, daemon=True).start()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        metrics = free.getsockname()[1]
+    text = config(t, heap_every="1s", redact="no") + (f"[pyroscope]\nurl = http://127.0.0.1:{store.server_port}\n"
+                                                      f"[prometheus]\nlisten = 127.0.0.1:{metrics}\n")
+    agent = fleet.Agent(t, text, preexec_fn=lambda: (under_filter(allowed), os.umask(int(settings["UMask"], 8))),
+                        before=["setpriv", "--bounding-set", bounds, "--inh-caps=-all", "--no-new-privs"])
+    agent.wait_for("a window has begun: 1 process", 2)
+    target.ask(20000)
+    wait_for(lambda: store.pushed, "a push")
+    with urllib.request.urlopen(f"http://127.0.0.1:{metrics}/metrics", timeout=60) as answer:
+        contains(answer.read().decode(), "escapement_")
+    agent.end()
+    store.shutdown()
+    contains(agent.said(), "a window has begun: 1 process")
+    same([line for line in agent.said().splitlines() if "cannot" in line or "not permitted" in line], [], agent.said())
     # there is a key of the configuration for what the unit makes
     contains(unit, "StateDirectory=escapement\n")
     contains((harness.ROOT / "docs/fleet.md").read_text(), "| `spool` | `/var/lib/escapement` |")
