@@ -291,6 +291,10 @@ def test_lines_that_two_commands_have_cut_are_refused(t):
                                "./a.go:5:6: \"'\" + x + `# m/q` escapes to heap\n"
                                "./a.go:6:6: can inline f with cost 3 as: func() { x := \"# m/q\" }\n")
     same(len(t.json("escapes", t.path("m.txt"))["annotations"]), 4)
+    # What tests and loggers print may begin with a position, and be about another.
+    t.path("m.txt").write_text("# m/p\n./a.go:3:6: moved to heap: x\n    parser_test.go:55: input.go:3:7: unexpected token\n"
+                               "log.go:12: main.go:4: started\nparser_test.go:55: case # 3\nparser_test.go:55: input.go:3: unexpected token\n")
+    same(len(t.json("escapes", t.path("m.txt"))["annotations"]), 1)
 
 
 def test_two_versions_of_one_file_are_refused(t):

@@ -200,8 +200,8 @@ static size_t numbered(struct span text)
 	return at && at < text.length && text.text[at] == ':' ? at + 1 : 0;
 }
 
-/* Whether this colon is the first one of "FILE.go:LINE[:COLUMN]: ", with which a line begins. */
-static bool is_position(struct span text, size_t colon)
+/* Whether this colon is the first one of "FILE.go:LINE[:COLUMN]: ", with which a line begins. Sets its message, from the space on. */
+static bool is_position_of(struct span text, size_t colon, struct span *message)
 {
 	struct span rest = span_from(text, colon + 1);
 	size_t line = colon >= 3 && memcmp(text.text + colon - 3, ".go", 3) == 0 ? numbered(rest) : 0;
@@ -209,8 +209,15 @@ static bool is_position(struct span text, size_t colon)
 	if (!line)
 		return false;
 	rest = span_from(rest, line);
-	rest = span_from(rest, numbered(rest));
-	return rest.length && rest.text[0] == ' ';
+	*message = span_from(rest, numbered(rest));
+	return message->length && message->text[0] == ' ';
+}
+
+static bool is_position(struct span text, size_t colon)
+{
+	struct span message;
+
+	return is_position_of(text, colon, &message);
 }
 
 /* Whether "# " begins what can only be a header, which ends the text. */
@@ -220,6 +227,24 @@ static bool is_header_end(struct span text, size_t hash)
 
 	return parse_header(span_from(text, hash), &path) && path.text[0] != '[' &&
 	       !memchr(path.text, ')', path.length) && !memchr(path.text, '}', path.length);
+}
+
+/* Whether a message of the compiler, with its position, stands within a text, or a header at its end. Tests and loggers print
+ * positions and numbers ("# 12"), too. */
+static bool has_message_within(struct span text)
+{
+	ptrdiff_t hash = span_find_last(text, SPAN("# "));
+	struct message parsed;
+	struct span rest;
+
+	if (hash >= 0 && is_header_end(text, (size_t)hash) && span_find(span_from(text, (size_t)hash), SPAN("/")) >= 0)
+		return true;
+	for (size_t i = 0; i < text.length; i++) {
+		if (text.text[i] == ':' && is_position_of(text, i, &rest) &&
+		    message_parse(span_from(rest, 1), &parsed) && parsed.subject.length)
+			return true;
+	}
+	return false;
 }
 
 /* The quick answer, which is false for nearly all lines. */
@@ -272,7 +297,7 @@ static bool is_cut_off(struct span line, struct span likely)
 	ptrdiff_t hash = span_find_last(line, SPAN("# "));
 
 	if (position_split(line, likely, &position, &rest) && span_ends(position.path, SPAN(".go")))
-		return has_line_within(rest);
+		return has_message_within(rest);
 	return hash > 0 && (span_starts(likely, span_to(line, (size_t)hash)) || span_starts(line, likely)) &&
 	       likely.length && is_header_end(line, (size_t)hash);
 }
