@@ -332,6 +332,71 @@ def test_generic_functions_of_the_standard_library_are_covered_in_the_same_way(t
              ("escapes" if number(version) >= (1, 25) else "unannotated", RUNS))
 
 
+INSTANCES = {"gen/gen.go": """package gen
+
+type Box[T any] struct{ V T }
+
+var last *int
+
+//go:noinline
+func Make[T any](v T, keep func(*Box[T])) {
+	b := &Box[T]{V: v}
+	keep(b)
+	last = new(int)
+}
+""", "a/a.go": """package a
+
+import "example.com/g/gen"
+
+var last *gen.Box[int]
+
+//go:noinline
+func Do(n int) { gen.Make(n, func(b *gen.Box[int]) { last = b }) }
+""", "b/b.go": """package b
+
+import "example.com/g/gen"
+
+var last *gen.Box[[3]string]
+
+//go:noinline
+func Do(n int) { gen.Make([3]string{}, func(b *gen.Box[[3]string]) { last = b }) }
+""", "main.go": """package main
+
+import (
+	"example.com/g/a"
+	"example.com/g/b"
+)
+
+func main() {
+	for i := 0; i < 100; i++ {
+		a.Do(i)
+		b.Do(i)
+		b.Do(i)
+	}
+}
+"""}
+
+
+def test_an_instance_that_only_an_uncovered_package_makes_has_no_words_of_another(t):
+    for version in RELEASES:
+        source = module(t.path(version), "example.com/g", INSTANCES)
+        document = audit(t, version, source, flags="-gcflags=example.com/g/a=-m=2")
+        rows = [(row["line"], row["verdict"], row["objects"], row["reason"] or "") for row in document["rows"]
+                if row["objects"] and (row["function"] or "").startswith("example.com/g/gen.Make")]
+        # The type of what is allocated tells the instances apart, where it depends on theirs.
+        same([row[:3] for row in sorted(rows)], [(9, "escapes", 100), (9, "not-covered", 200), (11, "escapes", 100),
+                                                 (11, "escapes", 200)], f"Go {version}")
+        same(sorted((objects, reason.split(":")[0]) for _, _, objects, reason in rows if reason),
+             [(200, "said of one of several instances"),
+              (200, "the compiler output says nothing about this instance of the generic function")], f"Go {version}")
+        contains(t.escapement("audit", "-q", "--escape", source / "m.txt", "--rate", "1", "--", source / "program",
+                              cwd=source).stdout, "says nothing about this instance")
+        # With the words of both packages, each has its own.
+        flags = "-gcflags=example.com/g/...=-m=2"
+        same({row["verdict"] for row in audit(t, version, source, flags=flags)["rows"]
+              if (row["function"] or "").startswith("example.com/g/gen.Make") and row["objects"]}, {"escapes"}, f"Go {version}")
+
+
 REP = """package rep
 
 type Y struct{ a [9]int }

@@ -67,6 +67,9 @@ static inline bool audit_verdict_allocates(int verdict)
 /* Sets an error with the names of all verdicts: "unknown verdict 'TEXT': expected one of …". Returns -1. */
 int audit_verdict_unknown(const char *text, struct error *error);
 
+/* Why a row of a generic function is not covered, if the output has other instances of it. */
+extern const char audit_other_instance[];
+
 struct audit_row {
 	enum audit_verdict verdict;
 	/* The allocation site, or the annotation's position if nothing was measured. For not-covered rows the nearest

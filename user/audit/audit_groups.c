@@ -39,7 +39,8 @@ static bool group_equal(const void *groups, uint64_t item, const void *key)
 	const struct group *a = (const struct group *)groups + item - 1, *b = key;
 
 	return a->call == b->call && a->type == b->type && a->callee == b->callee && a->reason == b->reason &&
-	       a->via == b->via && chain_equal(a->owner, a->owner != NULL, b->owner, b->owner != NULL) &&
+	       a->foreign == b->foreign && a->via == b->via &&
+	       chain_equal(a->owner, a->owner != NULL, b->owner, b->owner != NULL) &&
 	       chain_equal(a->chain, a->length, b->chain, b->length);
 }
 
@@ -95,6 +96,29 @@ static void find_covered_caller(struct audit_index *index, const struct profile_
 	}
 }
 
+/*
+ * Whether an uncovered package made the instance of a generic function that allocates: the one that calls it. The instance may
+ * have been made for other types than those that the output speaks of. Who made it is unknown if the runtime calls it.
+ */
+static bool is_foreign(struct audit_index *index, const struct profile_stack *stack, uint32_t site)
+{
+	const struct profile_location *location = profile_stack_at(stack, site);
+
+	if (!audit_index_is_instance(index, &location->frames[location->frame_count - 1]))
+		return false;
+	for (uint32_t i = site + 1; i < stack->depth; i++) {
+		const struct profile_frame *caller;
+
+		location = profile_stack_at(stack, i);
+		caller = location->frame_count ? &location->frames[location->frame_count - 1] : NULL;
+		if (!caller || !caller->function || frames_is_runtime(caller->function))
+			return false;
+		if (!strchr(frames_local_name(caller->function), '['))
+			return !audit_index_covers(index, caller, true);
+	}
+	return false;
+}
+
 /* For a stack with only runtime functions: describes it by its outermost function other than goexit. */
 static void describe_runtime_stack(const struct profile_stack *stack, struct group *group)
 {
@@ -147,6 +171,8 @@ static void add_sample(struct groups *groups, struct audit_index *index, struct 
 		key.via = owner.via;
 		if (!chain_covered(index, key.chain, key.length))
 			find_covered_caller(index, stack, &site, &key);
+		else
+			key.foreign = is_foreign(index, stack, site.location);
 	}
 	group = group_at(groups, &key);
 	for (int i = 0; i < VALUE_COUNT; i++)

@@ -26,6 +26,7 @@ struct group {
 	const struct profile_frame *owner;	   /* NULL: outside of the owner module, or unknown */
 	const char *via;
 	bool uncovered, unplaced; /* of another package than those of the output; of no known line */
+	bool foreign; /* an instance of a generic function that a package made which the output does not cover */
 	int64_t values[VALUE_COUNT];
 	struct interval interval;
 };

@@ -412,16 +412,29 @@ static bool has_lines(const struct audit_index *index, const struct profile_fram
 	return position_table_has(&index->allocations, file_number(index, frame->file), first, frame->line);
 }
 
+static uint32_t coverage_of(struct audit_index *index, const struct profile_frame *frame)
+{
+	uint32_t *known;
+
+	if (!frame->function)
+		return BY_FILE;
+	known = pointer_map_at(&index->covered_functions, frame->function);
+	if (*known == POINTER_MAP_NONE)
+		*known = coverage_by_name(index, frame);
+	return *known;
+}
+
+bool audit_index_is_instance(struct audit_index *index, const struct profile_frame *frame)
+{
+	uint32_t coverage = coverage_of(index, frame);
+
+	return coverage == INSTANTIATED || coverage == BY_LINE;
+}
+
 bool audit_index_covers(struct audit_index *index, const struct profile_frame *frame, bool physical)
 {
-	uint32_t *known, coverage = BY_FILE;
+	uint32_t coverage = coverage_of(index, frame);
 
-	if (frame->function) {
-		known = pointer_map_at(&index->covered_functions, frame->function);
-		if (*known == POINTER_MAP_NONE)
-			*known = coverage_by_name(index, frame);
-		coverage = *known;
-	}
 	switch (coverage) {
 	case INSTANTIATED:
 		return physical;

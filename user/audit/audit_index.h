@@ -48,6 +48,8 @@ struct audit_positions audit_index_calls(struct audit_index *index, const struct
 const char *audit_index_file(const struct audit_index *index, const char *measured);
 /* Returns the same name of the file of an annotation that is in audit_index_all(). Equal files have equal pointers. */
 const char *audit_index_annotated_file(const struct audit_index *index, const char *annotated);
+/* Whether the frame's function is a generic one of which the output has what other packages make, but not its own package. */
+bool audit_index_is_instance(struct audit_index *index, const struct profile_frame *frame);
 /* Whether the output covers the frame's function. `physical`: the frame is that of a physical function; a generic
  * function is compiled, and covered, by the packages that instantiate it. An inlined function was compiled by the
  * package of the physical function. */

@@ -68,6 +68,24 @@ static bool is_initialiser(const char *function)
 	return strcmp(local, "init") == 0 || strncmp(local, "map.init.", 9) == 0;
 }
 
+/* Whether all that the compiler says is about instances of a generic function for other types. */
+static bool is_of_other_instances(const struct call *call, const struct audit_match *match)
+{
+	static const char shape[] = "[go.shape.";
+
+	if (!match->count || !call->type || !strstr(call->type, shape))
+		return false;
+	for (size_t i = 0; i < match->count; i++) {
+		if (!strstr(match->list[i]->subject, shape) || !call_excludes(call, match->list[i]))
+			return false;
+	}
+	return true;
+}
+
+const char audit_other_instance[] = "the compiler output says nothing about this instance of the generic function";
+static const char several_instances[] =
+	"said of one of several instances: a package that the output does not cover may have made this one for other types";
+
 static void set_verdict(struct join *join, const struct group *group, const struct audit_match *match,
 			struct audit_row *row)
 {
@@ -87,6 +105,7 @@ static void set_verdict(struct join *join, const struct group *group, const stru
 				      : call_unannotated_reason(&call, group->length > 1);
 	} else if (match->heap) {
 		row->verdict = AUDIT_ESCAPES;
+		row->reason = group->foreign ? several_instances : NULL;
 	} else {
 		const struct profile_frame *physical = &group->chain[group->length - 1];
 
@@ -168,7 +187,13 @@ static void describe(struct join *join, const struct group *group, struct audit_
 	}
 	if (!group->uncovered && !group->unplaced)
 		audit_match(join->matcher, group, &match);
-	set_verdict(join, group, &match, row);
+	if (is_of_other_instances(&(struct call){call_family(group->call), group->type}, &match)) {
+		match = (struct audit_match){0};
+		row->verdict = AUDIT_NOT_COVERED;
+		row->reason = audit_other_instance;
+	} else {
+		set_verdict(join, group, &match, row);
+	}
 	row->linked_count = (uint32_t)match.linked;
 	row->annotation_count = (uint32_t)(match.count + match.linked);
 	if (row->annotation_count) {

@@ -221,7 +221,8 @@ static void print_what(const struct audit_page *page, const struct audit_row *ro
 		print_elsewhere(page, row->annotations[i], " (in the callee itself)");
 	if (row->words && !own && row->verdict != AUDIT_NOT_COVERED) /* of a store */
 		audit_page_wrap(page, (size_t)page->indent, audit_page_text("%s", row->words));
-	if (row->reason && row->verdict != AUDIT_NOT_COVERED) /* the heading of the section says why */
+	/* the heading of the section says why packages are not covered */
+	if (row->reason && (row->verdict != AUDIT_NOT_COVERED || row->reason == audit_other_instance))
 		audit_page_wrap(page, (size_t)page->indent, audit_page_text("%s", row->reason));
 }
 
