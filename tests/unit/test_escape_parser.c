@@ -401,6 +401,33 @@ static void repeats_count_once(void **state)
 	escape_free(output);
 }
 
+/* What the compiler says of other packages' generic functions (Go 1.27, in the directory of sub, -m). */
+static void a_file_that_others_instantiate_has_one_owner(void **state)
+{
+	static const char *const others[] = {
+		"# m/sub_test [m/sub.test]\n./a.go:7:9: v escapes to heap\n./a_test.go:9:18: b does not escape\n",
+		"# m/other\n./a.go:5:2: moved to heap: sub.w\n",
+		"# m/other\n./a.go:4:6: can inline sub.Of[go.shape.int]\n./a.go:5:2: moved to heap: sub.w\n",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++) {
+		struct escape_output *output;
+		char *text;
+
+		assert_true(
+			asprintf(
+				&text,
+				"# m/sub [m/sub.test]\n./a.go:10:12: moved to heap: n\n./a.go:5:2: moved to heap: w\n%s",
+				others[i]) > 0);
+		output = parse(text);
+		assert_string_equal(output->annotations[0].file, "a.go");
+		assert_string_equal(output->annotations[2].file, "a.go");
+		escape_free(output);
+		free(text);
+	}
+}
+
 static void raw_strings_over_several_lines_are_one_message(void **state)
 {
 	struct escape_output *output = parse("a.go:1:2: `one\n\n two` + \"`\" escapes to heap\n"
@@ -646,6 +673,7 @@ int main(void)
 		cmocka_unit_test(leaks_get_the_explanation_of_their_destination),
 		cmocka_unit_test(old_explanations_follow_their_verdict),
 		cmocka_unit_test(repeats_count_once),
+		cmocka_unit_test(a_file_that_others_instantiate_has_one_owner),
 		cmocka_unit_test(raw_strings_over_several_lines_are_one_message),
 		cmocka_unit_test(crlf_and_a_byte_order_mark_change_nothing),
 		cmocka_unit_test(hostile_bytes_are_shown_not_obeyed),

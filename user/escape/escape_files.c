@@ -123,6 +123,26 @@ static bool has_pair(const struct escape_annotation *annotation)
 	       strcmp(annotation->package, "command-line-arguments") != 0 && !escape_of_generated_main(annotation);
 }
 
+/* Whether the message is about a variable of a function of another package, "sub.x": variables of a package's own functions have
+ * no dot. */
+static bool names_foreign_variable(const struct escape_annotation *annotation)
+{
+	const char *dot =
+		annotation->kind == ESCAPE_MOVED_TO_HEAP || (annotation->kind >= ESCAPE_LEAKING_PARAM &&
+							     annotation->kind <= ESCAPE_LEAKING_PARAM_TO_RESULT)
+			? strchr(annotation->subject, '.')
+			: NULL;
+
+	return dot && dot > annotation->subject && !strchr(annotation->subject, '#');
+}
+
+static bool ends_with(const char *text, const char *end)
+{
+	size_t length = strlen(text), end_length = strlen(end);
+
+	return length >= end_length && strcmp(text + length - end_length, end) == 0;
+}
+
 static void collect(struct settling *settling)
 {
 	const struct escape_output *output = settling->output;
@@ -137,12 +157,12 @@ static void collect(struct settling *settling)
 			package = annotation->package;
 			pair = has_pair(annotation) ? pair_at(settling, annotation) : NULL;
 		}
-		if (!pair || pair->declares || !escape_is_declaration(annotation))
+		if (!pair || pair->declares)
 			continue;
-		if (escape_instance_dot(annotation->subject))
+		if (names_foreign_variable(annotation))
 			pair->instantiates = true;
-		else
-			pair->declares = true;
+		else if (escape_is_declaration(annotation))
+			*(escape_instance_dot(annotation->subject) ? &pair->instantiates : &pair->declares) = true;
 	}
 }
 
@@ -158,6 +178,8 @@ static bool owns(const struct settling *settling, const struct pair *pair)
 {
 	if (pair->declares || pair->instantiates)
 		return pair->declares;
+	if (ends_with(pair->package, "_test") && !ends_with(pair->file, "_test.go"))
+		return false;
 	if (base_of(pair->file) != pair->file)
 		return is_in_directory_of(pair->file, pair->package);
 	return pointer_map_get(&settling->alike, pair->package) != 1;
