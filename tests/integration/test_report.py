@@ -16,6 +16,7 @@ import fcntl
 import termios
 
 import harness
+import test_html
 from harness import contains, same
 
 GO_PROGRAM = """package main
@@ -438,6 +439,18 @@ def test_a_symbolic_link_to_no_file_yet_is_followed(t):
     contains(t.escapement("report", "-o", t.path("loop"), *profile, status=2).stderr, "symbolic links")
     t.path("astray").symlink_to("none/out")
     contains(t.escapement("report", "-o", t.path("astray"), *profile, status=2).stderr, "No such file")
+
+
+def test_a_locale_without_a_names_characters_shows_their_bytes(t):
+    """What the locale cannot decode libsmartcols measured without an end."""
+    name = "main.gr\u00f6\u00dfe"
+    profile = test_html.profile_of(t, [(((name, "gr\u00f6\u00dfe.go", 5), ("main.main", "main.go", 9)), 100, 4800)])
+    t.path("m2.txt").write_text("# example.org/p\n./gr\u00f6\u00dfe.go:5:6: &T{} escapes to heap\n")
+    for command in ["report", profile], ["report", "--by", "function", profile], ["escapes", "m2.txt"]:
+        for locale, shown in (("C", "gr\\xc3\\xb6\\xc3\\x9fe"), ("C.UTF-8", "gr\u00f6\u00dfe")):
+            contains(t.escapement(*command, env={**os.environ, "LC_ALL": locale}).stdout, shown)
+    for command in ["report", "--by", "stack", profile], ["audit", "-e", "m2.txt", profile], ["gate", "compare", profile, profile]:
+        t.escapement(*command, env={**os.environ, "LC_ALL": "C"})
 
 
 harness.main()

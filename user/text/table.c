@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "text/table.h"
 
+#include <langinfo.h>
 #include <libsmartcols/libsmartcols.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,6 +41,25 @@ struct table *table_new(FILE *stream, const struct table_column *columns, size_t
 	return table;
 }
 
+/* As printable_copy(), in characters that the locale has: libsmartcols 2.38 measures others without an end. */
+static size_t cell_copy(char *to, const char *text, size_t length)
+{
+	const char *start = to, *end = text + length;
+
+	if (strcmp(nl_langinfo(CODESET), "UTF-8") == 0)
+		return printable_copy(to, text, length);
+	while (text < end) {
+		const char *ascii = text;
+
+		while (ascii < end && !(*ascii & 0x80))
+			ascii++;
+		to += printable_copy(to, text, (size_t)(ascii - text));
+		for (text = ascii; text < end && (*text & 0x80); text++)
+			to += sprintf(to, "\\x%02x", (unsigned char)*text);
+	}
+	return (size_t)(to - start);
+}
+
 static char *printable_lines(const char *text, size_t length)
 {
 	char *copy = memory_allocate(PRINTABLE_GROWTH * length + 1), *to = copy;
@@ -49,7 +70,7 @@ static char *printable_lines(const char *text, size_t length)
 
 		if (plain > (size_t)(end - text))
 			plain = (size_t)(end - text);
-		to += printable_copy(to, text, plain);
+		to += cell_copy(to, text, plain);
 		text += plain;
 		if (text == end)
 			break;
