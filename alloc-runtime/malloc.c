@@ -16,7 +16,13 @@
 #include "special.h"
 #include "sys.h"
 
-enum { MovedAtOnce = 1 << 20 }; /* bytes of a large object that are in memory twice while it is moved */
+enum {
+	MovedAtOnce = 1 << 20, /* bytes of a large object that are in memory twice while it is moved */
+	/* Objects of at least so many bytes, of which little may be touched, begin at a multiple of SparseBegin, so that the
+	 * same pages are touched as in what lay there before. */
+	SparseLeast = 1 << 20,
+	SparseBegin = 1 << 16,
+};
 
 static const char zerobase[8]; /* the address of all zero-size objects */
 
@@ -39,8 +45,10 @@ static void *malloc_large(struct mcache *c, const struct request *r, struct call
 {
 	scavenge_poll();
 	struct mheap_grown grown = {0};
-	size_t npages = r->bytes >> PageShift;
-	struct mspan *s = mheap_allocAligned(npages, r->alignment >> PageShift, r->spanclass, &grown);
+	size_t npages = r->bytes >> PageShift, alignment = r->alignment;
+	if (r->bytes >= SparseLeast && alignment < SparseBegin)
+		alignment = SparseBegin;
+	struct mspan *s = mheap_allocAligned(npages, alignment >> PageShift, r->spanclass, &grown);
 
 	if (grown.bytes != 0)
 		note_heap_grow(&grown, c, caller);

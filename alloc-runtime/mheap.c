@@ -436,9 +436,12 @@ static struct mspan *find_containing(struct mspan *s, size_t npages, uintptr_t a
 static struct mspan *find_aligned(size_t npages, size_t align_pages)
 {
 	uintptr_t alignment = align_pages << PageShift;
-	/* Any span of this length contains an aligned part of npages. */
-	struct mspan *s = npages + align_pages - 1 < npages ? NULL : find_free(npages + align_pages - 1);
+	struct mspan *s = find_free(npages);
 
+	if (s && pages_to(s, alignment) + npages <= s->npages)
+		return s;
+	/* Any span of this length contains an aligned part of npages. */
+	s = npages + align_pages - 1 < npages ? NULL : find_free(npages + align_pages - 1);
 	if (!s && align_pages >= NumFreeLists)
 		s = find_containing(mheap.free.large.root.first, npages, alignment);
 	if (!s && align_pages >= NumFreeLists)

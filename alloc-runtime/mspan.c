@@ -33,6 +33,13 @@ static bool is_due(const struct mspan *s)
 	return untold(s) >= s->nelems && untold(s) >= RefillAfter;
 }
 
+/* Whether the cache goes on with the span that it has used up, of whose objects so many are free again: an eighth is enough, because
+ * another span would cost ten times as much as the window, and take more memory. */
+static bool goes_on(const struct mspan *s, unsigned free)
+{
+	return free * 8 >= s->nelems && !is_due(s);
+}
+
 static void insert_between(struct mSpanList *list, struct mspan *s, struct mspan *prev, struct mspan *next)
 {
 	s->prev = prev;
@@ -210,7 +217,7 @@ static uint64_t next_window(const struct mcache *c, struct mspan *s)
 		return next_window_of_new(c, s);
 	if (words == 1) {
 		uint64_t free = ~s->allocBits[0] & mspan_word_mask(s, 0);
-		if (s->freeindex != 0 && bit_count(free) < mspan_enough(s->nelems))
+		if (s->freeindex != 0 && !goes_on(s, bit_count(free)))
 			return 0;
 		s->needzero = true;
 		s->freeindex = 64;

@@ -49,27 +49,50 @@ static void the_generated_table_is_gos(void **state)
 }
 
 /* Only a refill tells what was allocated: that of a loop is lost otherwise if the process is killed, and its 32-bit count wraps. */
-static void a_loop_on_the_same_pages_refills_once_for_a_spans_worth_of_objects(void **state)
+static void assert_loop_refills(unsigned class)
 {
 	enum { Spans = 8, Least = 512 };
+	unsigned spanclass = 2 * class, worth;
+	uint64_t before;
+
+	goalloc_free(goalloc_scan(size_classes[class].size));
+	before = mcache_self->class_counters[spanclass].refills;
+	worth = mcache_self->alloc[spanclass]->nelems;
+	worth = worth > Least ? worth : Least;
+	for (unsigned i = 0; i < Spans * worth; i++) {
+		const struct mspan *s;
+
+		goalloc_free(goalloc_scan(size_classes[class].size));
+		s = mcache_self->alloc[spanclass];
+		assert_true(s->allocCount - s->allocCountBeforeCache <= worth + 64);
+	}
+	assert_true(mcache_self->class_counters[spanclass].refills - before >= Spans / 2);
+}
+
+static void a_loop_on_the_same_pages_refills_once_for_a_spans_worth_of_objects(void **state)
+{
+	(void)state;
+	for (unsigned class = 1; class < NumSizeClasses; class ++)
+		assert_loop_refills(class);
+}
+
+static void a_loop_in_a_span_that_was_once_used_up_refills_as_often(void **state)
+{
+	static void *objects[PageSize];
 
 	(void)state;
 	for (unsigned class = 1; class < NumSizeClasses; class ++) {
-		unsigned spanclass = 2 * class, worth;
-		uint64_t before;
+		const struct mspan *s;
+		unsigned n = 0;
 
-		goalloc_free(goalloc_scan(size_classes[class].size));
-		before = mcache_self->class_counters[spanclass].refills;
-		worth = mcache_self->alloc[spanclass]->nelems;
-		worth = worth > Least ? worth : Least;
-		for (unsigned i = 0; i < Spans * worth; i++) {
-			const struct mspan *s;
-
-			goalloc_free(goalloc_scan(size_classes[class].size));
-			s = mcache_self->alloc[spanclass];
-			assert_true(s->allocCount - s->allocCountBeforeCache <= worth + 64);
-		}
-		assert_true(mcache_self->class_counters[spanclass].refills - before >= Spans / 2);
+		do {
+			assert_in_range(n, 0, sizeof objects / sizeof *objects - 1);
+			objects[n++] = goalloc_scan(size_classes[class].size);
+			s = mcache_self->alloc[2 * class];
+		} while (s->fresh_from < s->nelems || s->allocCache != 0);
+		while (n > 0)
+			goalloc_free(objects[--n]);
+		assert_loop_refills(class);
 	}
 }
 
@@ -598,6 +621,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_generated_table_is_gos),
 		cmocka_unit_test(a_loop_on_the_same_pages_refills_once_for_a_spans_worth_of_objects),
+		cmocka_unit_test(a_loop_in_a_span_that_was_once_used_up_refills_as_often),
 		cmocka_unit_test(random_operations_agree_with_a_model),
 		cmocka_unit_test(walkers_notice_corruption),
 		cmocka_unit_test(threads_that_free_each_others_objects_leave_a_valid_heap),
