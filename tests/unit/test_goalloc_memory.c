@@ -441,7 +441,7 @@ static int come_and_go(void)
 	}
 	for (unsigned n = 0; n < ComeAndGo * Classes; n++) {
 		unsigned k = 0;
-		while (k < n && touched[0][k] != touched[0][n])
+		while (k < n && touched[k / Classes][k % Classes] != touched[n / Classes][n % Classes])
 			k++;
 		distinct += k == n;
 	}

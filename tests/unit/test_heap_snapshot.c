@@ -66,8 +66,12 @@ static struct heap_process_of_go simulated(int in_time)
 					     .binary = &binary,
 					     .heap = {.profile_rate = RATE},
 					     .profile = {HEAD, CYCLE, 32}};
+	struct target_mapping *mappings = memory.target.mappings; /* of the last time: freed when they are read again */
+	size_t count = memory.target.mapping_count;
 
 	fixture_init(&memory);
+	memory.target.mappings = mappings;
+	memory.target.mapping_count = count;
 	memory.reader.copy = slow_copy;
 	memory.target.pid = getpid();
 	memory.target.executable = "/proc/self/exe";

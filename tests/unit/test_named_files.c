@@ -298,6 +298,9 @@ static void probes_are_put_into_the_file_that_says_where(void **state)
 	pid_t pid;
 
 	(void)state;
+#ifdef __SANITIZE_ADDRESS__ /* it has to be a process's first library, so that `cat` does not run on a sanitized one */
+	skip();
+#endif
 	run("cp \"$(dirname $(readlink -f /proc/$PPID/exe))\"/../../libgoalloc-preload.so goalloc.so && cp program victim");
 	mapped = inode_of(in_directory("goalloc.so"));
 	pid = start_on_goalloc(&input);
