@@ -12,7 +12,6 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/regular_file.h"
-#include "symbols/elf_copy.h"
 #include "symbols/elf_file.h"
 
 #define DEBUG_ROOT  "/usr/lib/debug"
@@ -47,9 +46,6 @@ static int64_t bytes_read, minute_ns; /* for checksums in this minute, which beg
 
 /* Whether a file was left out for CHECKED_MAX. libdw's question for files has no place for such an answer. */
 static _Thread_local bool left_out;
-
-/* For debug_files_copied(). */
-static _Thread_local size_t bytes_copied;
 
 static bool is_unchanged(const struct stat *a, const struct stat *b)
 {
@@ -180,34 +176,6 @@ static int open_below_root(const char *directory, const char *link, GElf_Word ch
 	return -1;
 }
 
-/* Takes over a descriptor. Returns that of a copy if others may write to the file, which they may have done since it was looked at;
- * -1 if that is not harmless. */
-static int unchanging(int file)
-{
-	size_t copied;
-	int copy;
-
-	if (file < 0 || elf_copy_is_needless(file))
-		return file;
-	copy = elf_copy(file, ELF_COPY_DEBUG, &copied, NULL);
-	close(file);
-	if (copy >= 0 && !elf_file_is_harmless(copy, NULL)) {
-		close(copy);
-		elf_copy_ended(copied);
-		return -1;
-	}
-	bytes_copied += copied;
-	return copy;
-}
-
-size_t debug_files_copied(void)
-{
-	size_t copied = bytes_copied;
-
-	bytes_copied = 0;
-	return copied;
-}
-
 int debug_files_find(Dwfl_Module *module, void **userdata, const char *name, Dwarf_Addr base, const char *program,
 		     const char *link, GElf_Word checksum, char **path)
 {
@@ -217,11 +185,6 @@ int debug_files_find(Dwfl_Module *module, void **userdata, const char *name, Dwa
 	if (file < 0 && directory && link && *link)
 		file = (strchr(link, '/') ? open_below_root : open_plain)(directory, link, checksum, path);
 	free(directory);
-	file = unchanging(file);
-	if (file < 0) {
-		free(*path);
-		*path = NULL;
-	}
 	/* The last question of all is for dwz's file; debug_files_dwarf() wants to know whether that was found. */
 	*userdata = file >= 0 ? module : NULL;
 	return file;

@@ -12,7 +12,6 @@
 #include <elfutils/libdw.h>
 #include <elfutils/libdwfl.h>
 #include <stdbool.h>
-#include <stddef.h>
 
 /*
  * A Dwfl_Callbacks.find_debuginfo. By build id, as Debian's packages have it; by .gnu_debuglink with the checksum that it
@@ -21,10 +20,6 @@
  */
 int debug_files_find(Dwfl_Module *module, void **userdata, const char *name, Dwarf_Addr base, const char *program,
 		     const char *link, GElf_Word checksum, char **path);
-
-/* Returns how many bytes of private copies this thread has made since the last call, for files that others may write to
- * (elf_copy.h). The caller counts them as ended when the module is gone. */
-size_t debug_files_copied(void);
 
 /* Returns the module's debug information without what libdw would open further files for: NULL if dwz's part of it is not
  * where debug_files_find() looks. `over_limit`: a file was left out, as checksums of too much have been computed already. */

@@ -26,7 +26,6 @@
 #include "base/regular_file.h"
 #include "base/search.h"
 #include "symbols/debug_files.h"
-#include "symbols/elf_copy.h"
 #include "symbols/elf_file.h"
 #include "symbols/elf_symbols.h"
 #include "symbols/mapped_text.h"
@@ -88,9 +87,8 @@ struct dwarf_symbols {
 	Dwfl_Module *module;
 	Elf *plain; /* then this is the file */
 	int plain_file;
-	size_t copied; /* bytes of private copies */
-	char *limit;   /* NULL until a limit was reached; then what is missing, and why */
-	char *path;    /* of the file, without links; NULL if it has none any more */
+	char *limit; /* NULL until a limit was reached; then what is missing, and why */
+	char *path;  /* of the file, without links; NULL if it has none any more */
 	char *build_id;
 	bool units_read;
 	Dwarf *dwarf;
@@ -561,14 +559,12 @@ size_t dwarf_symbols_lookup(struct dwarf_symbols *symbols, uint64_t address,
 	size_t count = 0;
 
 	symbols->cpu_since = clock_ns(CLOCK_THREAD_CPUTIME_ID);
-	debug_files_copied();
 	if (!symbols->elf_symbols)
 		symbols->elf_symbols = elf_symbols_new(symbols->module);
 	if (symbols->module && symbols->cpu_left > 0) {
 		count = lookup_dwarf(symbols, address, frames);
 		has_time(symbols);
 	}
-	symbols->copied += debug_files_copied();
 	if (count == 0) {
 		frames[0] = (struct profile_frame){.function = elf_symbols_find(symbols->elf_symbols, address)};
 		count = frames[0].function ? 1 : 0;
@@ -593,31 +589,14 @@ static char *build_id_text(const unsigned char *bytes, ssize_t length)
 	return text;
 }
 
-/* Returns the file itself if nobody else can write to it, else a copy; -1 if it cannot be copied. */
-static int unchanging(struct dwarf_symbols *symbols, int file, enum elf_copy_kind kind, struct error *error)
-{
-	size_t copied;
-	int copy;
-
-	if (elf_copy_is_needless(file))
-		return file;
-	copy = elf_copy(file, kind, &copied, error);
-	symbols->copied += copied;
-	return copy;
-}
-
 /* Reads only the symbols of a file. Returns false if it is no ELF file either. */
-static bool open_plain(struct dwarf_symbols *symbols, int given, const char *why)
+static bool open_plain(struct dwarf_symbols *symbols, int descriptor, const char *why)
 {
-	int descriptor = unchanging(symbols, given, ELF_COPY_SYMBOLS, NULL);
 	char name[REGULAR_FILE_NAME], *missing;
 	const void *id;
 	ssize_t length;
 
-	if (descriptor >= 0)
-		symbols->plain = elf_file_open(regular_file_name(descriptor, name), &symbols->plain_file);
-	if (descriptor >= 0 && descriptor != given)
-		close(descriptor);
+	symbols->plain = elf_file_open(regular_file_name(descriptor, name), &symbols->plain_file);
 	if (!symbols->plain)
 		return false;
 	length = dwelf_elf_gnu_build_id(symbols->plain, &id);
@@ -629,47 +608,26 @@ static bool open_plain(struct dwarf_symbols *symbols, int given, const char *why
 	return true;
 }
 
-/* Returns a descriptor of the file, or of its copy, that libdw may be given; -1 with the reason. Takes over `given` if it is not -1. */
-static int harmless(struct dwarf_symbols *symbols, int given, struct error *why)
-{
-	int descriptor = unchanging(symbols, given, ELF_COPY_DEBUG, why);
-
-	if (descriptor < 0)
-		return -1;
-	if (elf_file_is_harmless(descriptor, why)) {
-		if (descriptor != given)
-			close(given);
-		return descriptor;
-	}
-	if (descriptor != given) {
-		close(descriptor);
-		elf_copy_ended(symbols->copied);
-		symbols->copied = 0;
-	}
-	return -1;
-}
-
 struct dwarf_symbols *dwarf_symbols_open(const char *path, struct error *error)
 {
 	struct dwarf_symbols *symbols = memory_zeroed(1, sizeof(*symbols));
-	int given = regular_file_open(path, NULL, error), descriptor;
+	int descriptor = regular_file_open(path, NULL, error);
 	const unsigned char *id = NULL;
 	struct error why;
 	GElf_Addr address;
 	int length;
 
-	if (given < 0) {
+	if (descriptor < 0) {
 		free(symbols);
 		return NULL;
 	}
-	descriptor = harmless(symbols, given, &why);
-	if (descriptor < 0) {
-		if (!open_plain(symbols, given, why.text)) {
+	if (!elf_file_is_harmless(descriptor, &why)) {
+		if (!open_plain(symbols, descriptor, why.text)) {
 			error_set(error, STATUS_USAGE, "cannot read '%s' as an ELF file: %s", path, why.text);
-			dwarf_symbols_close(symbols);
+			free(symbols);
 			symbols = NULL;
 		}
-		close(given);
+		close(descriptor);
 		return symbols;
 	}
 	symbols->ranges_left = RANGES_MAX;
@@ -722,7 +680,6 @@ void dwarf_symbols_close(struct dwarf_symbols *symbols)
 	}
 	if (symbols->dwfl)
 		dwfl_end(symbols->dwfl);
-	elf_copy_ended(symbols->copied);
 	free(symbols);
 }
 

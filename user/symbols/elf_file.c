@@ -11,7 +11,6 @@
 
 #include "base/memory.h"
 #include "base/regular_file.h"
-#include "symbols/elf_copy.h"
 
 enum {
 	SECTIONS_MAX = 1 << 16, /* libelf takes 266 bytes for each, whether or not the file has anything there */
@@ -53,26 +52,12 @@ static bool is_sound(int file)
 	       table_fits((uint64_t)status.st_size, header.e_phoff, header.e_phnum, sizeof(Elf64_Phdr));
 }
 
-/* Opens a file, or a copy of what is needed of it where others may write to it. Such a copy is small, and lives for one question. */
-static int open_unchanging(const char *path)
-{
-	int file = regular_file_open(path, NULL, NULL), copy;
-	size_t copied;
-
-	if (file < 0 || elf_copy_is_needless(file))
-		return file;
-	copy = elf_copy(file, ELF_COPY_SYMBOLS, &copied, NULL);
-	elf_copy_ended(copied);
-	close(file);
-	return copy;
-}
-
 Elf *elf_file_open(const char *path, int *file)
 {
 	Elf *elf;
 
 	elf_version(EV_CURRENT);
-	*file = open_unchanging(path);
+	*file = regular_file_open(path, NULL, NULL);
 	if (*file < 0)
 		return NULL;
 	elf = is_sound(*file) ? elf_begin(*file, ELF_C_READ_MMAP, NULL) : NULL;

@@ -19,7 +19,7 @@
  */
 bool elf_file_is_harmless(int file, struct error *error);
 
-/* Opens an ELF file, a regular and sound one, or a copy of its symbols and notes (elf_copy.h). The caller calls elf_end() and closes the descriptor `*file`. NULL if it is not an ELF file. */
+/* Opens an ELF file, a regular and sound one. The caller calls elf_end() and closes the descriptor `*file`. NULL if it is not an ELF file. */
 Elf *elf_file_open(const char *path, int *file);
 /* Computes the file offset of a virtual address from the loaded segments. Returns false if no
  * segment contains it, or the file ends before it. */
