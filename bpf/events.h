@@ -34,7 +34,7 @@
  *
  *     share * number of processes + common <= entries of the map
  *
- * A process that is alone has the whole map as its share.
+ * A process that is alone has the whole map as its share; what it has when others come stays its own until the map is emptied.
  */
 enum event_table { EVENT_ROWS, EVENT_STACKS, EVENT_CACHES, EVENT_TABLES };
 
@@ -48,9 +48,8 @@ struct event_maps {
 	__u32 padding;
 	__u64 rows, stacks; /* inserted since the beginning */
 	struct event_room room[EVENT_TABLES];
-	__u32 taken
-		[2]
-		[EVENT_TABLES]; /* of the common room, by pair; of the caches only in the first. User space zeroes it */
+	/* of the common room, by pair; of the caches only in the first. User space counts anew what is left after it has removed some */
+	__u32 taken[2][EVENT_TABLES];
 };
 
 /* The kind of event, which defines the meaning of the sums in struct event_sums. */

@@ -33,15 +33,18 @@ static __always_inline struct event_cache *cache_of(struct event_process *proces
 	struct event_cache_key key = {.cache = cache, .slot = slot};
 	struct event_cache *notes = bpf_map_lookup_elem(&caches, &key);
 
+	enum room_of room;
+	long error = -1;
+
 	if (notes)
 		return notes;
-	if (!take_room(process, 0, EVENT_CACHES))
-		goto none;
-	for (int tries = 0; tries < INSERT_TRIES && !notes; tries++) {
-		bpf_map_update_elem(&caches, &key, &no_spans, BPF_NOEXIST);
+	room = room_take(process, 0, EVENT_CACHES);
+	for (int tries = 0; tries < INSERT_TRIES && room != ROOM_NONE && !notes; tries++) {
+		error = bpf_map_update_elem(&caches, &key, &no_spans, BPF_NOEXIST);
 		notes = bpf_map_lookup_elem(&caches, &key);
 	}
-none:
+	if (error)
+		room_return(process, 0, EVENT_CACHES, room);
 	if (!notes)
 		add(process->lost_events, 1);
 	return notes;

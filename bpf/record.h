@@ -286,12 +286,30 @@ __weak __noinline int stack_equal(const struct event_stack *a, const struct even
 	return 1;
 }
 
-/* Takes room for one more entry of this process in a map of the pair `filling`. 0 if there is none. */
-static __always_inline int take_room(struct event_process *process, __u32 filling, enum event_table table)
+/* Whose room an entry takes. */
+enum room_of { ROOM_NONE, ROOM_OWN, ROOM_COMMON };
+
+static __always_inline int room_take_of(volatile __u32 *taken, __u32 most)
 {
-	if (add(process->taken[filling & 1][table], 1) < maps.room[table].share)
-		return 1;
-	return add(maps.taken[filling & 1][table], 1) < maps.room[table].common;
+	return *taken < most && add(*taken, 1) < most;
+}
+
+/* Takes room for one more entry of this process in a map of the pair `filling`. */
+static __always_inline enum room_of room_take(struct event_process *process, __u32 filling, enum event_table table)
+{
+	if (room_take_of(&process->taken[filling & 1][table], maps.room[table].share))
+		return ROOM_OWN;
+	return room_take_of(&maps.taken[filling & 1][table], maps.room[table].common) ? ROOM_COMMON : ROOM_NONE;
+}
+
+/* Gives back what was taken for an entry that was not inserted. */
+static __always_inline void room_return(struct event_process *process, __u32 filling, enum event_table table,
+					enum room_of room)
+{
+	if (room == ROOM_OWN)
+		add(process->taken[filling & 1][table], -1);
+	else if (room == ROOM_COMMON)
+		add(maps.taken[filling & 1][table], -1);
 }
 
 static __always_inline const struct event_stack *stack_find(__u32 filling, const struct event_hash *hash)
@@ -304,9 +322,10 @@ static __always_inline int stack_insert(struct event_process *process, __u32 fil
 					const struct event_stack *stack)
 {
 	const struct event_stack *stored = stack_find(filling, hash);
+	enum room_of room = stored ? ROOM_NONE : room_take(process, filling, EVENT_STACKS);
 	long error = -1;
 
-	if (!stored && !take_room(process, filling, EVENT_STACKS))
+	if (!stored && room == ROOM_NONE)
 		return -1;
 	/* The kernel allocates elements of this size from a small reserve, which it refills at the next interrupt. When
 	 * the reserve is used up, that interrupt comes immediately, so another try is likely to succeed. */
@@ -317,6 +336,7 @@ static __always_inline int stack_insert(struct event_process *process, __u32 fil
 		add(maps.stacks, 1);
 		return 0;
 	}
+	room_return(process, filling, EVENT_STACKS, room);
 	if (error == -ERROR_EXISTS) /* another CPU was faster */
 		stored = stack_find(filling, hash);
 	return stored && stack_equal(stored, stack) ? 0 : -1;
@@ -345,14 +365,19 @@ static __noinline int row_insert(struct event_process *process, __u32 filling, c
 				 const struct event_sums *amount)
 {
 	struct event_sums *sums;
+	enum room_of room;
 
-	if (!process || !key || !amount || !take_room(process, filling, EVENT_ROWS))
+	if (!process || !key || !amount)
+		return -1;
+	room = room_take(process, filling, EVENT_ROWS);
+	if (room == ROOM_NONE)
 		return -1;
 	if (!(filling ? bpf_map_update_elem(&rows1, key, amount, BPF_NOEXIST)
 		      : bpf_map_update_elem(&rows0, key, amount, BPF_NOEXIST))) {
 		add(maps.rows, 1);
 		return 0;
 	}
+	room_return(process, filling, EVENT_ROWS, room);
 	sums = row_find(filling, key); /* found if another CPU inserted it first; 0 if the map is full */
 	if (!sums)
 		return -1;
@@ -382,16 +407,15 @@ static __always_inline void record(struct event_process *process, struct event_k
 	}
 
 	sums = row_find(filling, key);
-	if (sums) {
-		sums_add(sums, amount);
-	} else {
-		if (scratch && scratch->stack.depth && stack_insert(process, filling, &key->stack, &scratch->stack)) {
-			key->stack = (struct event_hash){};
-			add(process->lost_stacks, 1);
-		}
-		if (row_insert(process, filling, key, amount))
-			add(process->lost_events, 1);
+	if (!sums && scratch && scratch->stack.depth && stack_insert(process, filling, &key->stack, &scratch->stack)) {
+		key->stack = (struct event_hash){};
+		add(process->lost_stacks, 1);
+		sums = row_find(filling, key); /* that of earlier ones without a stack */
 	}
+	if (sums)
+		sums_add(sums, amount);
+	else if (row_insert(process, filling, key, amount))
+		add(process->lost_events, 1);
 	if (scratch) {
 		timing_end(process, scratch->began_ns);
 		scratch_release(scratch);

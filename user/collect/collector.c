@@ -261,10 +261,17 @@ int collector_collect(struct collector *collector, uint32_t slot)
 
 void collector_take(struct collector *collector, uint32_t slot, struct event_store *store)
 {
+	volatile struct event_maps *maps = &collector->bpf->bss->maps;
+
 	event_rows_take(collector->rows, slot, store);
-	collector->bpf->bss->maps.taken[0][EVENT_CACHES] =
-		event_caches_forget(bpf_map__fd(collector->bpf->maps.caches), slot);
+	maps->taken[0][EVENT_CACHES] =
+		event_caches_forget(bpf_map__fd(collector->bpf->maps.caches), slot, maps->room[EVENT_CACHES].share);
 	memset((void *)&collector->processes[slot], 0, sizeof(struct event_process));
+}
+
+void collector_divide(struct collector *collector)
+{
+	event_rows_divide(collector->rows);
 }
 
 void collector_relieve(struct collector *collector)

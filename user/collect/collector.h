@@ -90,6 +90,9 @@ void collector_take(struct collector *collector, uint32_t slot, struct event_sto
 int64_t collector_settle_grows(struct collector *collector, uint32_t slot,
 			       int (*came_fresh)(void *context, uint64_t cache, int span_class), void *context);
 
+/* Gives each process that is recorded by now its part of the kernel's maps. To be called when the recording of one begins. */
+void collector_divide(struct collector *collector);
+
 /* Empties the kernel's maps when they fill up. To be called several times a second. */
 void collector_relieve(struct collector *collector);
 

@@ -65,19 +65,19 @@ int64_t event_caches_settle(int map, struct event_rows *rows, volatile struct ev
 	return unknown;
 }
 
-uint32_t event_caches_forget(int map, uint32_t slot)
+uint32_t event_caches_forget(int map, uint32_t slot, uint32_t share)
 {
 	struct event_cache_key key, next;
 	bool more = bpf_map_get_next_key(map, NULL, &key) == 0;
-	uint32_t others = 0;
+	uint32_t notes[EVENT_SLOTS] = {0}, common = 0;
 
 	while (more) {
 		more = bpf_map_get_next_key(map, &key, &next) == 0;
 		if (key.slot == slot)
 			bpf_map_delete_elem(map, &key);
-		else
-			others++;
+		else if (key.slot < EVENT_SLOTS && ++notes[key.slot] > share)
+			common++;
 		key = next;
 	}
-	return others;
+	return common;
 }

@@ -20,7 +20,7 @@
  */
 int64_t event_caches_settle(int map, struct event_rows *rows, volatile struct event_process *process, uint32_t slot,
 			    int (*came_fresh)(void *context, uint64_t cache, int span_class), void *context);
-/* Deletes the notes of a process that no longer uses the slot. Returns how many notes there are of others. */
-uint32_t event_caches_forget(int map, uint32_t slot);
+/* Deletes the notes of a process that no longer uses the slot. Returns how many others have above `share`, together. */
+uint32_t event_caches_forget(int map, uint32_t slot, uint32_t share);
 
 #endif

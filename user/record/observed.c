@@ -161,6 +161,7 @@ static void begin(struct observed *observed, bool from_first_instruction, struct
 	if (before)
 		phases_hand_over(before, observed);
 	observed->sums->recording = 1;
+	collector_divide(observed->collector);
 	unsettled = runtime->ops->unsettled ? runtime->ops->unsettled(runtime, observed->target) : 0;
 	runtime->is_starting = true;
 	snapshot_take(observed, &observed->start);

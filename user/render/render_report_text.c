@@ -226,21 +226,41 @@ static const char *outside_text(char text[128], int64_t objects)
 	return text;
 }
 
-/* Which of several processes lost them: the first few. */
+static int by_loss(const void *a, const void *b)
+{
+	const struct profile_process *x = *(const struct profile_process *const *)a,
+				     *y = *(const struct profile_process *const *)b;
+	int64_t more = x->lost_events, other = y->lost_events;
+
+	if (more == other) {
+		more = x->lost_stacks;
+		other = y->lost_stacks;
+	}
+	return more > other ? -1 : more < other;
+}
+
+/* Which of several processes lost them: the few that lost most. */
 static void print_losers(const struct writer *writer)
 {
+	enum { SHOWN = 5 };
 	const struct profile *profile = writer->report->profile;
-	size_t left = 5;
+	const struct profile_process **losers =
+		memory_resize(NULL, profile->process_count + 1, sizeof(struct profile_process *));
+	size_t count = 0;
 
-	for (size_t i = 0; i < profile->process_count && profile->process_count > 1 && left; i++) {
+	for (size_t i = 0; i < profile->process_count && profile->process_count > 1; i++) {
 		const struct profile_process *process = &profile->processes[i];
 
-		if (!process->pid || (!process->lost_events && !process->lost_stacks))
-			continue;
-		print_line(writer, "", "", "of process %d %s: %" PRId64 " events, %" PRId64 " stacks", process->pid,
-			   process->comm ? process->comm : "", process->lost_events, process->lost_stacks);
-		left--;
+		if (process->pid && (process->lost_events || process->lost_stacks))
+			losers[count++] = process;
 	}
+	qsort(losers, count, sizeof(struct profile_process *), by_loss);
+	for (size_t i = 0; i < count && i < SHOWN; i++)
+		print_line(writer, "", "", "of process %d %s: %" PRId64 " events, %" PRId64 " stacks", losers[i]->pid,
+			   losers[i]->comm ? losers[i]->comm : "", losers[i]->lost_events, losers[i]->lost_stacks);
+	if (count > SHOWN)
+		print_line(writer, "", "", "of %zu more processes: what is left of it", count - SHOWN);
+	free(losers);
 }
 
 static void print_trust(const struct writer *writer)

@@ -81,7 +81,7 @@ int identity_find(const char *user, struct identity *identity, struct error *err
 {
 	const struct passwd *found;
 	struct caller caller;
-	uid_t uid = 0;
+	uid_t uid = (uid_t)-1;
 
 	*identity = (struct identity){0};
 	if (!user && !caller_find(&caller))

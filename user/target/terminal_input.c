@@ -85,6 +85,6 @@ int terminal_input_try(void)
 		return -1;
 	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
 		;
-	errno = WEXITSTATUS(status);
+	errno = WIFSIGNALED(status) ? EPERM : WEXITSTATUS(status); /* some sandboxes kill */
 	return status ? -1 : 0;
 }
