@@ -164,6 +164,16 @@ func Put(n int) {
 	last = &other
 	_ = sum
 }
+
+// Of these, the compiler makes methods that no source has.
+type Sink interface{ Keep(p *int) }
+type outer struct{ Sink }
+type inner struct{ last *int }
+
+func (i *inner) Keep(p *int) { i.last = p }
+
+//go:noinline
+func New() Sink { return outer{&inner{}} }
 """}
 PAIR_MAIN = """package main
 
@@ -291,10 +301,33 @@ def test_lines_that_two_commands_have_cut_are_refused(t):
                                "./a.go:5:6: \"'\" + x + `# m/q` escapes to heap\n"
                                "./a.go:6:6: can inline f with cost 3 as: func() { x := \"# m/q\" }\n")
     same(len(t.json("escapes", t.path("m.txt"))["annotations"]), 4)
+    for line in ("    md_test.go:55: # docs/intro", "    esc_test.go:12: ./b.go:3:4: moved to heap: y",
+                 "    fmt_test.go:9: got x.go:4: error: \"a\" escapes to heap", "a.go:12: x.go:3: value does not escape",
+                 "./a.go # generated", "a.go:5:10: warning: unused variable # include/x", "./a.go:2:3: " + "x.go:1: " * 60000):
+        t.path("m.txt").write_text(f"# m/p\n./a.go:3:6: moved to heap: x\n{line}\n")
+        contains(t.escapement("escapes", t.path("m.txt")).stdout, "moved to heap: x")
     # What tests and loggers print may begin with a position, and be about another.
     t.path("m.txt").write_text("# m/p\n./a.go:3:6: moved to heap: x\n    parser_test.go:55: input.go:3:7: unexpected token\n"
                                "log.go:12: main.go:4: started\nparser_test.go:55: case # 3\nparser_test.go:55: input.go:3: unexpected token\n")
     same(len(t.json("escapes", t.path("m.txt"))["annotations"]), 1)
+
+
+def test_what_is_filtered_or_has_numbers_of_lines_is_read(t):
+    t.path("m.txt").write_text("# internal/byteorder\n# internal/itoa\n"
+                               "/go/src/internal/itoa/itoa.go:15:6: cannot inline Itoa: function too complex: cost 100 exceeds budget 80\n"
+                               "# m/p\n./main.go:9:6: cannot inline main: function too complex: cost 100 exceeds budget 80\n"
+                               "./main.go:4:2: x escapes to heap in grow:\n./main.go:4:2:   flow: ~r0 = &x:\n"
+                               "./main.go:4:2:     from &x (address-of) at ./main.go:5:9\n./main.go:4:2: moved to heap: x\n")
+    contains(t.escapement("escapes", t.path("m.txt")).stdout, "moved to heap: x")
+    lines = ["# m/left", "./a.go:7:2: moved to heap: x", "# m/right", "./b.go:9:15: inlining call to sub.Of", "./b.go:9:15: moved to heap: sub.w"]
+    for prefix in (lambda n: f"{n} ", lambda n: f"03:04:05 {(n * 7 + 120) % 4 + 100} | ", lambda n: f"[build:{n}] "):
+        t.path("m.txt").write_text("".join(prefix(n) + line + "\n" for n, line in enumerate(lines, 1)))
+        same([(a["package"], a["file"]) for a in t.json("escapes", t.path("m.txt"))["annotations"] if "moved" in a["text"]],
+             [("m/left", "a.go"), ("m/right", "b.go")])
+    t.path("m.txt").write_text("".join(f"[10.0.0.{n % 2 + 5}] out: {line}\n" for n, line in enumerate(
+        ("# m/left", "# m/load_test", "./a.go:7:2: moved to heap: x", "./a.go:9:2: moved to heap: y"))))
+    same([(a["package"], a["file"]) for a in t.json("escapes", t.path("m.txt"))["annotations"]],
+         [("m/left", "m/left/a.go"), ("m/load_test", "m/load_test/a.go")])
 
 
 def test_two_versions_of_one_file_are_refused(t):

@@ -14,6 +14,14 @@
 #include "escape/escape_functions.h"
 #include "escape/escape_parser.h"
 
+/* What to do about it. */
+#define APART                                                                                                              \
+	"so nobody knows which lines are about which file. Give each command an output of its own (or let make keep them " \
+	"apart: make --output-sync), and the whole of it: a filter takes away what tells packages apart"
+#define ONE                                                                                                                  \
+	"so nobody knows which lines are about which file. Keep only the output of the build that is measured, and of each " \
+	"command that runs at the same time an output of its own (make --output-sync)"
+
 enum { COLUMN_MAX = 255 /* before Go 1.26 the compiler limits columns to this */ };
 
 /* A file below the header of a package. */
@@ -124,7 +132,7 @@ static bool has_pair(const struct escape_annotation *annotation)
 }
 
 /* Whether the message is about a variable of a function of another package, "sub.x": variables of a package's own functions have
- * no dot. */
+ * no dot. It stands in that function, of which there is an instance here, or where a call of it was inlined. */
 static bool names_foreign_variable(const struct escape_annotation *annotation)
 {
 	const char *dot =
@@ -143,10 +151,38 @@ static bool ends_with(const char *text, const char *end)
 	return length >= end_length && strcmp(text + length - end_length, end) == 0;
 }
 
+static bool same_place(const void *annotations, uint64_t item, const void *key)
+{
+	const struct escape_annotation *a = (const struct escape_annotation *)annotations + item - 1, *b = key;
+
+	return a->line == b->line && a->column == b->column && a->file == b->file && a->package == b->package;
+}
+
+static uint64_t place_hash(const struct escape_annotation *annotation)
+{
+	return hash_fold(pair_hash(annotation), (uint64_t)annotation->line << 32 | annotation->column);
+}
+
+/* Adds the places of the calls that were inlined. */
+static struct hash_index inlined_calls(const struct escape_output *output)
+{
+	struct hash_index calls = {0};
+
+	for (size_t i = 0; i < output->annotation_count; i++) {
+		const struct escape_annotation *annotation = &output->annotations[i];
+
+		if (annotation->kind == ESCAPE_INLINED_CALL)
+			*hash_index_at(&calls, place_hash(annotation), same_place, output->annotations, annotation) =
+				i + 1;
+	}
+	return calls;
+}
+
 static void collect(struct settling *settling)
 {
 	const struct escape_output *output = settling->output;
 	const char *file = NULL, *package = NULL;
+	struct hash_index calls = inlined_calls(output);
 	struct pair *pair = NULL;
 
 	for (size_t i = 0; i < output->annotation_count; i++) {
@@ -160,10 +196,12 @@ static void collect(struct settling *settling)
 		if (!pair || pair->declares)
 			continue;
 		if (names_foreign_variable(annotation))
-			pair->instantiates = true;
+			pair->instantiates |= !hash_index_get(&calls, place_hash(annotation), same_place,
+							      output->annotations, annotation);
 		else if (escape_is_declaration(annotation))
 			*(escape_instance_dot(annotation->subject) ? &pair->instantiates : &pair->declares) = true;
 	}
+	hash_index_free(&calls);
 }
 
 static int by_file(const void *a, const void *b)
@@ -173,12 +211,27 @@ static int by_file(const void *a, const void *b)
 	return (*x)->file < (*y)->file ? -1 : (*x)->file > (*y)->file;
 }
 
+/* Whether the package has the tests of another one of the output. */
+static bool is_external_test(const struct escape_output *output, const char *package)
+{
+	size_t length = strlen(package);
+
+	if (!ends_with(package, "_test"))
+		return false;
+	length -= strlen("_test");
+	for (size_t i = 0; i < output->package_count; i++) {
+		if (strncmp(output->packages[i], package, length) == 0 && !output->packages[i][length])
+			return true;
+	}
+	return false;
+}
+
 /* A package that has files in a directory of its name was compiled from elsewhere: a file without a directory is another's. */
 static bool owns(const struct settling *settling, const struct pair *pair)
 {
 	if (pair->declares || pair->instantiates)
 		return pair->declares;
-	if (ends_with(pair->package, "_test") && !ends_with(pair->file, "_test.go"))
+	if (is_external_test(settling->output, pair->package) && !ends_with(pair->file, "_test.go"))
 		return false;
 	if (base_of(pair->file) != pair->file)
 		return is_in_directory_of(pair->file, pair->package);
@@ -235,7 +288,8 @@ static bool is_comparable(const struct escape_annotation *annotation)
 {
 	return annotation->line && annotation->column && annotation->column < COLUMN_MAX &&
 	       escape_is_declaration(annotation) && !escape_of_generated_main(annotation) &&
-	       is_plain(annotation->subject);
+	       strcmp(annotation->package, "command-line-arguments") != 0 && ends_with(annotation->file, ".go") &&
+	       strncmp(base_of(annotation->file), "_cgo_", 5) != 0 && is_plain(annotation->subject);
 }
 
 static bool same_name(const void *annotations, uint64_t item, const void *key)
@@ -245,25 +299,14 @@ static bool same_name(const void *annotations, uint64_t item, const void *key)
 	return a->subject == b->subject && a->file == b->file && a->package == b->package;
 }
 
-static bool same_place(const void *annotations, uint64_t item, const void *key)
-{
-	const struct escape_annotation *a = (const struct escape_annotation *)annotations + item - 1, *b = key;
-
-	return a->line == b->line && a->column == b->column && a->file == b->file && a->package == b->package;
-}
-
-static uint64_t place_hash(const struct escape_annotation *annotation)
-{
-	return hash_fold(pair_hash(annotation), (uint64_t)annotation->line << 32 | annotation->column);
-}
-
 static char *contradiction(const struct escape_annotation *a, const struct escape_annotation *b)
 {
 	if (a->subject == b->subject)
-		return memory_format("has two versions of %s (%s): %s begins at line %" PRIu32 " and at line %" PRIu32,
+		return memory_format("has two versions of %s (%s): %s begins at line %" PRIu32 " and at line %" PRIu32
+				     "; " ONE,
 				     a->file, a->package, a->subject, a->line, b->line);
-	return memory_format("has two versions of %s (%s): %s and %s begin at line %" PRIu32, a->file, a->package,
-			     a->subject, b->subject, a->line);
+	return memory_format("has two versions of %s (%s): %s and %s begin at line %" PRIu32 "; " ONE, a->file,
+			     a->package, a->subject, b->subject, a->line);
 }
 
 static char *find_contradiction(const struct escape_output *output)
@@ -308,7 +351,8 @@ static bool names_function(const struct escape_annotation *annotation)
 	const char *name = annotation->function;
 
 	return name && annotation->package && annotation->kind != ESCAPE_CAN_INLINE &&
-	       annotation->kind != ESCAPE_CANNOT_INLINE && is_plain(name) && !name[escape_declared_function(name)];
+	       annotation->kind != ESCAPE_CANNOT_INLINE && is_plain(name) && !strchr(name, '.') &&
+	       !name[escape_declared_function(name)];
 }
 
 static uint64_t function_hash(const char *name, const char *package)
@@ -316,32 +360,41 @@ static uint64_t function_hash(const char *name, const char *package)
 	return hash_fold((uintptr_t)name, (uintptr_t)package);
 }
 
-/* Whether a message names a function that its package does not declare. Packages declare either all functions (-m=2), or none that
- * cannot be inlined. */
+/*
+ * Whether a message names a function that its package does not declare, and another one does. Packages of which both kinds of
+ * messages are there declare all functions of the source: with -m=2, unless somebody has filtered it. Methods are left out, because
+ * the compiler makes some.
+ */
 static char *find_stranger(const struct escape_output *output)
 {
+	enum { INLINED = 1, KEPT = 2, BOTH = INLINED | KEPT };
 	const struct escape_annotation *all = output->annotations;
-	struct hash_index declared = {0};
-	struct pointer_map complete = {0};
+	struct hash_index declared = {0}, anywhere = {0};
+	struct pointer_map kinds = {0};
 	char *found = NULL;
 
 	for (size_t i = 0; i < output->annotation_count; i++) {
+		uint32_t *kind;
+
 		if (!escape_is_declaration(&all[i]))
 			continue;
-		if (all[i].kind == ESCAPE_CANNOT_INLINE)
-			*pointer_map_at(&complete, all[i].package) = 1;
+		kind = pointer_map_at(&kinds, all[i].package);
+		*kind = (*kind == POINTER_MAP_NONE ? 0 : *kind) | (all[i].kind == ESCAPE_CAN_INLINE ? INLINED : KEPT);
 		hash_index_add(&declared, function_hash(all[i].subject, all[i].package));
+		hash_index_add(&anywhere, function_hash(all[i].subject, NULL));
 	}
 	for (size_t i = 0; i < output->annotation_count && !found; i++) {
-		if (names_function(&all[i]) && pointer_map_get(&complete, all[i].package) == 1 &&
-		    !hash_index_has(&declared, function_hash(all[i].function, all[i].package)))
+		if (names_function(&all[i]) && pointer_map_get(&kinds, all[i].package) == BOTH &&
+		    !hash_index_has(&declared, function_hash(all[i].function, all[i].package)) &&
+		    hash_index_has(&anywhere, function_hash(all[i].function, NULL)))
 			found = memory_format("has a message about function %s (%s:%" PRIu32
 					      ") below the header of %s, which has no "
-					      "such function",
+					      "such function; " APART,
 					      all[i].function, all[i].file, all[i].line, all[i].package);
 	}
 	hash_index_free(&declared);
-	pointer_map_free(&complete);
+	hash_index_free(&anywhere);
+	pointer_map_free(&kinds);
 	return found;
 }
 
@@ -373,7 +426,7 @@ char *escape_settle_files(struct escape_output *output)
 	bool named;
 
 	if (output->mixed)
-		return memory_format("has lines that two commands wrote at once (\"%.120s\")", output->mixed);
+		return memory_format("has lines that two commands wrote at once (\"%.120s\"); " APART, output->mixed);
 	collect(&settling);
 	named = name_pairs(&settling);
 	if (settling.alike.count)
@@ -383,7 +436,7 @@ char *escape_settle_files(struct escape_output *output)
 	if (!found && (named || output->hollow))
 		found = output->strayed
 				? memory_format(
-					  "has lines of explanations that do not follow the messages which they explain")
+					  "has lines of explanations that do not follow the messages which they explain; " APART)
 				: find_stranger(output);
 	for (size_t i = 0; named && !found && i < output->annotation_count; i++)
 		rename_annotation(&settling, &output->annotations[i]);

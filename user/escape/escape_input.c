@@ -36,7 +36,7 @@ struct prefix {
 /* What one of several commands wrote into the log, and how its lines are marked. */
 struct stream {
 	uint64_t mark;
-	struct escape_parser *parser; /* NULL: nothing of the compiler's has come yet */
+	struct escape_parser *parser;
 };
 
 struct escape_input {
@@ -44,7 +44,6 @@ struct escape_input {
 	struct escape_parser *parser; /* of the stream that the line is of */
 	struct stream streams[STREAMS_MAX];
 	size_t stream_count;
-	bool begun;    /* a stream has the first parser */
 	char *pending; /* while the prefix is searched: all input so far; later: an incomplete line */
 	size_t pending_length, pending_capacity;
 	bool sniffed;
@@ -440,8 +439,22 @@ static bool is_date_part(const char *text, size_t length, size_t at, size_t digi
 static bool is_time(const char *text, size_t length, size_t at, size_t digits, size_t number)
 {
 	bool more = digits + 1 < number || (digits < number && text[at + digits] != ':');
+	size_t points = 0;
 
+	for (size_t i = at; i < at + number; i++)
+		points = text[i] == ':' ? number : points + (text[i] == '.');
+	if (points == 3) /* an address */
+		return false;
 	return number && (more || is_date_part(text, length, at, digits));
+}
+
+/* Whether a number stands alone, or behind a colon: that of a line, or a part of a second. One that names a writer is attached to a
+ * name or to a sign: "go[70]", "#11", "web-2". */
+static bool is_free(const char *text, size_t length, size_t at, size_t number)
+{
+	bool begins = !at || text[at - 1] == ' ' || text[at - 1] == ':';
+
+	return number && begins && (at + number == length || !isalnum((unsigned char)text[at + number]));
 }
 
 /* A hash of a prefix without times, which differ from line to line: of the number, name or container of who wrote the line. */
@@ -455,22 +468,19 @@ static uint64_t mark_of(const char *text, size_t length)
 		number = skip_number(text + at, isdigit((unsigned char)text[at]) ? length - at : 0);
 		while (digits < number && isdigit((unsigned char)text[at + digits]))
 			digits++;
-		if (text[at] != ' ' && !is_time(text, length, at, digits, number))
+		if (text[at] != ' ' && !is_time(text, length, at, digits, number) && !is_free(text, length, at, number))
 			mark = hash_fold(mark, hash_bytes(text + at, number ? number : 1));
 	}
 	return mark;
 }
 
-static struct stream *stream_at(struct escape_input *input, uint64_t mark)
+static struct stream *stream_find(struct escape_input *input, uint64_t mark)
 {
 	for (size_t i = 0; i < input->stream_count; i++) {
 		if (input->streams[i].mark == mark)
 			return &input->streams[i];
 	}
-	if (input->stream_count == STREAMS_MAX)
-		return NULL;
-	input->streams[input->stream_count] = (struct stream){.mark = mark};
-	return &input->streams[input->stream_count++];
+	return NULL;
 }
 
 /*
@@ -480,22 +490,22 @@ static struct stream *stream_at(struct escape_input *input, uint64_t mark)
 static void choose_parser(struct escape_input *input, uint64_t mark, const char *text, size_t length)
 {
 	const struct span line = {text, line_length(text, length)};
-	struct stream *stream = stream_at(input, mark);
+	const struct stream *stream = stream_find(input, mark);
 	struct position position;
 	struct span rest;
 	bool header;
 
-	if (stream && stream->parser)
+	if (stream) {
 		input->parser = stream->parser;
-	if (!stream || stream->parser)
 		return;
+	}
 	header = is_header(line.text, line.length);
-	if (!header && !position_split(line, (struct span){NULL, 0}, &position, &rest))
+	if (input->stream_count == STREAMS_MAX ||
+	    (!header && !position_split(line, (struct span){NULL, 0}, &position, &rest)))
 		return;
-	if (header && input->begun)
+	if (header && input->stream_count)
 		input->parser = escape_parser_branch(input->first);
-	stream->parser = input->parser;
-	input->begun = true;
+	input->streams[input->stream_count++] = (struct stream){mark, input->parser};
 }
 
 /* A hash of what an object of a log says about the process or container that wrote its text. */

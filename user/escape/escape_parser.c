@@ -229,16 +229,45 @@ static bool is_header_end(struct span text, size_t hash)
 	       !memchr(path.text, ')', path.length) && !memchr(path.text, '}', path.length);
 }
 
+/* The same of a package that has a path: "# 12" and "# generated" are no such header. */
+static bool is_import_header_end(struct span text, size_t hash)
+{
+	return is_header_end(text, hash) && span_find(span_from(text, hash), SPAN("/")) >= 0;
+}
+
+/* The length of the directory of a path, with the separator. */
+static size_t directory_length(struct span path)
+{
+	size_t length = path.length;
+
+	while (length && path.text[length - 1] != '/' && path.text[length - 1] != '\\')
+		length--;
+	return length;
+}
+
+/* Whether a line with this path may be the compiler's, after one with the path `likely`: tests and loggers indent, or name files
+ * without their directory. */
+static bool is_beside(struct span line, struct span path, struct span likely)
+{
+	struct span directory = span_to(likely, directory_length(likely));
+
+	return line.text[0] != ' ' && line.text[0] != '\t' &&
+	       (!likely.length || (directory_length(path) == directory.length && span_starts(path, directory)));
+}
+
 /* Whether a message of the compiler, with its position, stands within a text, or a header at its end. Tests and loggers print
  * positions and numbers ("# 12"), too. */
 static bool has_message_within(struct span text)
 {
+	enum { LOOKED_AT = 4096 };
 	ptrdiff_t hash = span_find_last(text, SPAN("# "));
 	struct message parsed;
 	struct span rest;
 
-	if (hash >= 0 && is_header_end(text, (size_t)hash) && span_find(span_from(text, (size_t)hash), SPAN("/")) >= 0)
+	if (hash >= 0 && is_import_header_end(text, (size_t)hash))
 		return true;
+	if (text.length > LOOKED_AT)
+		text.length = LOOKED_AT;
 	for (size_t i = 0; i < text.length; i++) {
 		if (text.text[i] == ':' && is_position_of(text, i, &rest) &&
 		    message_parse(span_from(rest, 1), &parsed) && parsed.subject.length)
@@ -296,10 +325,12 @@ static bool is_cut_off(struct span line, struct span likely)
 	struct span rest;
 	ptrdiff_t hash = span_find_last(line, SPAN("# "));
 
+	if (!likely.length || line.text[0] == ' ' || line.text[0] == '\t')
+		return false;
 	if (position_split(line, likely, &position, &rest) && span_ends(position.path, SPAN(".go")))
-		return has_message_within(rest);
+		return is_beside(line, position.path, likely) && has_message_within(rest);
 	return hash > 0 && (span_starts(likely, span_to(line, (size_t)hash)) || span_starts(line, likely)) &&
-	       likely.length && is_header_end(line, (size_t)hash);
+	       is_import_header_end(line, (size_t)hash);
 }
 
 static void note_mixed(struct escape_parser *parser, struct span line)
@@ -357,6 +388,7 @@ static bool recognize(struct escape_parser *parser, struct span line)
 	struct position position;
 	struct message message;
 	struct span text;
+	bool spliced;
 
 	if (line.text[0] == '#' && parse_header(line, &text)) {
 		if (text.text[0] == '[') {
@@ -371,11 +403,12 @@ static bool recognize(struct escape_parser *parser, struct span line)
 	}
 	if (!parse_message(parser, line, &position, &message, &text))
 		return false;
+	spliced = is_spliced(&message) && is_beside(line, position.path, facts_likely_path(parser->facts));
 	if (!facts_add(parser->facts, &position, &message, text)) {
 		parser->output->strayed = true;
 		return false;
 	}
-	if (is_spliced(&message))
+	if (spliced)
 		note_mixed(parser, line);
 	parser->recognized++;
 	return true;

@@ -51,11 +51,7 @@ static struct escape_output *conclude(struct escape_parser *parser, const char *
 	char *unsettled = escape_settle_files(output);
 
 	if (unsettled)
-		error_set(
-			error, STATUS_USAGE,
-			"'%s' %s, so nobody knows which lines are about which file; give each command an output of its own "
-			"(or let make keep them apart: make --output-sync)",
-			name, unsettled);
+		error_set(error, STATUS_USAGE, "'%s' %s", name, unsettled);
 	else if (!output->byte_count)
 		error_set(error, STATUS_USAGE,
 			  "'%s' is empty: the compiler printed nothing; build with -gcflags=-m=2, and -a to rebuild "
