@@ -186,10 +186,10 @@ static bool same_file(const void *files, uint64_t item, const void *key)
 static struct file_facts *file_of(struct facts *facts, const struct escape_annotation *fact)
 {
 	struct facts *root = facts->root;
-	struct file_facts *last = &root->files[root->last_file];
+	struct file_facts *last = root->file_count ? &root->files[root->last_file] : NULL;
 	uint64_t *item;
 
-	if (root->file_count && last->file == fact->file && last->package == fact->package)
+	if (last && last->file == fact->file && last->package == fact->package)
 		return last;
 	item = hash_index_at(&root->file_index, hash_fold((uintptr_t)fact->package, (uintptr_t)fact->file), same_file,
 			     root->files, fact);

@@ -279,10 +279,13 @@ static bool has_message_within(struct span text)
 /* The quick answer, which is false for nearly all lines. */
 static bool may_have_line_within(struct span text)
 {
-	const char *end = text.text + text.length;
+	const char *end;
 
-	if (text.length && memchr(text.text, '#', text.length))
+	if (!text.length)
+		return false;
+	if (memchr(text.text, '#', text.length))
 		return true;
+	end = text.text + text.length;
 	for (const char *at = text.text; at < end && (at = memchr(at, ':', (size_t)(end - at))); at++) {
 		if (is_position(text, (size_t)(at - text.text)))
 			return true;
