@@ -182,7 +182,8 @@ static void collect(struct settling *settling)
 {
 	const struct escape_output *output = settling->output;
 	const char *file = NULL, *package = NULL;
-	struct hash_index calls = inlined_calls(output);
+	struct hash_index calls = {0};
+	bool looked = false; /* for calls, which few outputs need */
 	struct pair *pair = NULL;
 
 	for (size_t i = 0; i < output->annotation_count; i++) {
@@ -195,11 +196,15 @@ static void collect(struct settling *settling)
 		}
 		if (!pair || pair->declares)
 			continue;
-		if (names_foreign_variable(annotation))
+		if (names_foreign_variable(annotation)) {
+			if (!looked)
+				calls = inlined_calls(output);
+			looked = true;
 			pair->instantiates |= !hash_index_get(&calls, place_hash(annotation), same_place,
 							      output->annotations, annotation);
-		else if (escape_is_declaration(annotation))
+		} else if (escape_is_declaration(annotation)) {
 			*(escape_instance_dot(annotation->subject) ? &pair->instantiates : &pair->declares) = true;
+		}
 	}
 	hash_index_free(&calls);
 }
