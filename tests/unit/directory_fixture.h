@@ -37,4 +37,12 @@ static __attribute__((format(printf, 1, 2))) void run(const char *format, ...)
 		fail_msg("failed: %s", command);
 }
 
+/* The teardown of a group: removes the directory. */
+static int remove_directory(void **state)
+{
+	(void)state;
+	run("rm -rf \"$PWD\"");
+	return 0;
+}
+
 #endif

@@ -556,13 +556,6 @@ static int make_sources(void **state)
 	return 0;
 }
 
-static int remove_directory(void **state)
-{
-	(void)state;
-	run("rm -rf %s", directory);
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {

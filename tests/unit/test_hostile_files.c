@@ -510,13 +510,6 @@ static int make_program(void **state)
 	return 0;
 }
 
-static int remove_directory(void **state)
-{
-	(void)state;
-	run("rm -rf \"$PWD\"");
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {

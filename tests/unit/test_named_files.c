@@ -379,14 +379,12 @@ static int make_program(void **state)
 	return 0;
 }
 
-static int remove_directory(void **state)
+static int end_writers(void **state)
 {
-	(void)state;
 	/* of a test that failed */
 	for (; writer_count > 0; writer_count--)
 		kill(writers[writer_count - 1], SIGKILL);
-	run("rm -rf \"$PWD\"");
-	return 0;
+	return remove_directory(state);
 }
 
 int main(void)
@@ -400,5 +398,5 @@ int main(void)
 		cmocka_unit_test(a_mapping_is_not_what_came_in_its_place),
 	};
 
-	return cmocka_run_group_tests_name("named_files", tests, make_program, remove_directory);
+	return cmocka_run_group_tests_name("named_files", tests, make_program, end_writers);
 }

@@ -169,13 +169,6 @@ static int make_directory(void **state)
 	return mkdtemp(directory) ? 0 : -1;
 }
 
-static int remove_directory(void **state)
-{
-	(void)state;
-	run("rm -rf \"$PWD\"");
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
