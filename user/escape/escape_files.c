@@ -14,13 +14,14 @@
 #include "escape/escape_functions.h"
 #include "escape/escape_parser.h"
 
-/* What to do about it. */
-#define APART                                                                                                              \
-	"so nobody knows which lines are about which file. Give each command an output of its own (or let make keep them " \
-	"apart: make --output-sync), and the whole of it: a filter takes away what tells packages apart"
-#define ONE                                                                                                                  \
-	"so nobody knows which lines are about which file. Keep only the output of the build that is measured, and of each " \
-	"command that runs at the same time an output of its own (make --output-sync)"
+/* What follows from it, and what to do. */
+#define UNKNOWN "so nobody knows which lines are about which file. "
+#define APART                                                                                                                 \
+	UNKNOWN "Give each command an output of its own (or let make keep them apart: make --output-sync), and the whole of " \
+		"it: a filter takes away what tells packages apart"
+#define ONE                                                                                                                     \
+	UNKNOWN "Keep only the output of the build that is measured, and of each command that runs at the same time an output " \
+		"of its own (make --output-sync)"
 
 enum { COLUMN_MAX = 255 /* before Go 1.26 the compiler limits columns to this */ };
 
@@ -29,8 +30,7 @@ struct pair {
 	const char *file, *package;  /* interned */
 	bool declares, instantiates; /* functions of its own; of another package */
 	bool owns;
-	const char *renamed;   /* NULL: it keeps its name */
-	uint32_t line, column; /* of the last message that is in the compiler's order */
+	const char *renamed; /* NULL: it keeps its name */
 };
 
 struct settling {

@@ -245,33 +245,35 @@ static size_t directory_length(struct span path)
 	return length;
 }
 
-/* Whether a line with this path may be the compiler's, after one with the path `likely`: tests and loggers indent, or name files
- * without their directory. */
+/* Tests and loggers indent what they print. */
+static bool is_indented(struct span line)
+{
+	return line.text[0] == ' ' || line.text[0] == '\t';
+}
+
+/* Whether a line with this path may be the compiler's, after one with the path `likely`: others name files without their
+ * directory. */
 static bool is_beside(struct span line, struct span path, struct span likely)
 {
 	struct span directory = span_to(likely, directory_length(likely));
 
-	return line.text[0] != ' ' && line.text[0] != '\t' &&
+	return !is_indented(line) &&
 	       (!likely.length || (directory_length(path) == directory.length && span_starts(path, directory)));
 }
 
-/* Whether a message of the compiler, with its position, stands within a text, or a header at its end. Tests and loggers print
- * positions and numbers ("# 12"), too. */
+/* Whether a message of the compiler, with its position, is the end of a text, or a header. Tests and loggers print positions and
+ * numbers ("# 12"), too. */
 static bool has_message_within(struct span text)
 {
-	enum { LOOKED_AT = 4096 };
 	ptrdiff_t hash = span_find_last(text, SPAN("# "));
 	struct message parsed;
 	struct span rest;
 
 	if (hash >= 0 && is_import_header_end(text, (size_t)hash))
 		return true;
-	if (text.length > LOOKED_AT)
-		text.length = LOOKED_AT;
-	for (size_t i = 0; i < text.length; i++) {
-		if (text.text[i] == ':' && is_position_of(text, i, &rest) &&
-		    message_parse(span_from(rest, 1), &parsed) && parsed.subject.length)
-			return true;
+	for (size_t i = text.length; i-- > 0;) {
+		if (text.text[i] == ':' && is_position_of(text, i, &rest))
+			return message_parse(span_from(rest, 1), &parsed) && parsed.subject.length;
 	}
 	return false;
 }
@@ -328,7 +330,7 @@ static bool is_cut_off(struct span line, struct span likely)
 	struct span rest;
 	ptrdiff_t hash = span_find_last(line, SPAN("# "));
 
-	if (!likely.length || line.text[0] == ' ' || line.text[0] == '\t')
+	if (!likely.length || is_indented(line))
 		return false;
 	if (position_split(line, likely, &position, &rest) && span_ends(position.path, SPAN(".go")))
 		return is_beside(line, position.path, likely) && has_message_within(rest);

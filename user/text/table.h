@@ -29,7 +29,8 @@ void table_add(struct table *table, const char *const *cells);
 /* Adds a line of text below the rows so far, as wide as it is. Before the first row it stands above the names of columns. */
 void table_line(struct table *table, const char *text);
 /* Returns a text as a table shows it: printable, line by line; a tab, whose width nobody knows, is an escape, too, and in a
- * locale without UTF-8 each byte of a character that is not ASCII. For libsmartcols with noencoding, because it writes the backslashes of escapes as escapes again. The caller frees it. */
+ * locale without UTF-8 each byte of a character that is not ASCII. For libsmartcols with noencoding, because it writes the
+ * backslashes of escapes as escapes again. The caller frees it. */
 char *table_text(const char *text);
 /* Prints the table and frees it. */
 void table_print(struct table *table);
