@@ -223,6 +223,23 @@ def test_another_rate_is_exit_2_between_a_baseline_and_a_run_and_a_warning_betwe
     gate(t, program, "--rate", "8k", "--runs", 1, "--advisory")
 
 
+def test_a_baseline_of_estimates_is_judged_as_two_recordings_are(t):
+    # objects of 64 KiB are all sampled at 8 KiB, so both estimates are equal; of those of 24 bytes chance takes others
+    program = baseline(t, "main.big main.go 10 5 makeslice 65536 10\nmain.small main.go 20 5 newobject 24 200\n",
+                       "--rate", "1k", "--runs", 1)  # the allocator's finest rate is 8 KiB: no other one is compared
+    document = json.loads(gate(t, program, "--rate", "1k", "--runs", 1, "--format", "json").stdout)
+    rows = {row["function"]: row for row in document["rows"]}
+    same(rows["main.big"]["change"], "same")
+    same({rows["main.big"][side]["objects"] for side in ("before", "after")}, {100})
+    assert rows["main.small"]["change"] in ("same", "noisy"), rows
+    # The sums are those of the estimates, not of the lower ends of their intervals.
+    same(document["sums"][0]["before"]["objects"], sum(row["before"]["objects"] for row in rows.values()))
+    assert all(row[side]["objects_low"] <= row[side]["objects"] <= row[side]["objects_high"]
+               for row in rows.values() for side in ("before", "after")), rows
+    program = mutants(t, "main.big main.go 10 5 makeslice 65536 20\nmain.small main.go 20 5 newobject 24 200\n")
+    contains(gate(t, program, "--rate", "1k", "--runs", 1, status=1).stdout, "worse: main.big")
+
+
 def test_other_arguments_are_a_warning(t):
     program = baseline(t)
     done = gate(t, (*program, "--threads", 1), "--runs", 1)

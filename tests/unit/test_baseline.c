@@ -215,6 +215,61 @@ static void put(const char *text, size_t length)
 	fclose(stream);
 }
 
+/* The file without the estimates, as a version that did not store them wrote it: its totals are sums of the lower ends. */
+static void forget_estimates(int64_t objects)
+{
+	size_t length;
+	char *text = contents(&length), *at, *rest, *changed;
+
+	while ((at = strstr(text, "\"objects_estimate\"")) || (at = strstr(text, "\"bytes_estimate\""))) {
+		rest = strchr(at, ',') + 1;
+		memmove(at, rest, strlen(rest) + 1);
+	}
+	at = strstr(text, "\"totals\"");
+	assert_non_null(at);
+	assert_true(asprintf(&changed,
+			     "%.*s\"totals\":{\"objects\":%lld,\"bytes\":%lld,\"refills\":null,"
+			     "\"central_grows\":null,\"heap_grows\":null,\"heap_grow_bytes\":null}}",
+			     (int)(at - text), text, (long long)objects, 16 * (long long)objects) > 0);
+	put(changed, strlen(changed));
+	free(changed);
+	free(text);
+}
+
+static void an_estimate_is_kept_beside_its_interval(void **state)
+{
+	struct gate_counts *counts = counts_new(), *again;
+	struct gate_site *site = add_site(counts, "main.f", "main.T", 100, 500);
+	struct error error;
+
+	(void)state;
+	counts->rate = 524288;
+	counts->estimated = true;
+	site->counts[VALUE_OBJECTS].estimate = 130;
+	site->counts[VALUE_BYTES].estimate = 16 * 130;
+	add_site(counts, "main.g", "main.T", 7, 7)->counts[VALUE_OBJECTS].estimate = 7;
+	again = written_and_read(finished(counts));
+	assert_true(again->estimated);
+	assert_int_equal(again->sites[0].counts[VALUE_OBJECTS].estimate, 130);
+	assert_int_equal(again->sites[0].counts[VALUE_BYTES].estimate, 16 * 130);
+	assert_int_equal(again->totals[VALUE_OBJECTS], 137);
+	gate_counts_free(again);
+	forget_estimates(107);
+	again = baseline_read(path, &error);
+	if (!again)
+		fail_msg("%s", error.text);
+	assert_true(again->estimated);
+	assert_int_equal(again->sites[0].counts[VALUE_OBJECTS].estimate, 300);
+	assert_int_equal(again->totals[VALUE_OBJECTS], 307);
+	gate_counts_free(again);
+	site = &counts->sites[0];
+	site->counts[VALUE_OBJECTS].estimate = 501;
+	assert_int_equal(baseline_write(finished(counts), path, &error), 0);
+	assert_null(baseline_read(path, &error));
+	assert_non_null(strstr(error.text, "an estimate outside of its interval"));
+	gate_counts_free(counts);
+}
+
 /* A truncated file is rejected with its name, unless only the last newline is missing. */
 static void a_file_that_was_cut_is_refused_wherever_it_was_cut(void **state)
 {
@@ -293,6 +348,7 @@ int main(void)
 		cmocka_unit_test(counts_that_differ_are_not_the_same),
 		cmocka_unit_test(one_run_is_enough_if_all_that_it_counted_is_as_before),
 		cmocka_unit_test(only_the_same_program_and_runtime_can_be_compared),
+		cmocka_unit_test(an_estimate_is_kept_beside_its_interval),
 		cmocka_unit_test(a_file_that_was_cut_is_refused_wherever_it_was_cut),
 		cmocka_unit_test(damage_is_refused_with_what_is_wrong),
 	};

@@ -10,7 +10,8 @@
 #include "gate/gate_counts.h"
 #include "profile/profile_values.h"
 
-#define BASELINE_SCHEMA "escapement.baseline/2"
+#define BASELINE_SCHEMA	  "escapement.baseline/2"
+#define BASELINE_ESTIMATE "_estimate" /* behind a value's name: what the interval is of */
 
 /* The texts of a site. */
 enum { BASELINE_TEXTS = 9 };

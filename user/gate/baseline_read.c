@@ -133,6 +133,18 @@ static int whole_number(const cJSON *item, bool null_allowed, int64_t *value)
 	return 0;
 }
 
+/* Where the number goes whose name is that of a value and an ending; NULL if no number has that ending. */
+static int64_t *number_of(struct gate_count *count, const char *ending)
+{
+	if (!*ending)
+		return &count->least;
+	if (strcmp(ending, "_max") == 0)
+		return &count->most;
+	if (strcmp(ending, "_min") == 0)
+		return &count->below;
+	return strcmp(ending, BASELINE_ESTIMATE) == 0 ? &count->estimate : NULL;
+}
+
 /* Reads one field of a site. */
 static int take_field(struct reader *reader, uint32_t line, struct gate_site *site, const cJSON *item)
 {
@@ -149,16 +161,14 @@ static int take_field(struct reader *reader, uint32_t line, struct gate_site *si
 		size_t length = strlen(profile_values[value].key);
 		bool cost = is_cost(value);
 		struct gate_count *count = &site->counts[value];
+		int64_t *number;
 
 		if (!baseline_is_of_sites(value) || strncmp(profile_values[value].key, item->string, length) != 0)
 			continue;
-		if (item->string[length] && (cost || (strcmp(item->string + length, "_max") != 0 &&
-						      strcmp(item->string + length, "_min") != 0)))
+		number = number_of(count, item->string + length);
+		if (!number || (cost && number != &count->least))
 			continue;
-		if (whole_number(item, cost,
-				 !item->string[length]		   ? &count->least
-				 : item->string[length + 2] == 'a' ? &count->most
-								   : &count->below))
+		if (whole_number(item, cost, number))
 			return fail(reader, line, "\"%s\" is not a whole number from 0 to 2^53", item->string);
 		return 0;
 	}
@@ -175,7 +185,7 @@ static int check_fields(struct reader *reader, uint32_t line, const cJSON *objec
 		if (baseline_is_of_sites(value) && !cJSON_GetObjectItemCaseSensitive(object, profile_values[value].key))
 			return fail(reader, line, "a site without \"%s\"", profile_values[value].key);
 	}
-	if (cJSON_GetArraySize(object) > BASELINE_TEXTS + 3 * VALUE_COUNT)
+	if (cJSON_GetArraySize(object) > BASELINE_TEXTS + 4 * VALUE_COUNT)
 		return fail(reader, line, "a site with too many fields");
 	for (const cJSON *item = object->child; item; item = item->next) {
 		for (const cJSON *other = item->next; other; other = other->next) {
@@ -212,6 +222,9 @@ static int read_site(struct reader *reader, uint32_t line, const cJSON *object)
 		count->below = count->below == INT64_MIN ? 0 : count->least - count->below;
 		if (count->below < 0)
 			return fail(reader, line, "a minimum above the count");
+		if (count->estimate && (count->estimate < count->least || count->estimate > count->most))
+			return fail(reader, line, "an estimate outside of its interval");
+		reader->counts->estimated |= count->estimate != 0;
 	}
 	*gate_counts_append(reader->counts) = site;
 	return 0;
@@ -276,6 +289,23 @@ static int read_totals(struct reader *reader, const cJSON *root)
 				    (long long)written[value]);
 	}
 	return 0;
+}
+
+/* Baselines of samples that do not say what their intervals are of: in the middle, as far as anybody knows. */
+static void suppose_estimates(struct gate_counts *counts)
+{
+	if (counts->rate == 1 || counts->estimated)
+		return;
+	counts->estimated = true;
+	for (size_t i = 0; i < counts->site_count; i++) {
+		for (enum profile_value value = VALUE_OBJECTS; value <= VALUE_BYTES; value++) {
+			struct gate_count *count = &counts->sites[i].counts[value];
+
+			if (!gate_count_steady(count))
+				count->estimate = count->least + (count->most - count->least) / 2;
+		}
+	}
+	gate_counts_add_up(counts);
 }
 
 /* Reads a member that is text or null, and may be missing. */
@@ -445,8 +475,10 @@ struct gate_counts *baseline_read(const char *path, struct error *error)
 	cJSON_Delete(root);
 	free(text);
 	free(reader.lines);
-	if (!failed)
+	if (!failed) {
+		suppose_estimates(reader.counts);
 		return reader.counts;
+	}
 	gate_counts_free(reader.counts);
 	return NULL;
 }

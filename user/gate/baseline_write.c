@@ -9,7 +9,7 @@
 #include "gate/baseline_format.h"
 #include "text/json.h"
 
-static cJSON *site_row(struct gate_site *site)
+static cJSON *site_row(struct gate_site *site, bool estimated)
 {
 	cJSON *row = json_object();
 
@@ -30,6 +30,9 @@ static cJSON *site_row(struct gate_site *site)
 		snprintf(name, sizeof(name), "%s_min", profile_values[value].key);
 		if (count->below)
 			json_add_integer(row, name, count->least - count->below);
+		snprintf(name, sizeof(name), "%s" BASELINE_ESTIMATE, profile_values[value].key);
+		if (estimated && !gate_count_steady(count))
+			json_add_integer(row, name, count->estimate);
 	}
 	return row;
 }
@@ -92,7 +95,7 @@ static void write_counts(FILE *stream, const struct gate_counts *counts)
 	}
 	json_document_rows_begin(&document, "sites");
 	for (size_t i = 0; i < counts->site_count; i++)
-		json_document_row(&document, site_row(&counts->sites[i]));
+		json_document_row(&document, site_row(&counts->sites[i], counts->estimated));
 	json_document_rows_end(&document);
 	if (counts->benchmark_count) {
 		json_document_rows_begin(&document, "benchmarks");

@@ -90,6 +90,7 @@ static void judge_estimates(const struct gate *gate, struct gate_row *row, const
 		row->change = row->after ? GATE_BETTER : GATE_GONE;
 	else
 		row->change = equal ? GATE_SAME : GATE_NOISY;
+	row->fails |= row->change == GATE_NOISY && policy->noisy == NOISY_FAIL;
 }
 
 /* Whether a library's site that the other side does not have varies so much (gate_noise.h) that this side might have

@@ -54,8 +54,6 @@ static struct estimate estimate_of(const struct gate *gate, const struct gate_co
 		estimate.value = gate_value(side, site, value);
 		estimate.low = (double)count->least / side->iterations;
 		estimate.high = (double)count->most / side->iterations;
-		if (!count->estimate && side->rate != 1) /* of a baseline, which stores only the interval */
-			estimate.value = (estimate.low + estimate.high) / 2;
 	} else if (other && other->events > 0 && side->rate != 1) {
 		estimate.high = gate->certainty_unseen / gate->certainty_widening *
 				gate_value(other_side, other, value) / other->events * other_side->iterations /

@@ -359,6 +359,15 @@ static void take_module(struct gate_counts *counts, const struct profile *profil
 	}
 }
 
+/* Estimates of which nobody knows how many samples are behind them have no intervals, and can only be compared as they stand. */
+static void take_precision(struct gate_counts *counts, const struct profile *profile)
+{
+	bool has_samples = profile->row_measured & 1u << VALUE_SAMPLES;
+
+	counts->estimated |= !profile->rows_exact && has_samples;
+	counts->without_intervals |= !profile->rows_exact && !has_samples;
+}
+
 struct audit *gate_audit(const struct profile *profile, const struct escape_output *escape)
 {
 	const struct audit_options options = {0};
@@ -394,6 +403,7 @@ void gate_measurement_add(struct gate_measurement *measurement, const struct pro
 		memory_resize(measurement->totals, (size_t)counts->runs + 1, sizeof(*measurement->totals));
 	measurement->totals[counts->runs] = (struct run_total){.duration_ns = profile->duration_ns};
 	counts->tiny_in_blocks |= profile->tiny_in_blocks;
+	take_precision(counts, profile);
 	gate_modules_add(counts, profile);
 	if (counts->runs == 0 && measurement->stacks)
 		gate_stacks_add(measurement->stacks, profile, audit, counts, measurement->side);
@@ -459,6 +469,7 @@ static int64_t scaled(int64_t count, double by)
 static void join_runs(struct gate_site *site, struct tally *tally, int runs, const double *iterations, double least)
 {
 	bool constant = true;
+	double objects = 0, bytes = 0; /* estimates, the mean of the runs */
 
 	for (int i = 1; i < runs; i++)
 		constant &= run_of(tally, i)->objects.least == tally->runs[0].objects.least &&
@@ -467,12 +478,14 @@ static void join_runs(struct gate_site *site, struct tally *tally, int runs, con
 		const struct run_count *run = run_of(tally, i);
 		double by = constant ? 1 : least / iterations[i];
 
-		site->counts[VALUE_OBJECTS].estimate += scaled(run->objects.estimate, by) / runs;
-		site->counts[VALUE_BYTES].estimate += scaled(run->bytes.estimate, by) / runs;
+		objects += (double)run->objects.estimate * by / runs;
+		bytes += (double)run->bytes.estimate * by / runs;
 		widen(&site->counts[VALUE_OBJECTS], scaled(run->objects.least, by), scaled(run->objects.most, by),
 		      i == 0);
 		widen(&site->counts[VALUE_BYTES], scaled(run->bytes.least, by), scaled(run->bytes.most, by), i == 0);
 	}
+	site->counts[VALUE_OBJECTS].estimate = count_from(objects + 0.5);
+	site->counts[VALUE_BYTES].estimate = count_from(bytes + 0.5);
 }
 
 /* The exact totals are the least of the runs, as the sites' counts are; without that of one run, there are none. */

@@ -40,15 +40,6 @@ static int check_rows(const struct profile *profile, const char *path, struct er
 		path);
 }
 
-/* Estimates of which nobody knows how many samples are behind them have no intervals, and can only be compared as they stand. */
-static void set_precision(struct gate_counts *counts, const struct profile *profile)
-{
-	bool has_samples = profile->row_measured & 1u << VALUE_SAMPLES;
-
-	counts->estimated = !profile->rows_exact && has_samples;
-	counts->without_intervals = !profile->rows_exact && !has_samples;
-}
-
 struct gate_counts *gate_count_profile(struct profile *profile, const char *path, const struct gate_reading *reading,
 				       struct error *error)
 {
@@ -69,7 +60,6 @@ struct gate_counts *gate_count_profile(struct profile *profile, const char *path
 	audit = gate_audit(profile, reading->escape);
 	gate_measurement_add(measurement, profile, audit);
 	audit_free(audit);
-	set_precision(gate_measurement_counts(measurement), profile);
 	counts = gate_measurement_finish(measurement, reading->normalize, error);
 	/* a program whose own code allocates nothing has sites on the other side only, and allocations that are not judged */
 	if (counts && gate_counts_none(counts)) {
