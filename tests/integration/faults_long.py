@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
 """Longer runs of the tests in test_faults.py: `make test-long`, about 15 minutes."""
+import os
 import signal
 
 import harness
@@ -49,6 +50,11 @@ def test_10_million_events_are_counted_exactly(t):
     assert report["totals"]["objects"] >= EVENTS, report["totals"]
     same(records.recorded_sites(report), truth, "objects and bytes by site")
     same((report["lost"], report["check"]["difference"]), ({"events": 0, "stacks": 0}, 0), "lost and difference")
+
+
+def test_a_file_that_its_owner_writes_all_the_time_ends_none_of_12000_readers(t):
+    harness.require_root()
+    t.run(harness.BUILD / "tests" / "unit" / "test_changing_files", env=dict(os.environ, ESCAPEMENT_TRIES="12000"), timeout=1200)
 
 
 if __name__ == "__main__":

@@ -239,7 +239,7 @@ static void compressed_sections_are_inflated_up_to_a_size(void **state)
 	(void)state;
 	run("gcc -g -gz -O1 -no-pie -rdynamic -o compressed plain.c");
 	assert_string_equal(first_function("compressed"), "first");
-	elf = elf_file_open(in_directory("compressed"), &file);
+	elf = elf_file_open(in_directory("compressed"), ELF_NOTES, &file);
 	assert_non_null(elf_section_find(elf, ".debug_info", &header));
 	assert_true(header.sh_flags & SHF_COMPRESSED);
 	elf_end(elf);
@@ -279,7 +279,7 @@ static void tables_longer_than_those_of_programs_are_not_read(void **state)
 		assert_int_equal(ftruncate(file, TABLE + (off_t)ENTRIES * (off_t)sizeof(first)), 0);
 		assert_false(elf_file_is_harmless(file, NULL));
 		close(file);
-		assert_null(elf_file_open(in_directory("sections"), &file));
+		assert_null(elf_file_open(in_directory("sections"), ELF_NOTES, &file));
 		assert_null(symbolizer_open(in_directory("sections"), NULL));
 	}
 }
@@ -497,7 +497,7 @@ static int make_program(void **state)
 	run("printf '__attribute__((section(\".text.first\"))) int first(void)\\n{\\n\\treturn 1;\\n}\\n"
 	    "int main(void)\\n{\\n\\treturn first();\\n}\\n' > plain.c && "
 	    "gcc -O1 -no-pie -rdynamic -o plain plain.c");
-	elf = elf_file_open(in_directory("plain"), &file);
+	elf = elf_file_open(in_directory("plain"), ELF_EXPORTS, &file);
 	assert_non_null(elf);
 	assert_true(elf_exported_offset(elf, "first", &offset));
 	text = 0x400000 + offset;

@@ -85,6 +85,29 @@ static void an_address_is_looked_up_once_for_all_processes(void **state)
 	profile_free(profile);
 }
 
+static void a_file_is_read_once_wherever_it_is_mapped(void **state)
+{
+	struct profile *profile = profile_new();
+	struct image_cache *cache = image_cache_new(profile);
+	uint64_t address = (uint64_t)(uintptr_t)open_files + 1;
+	struct image *images[] = {share(cache, "/proc/self/exe"),
+				  image_share(cache, open("/proc/self/exe", O_RDONLY | O_CLOEXEC), "another name",
+					      start + 4096, limit + 4096, offset)};
+	const struct profile_location *location;
+	int files;
+
+	(void)state;
+	image_locate(images[0], address, true);
+	files = open_files();
+	location = image_locate(images[1], address + 4096, true);
+	assert_int_equal(open_files(), files);
+	assert_string_equal(location->frames[location->frame_count - 1].function, "open_files");
+	image_release(images[0]);
+	image_release(images[1]);
+	image_cache_free(cache);
+	profile_free(profile);
+}
+
 static void copy_self(const char *path)
 {
 	int from = open("/proc/self/exe", O_RDONLY), to = open(path, O_WRONLY | O_CREAT | O_EXCL, 0700);
@@ -223,6 +246,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_address_is_looked_up_once_for_all_processes),
+		cmocka_unit_test(a_file_is_read_once_wherever_it_is_mapped),
 		cmocka_unit_test(another_file_or_place_is_another_image),
 		cmocka_unit_test(few_images_are_kept_that_nobody_has),
 		cmocka_unit_test(a_file_that_is_cut_gives_no_more_names_and_does_not_end_us),

@@ -122,7 +122,7 @@ static void every_reader_refuses(const char *path, const char *words)
 	assert_int_equal(regular_file_open(path, NULL, &error), -1);
 	assert_non_null(strstr(error.text, words));
 	assert_false(regular_file_or_none(path));
-	assert_null(elf_file_open(path, &file));
+	assert_null(elf_file_open(path, ELF_NOTES, &file));
 	assert_false(elf_imports(path, "malloc"));
 	assert_null(symbolizer_open(path, &error));
 	assert_non_null(strstr(error.text, words));
@@ -162,7 +162,7 @@ static size_t places_known(const char *program)
 	GElf_Shdr header;
 	size_t known = 0;
 	int file;
-	Elf *elf = elf_file_open(in_directory(program), &file);
+	Elf *elf = elf_file_open(in_directory(program), ELF_EXPORTS, &file);
 
 	assert_non_null(symbolizer);
 	assert_non_null(elf);

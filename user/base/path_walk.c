@@ -51,8 +51,13 @@ static int refusal(int directory, int link)
 	return 0;
 }
 
-/* Each name is looked up in the directory that was found before it, so nobody can exchange what has been looked at. */
 int path_walk_by_steps(const char *path)
+{
+	return path_walk_held(path, NULL, NULL);
+}
+
+/* Each name is looked up in the directory that was found before it, so nobody can exchange what has been looked at. */
+int path_walk_held(const char *path, bool (*is_held)(int directory, int found), bool *held)
 {
 	char *way = memory_text(path), *left = way, *longer; /* what is still to go; NULL at the end */
 	int at = *path ? start_of(path) : -1, error = *path ? errno : ENOENT;
@@ -64,6 +69,8 @@ int path_walk_by_steps(const char *path)
 		char target[PATH_MAX];
 
 		error = errno;
+		if (is_held && !is_held(at, found))
+			*held = false;
 		if (found < 0 || !read_link(found, target)) {
 			close(at);
 			at = found;

@@ -8,6 +8,8 @@
  * may be used by any thread.
  */
 
+#include <stdbool.h>
+
 /*
  * Looks up a path, relative to the working directory if it does not begin with '/'. Returns a descriptor (O_PATH: what it
  * leads to is not opened), which the caller closes, or -1 with errno, which is ELOOP where such a link is on the way.
@@ -17,5 +19,9 @@ int path_walk(const char *path);
 /* The same by steps of our own, for kernels before 5.6, emulators and sandboxes, which lack openat2(2). It follows no links of
  * /proc at all, hence not /proc/self either. path_walk() calls it; tests compare it with the kernel. */
 int path_walk_by_steps(const char *path);
+
+/* The same, where each step is judged: `*held` becomes false where `is_held` is false of one, that is, of a directory and what was
+ * found in it (-1 if there is nothing of that name). Both are descriptors with O_PATH. */
+int path_walk_held(const char *path, bool (*is_held)(int directory, int found), bool *held);
 
 #endif

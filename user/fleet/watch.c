@@ -68,7 +68,7 @@ static bool is_go_file(const char *path)
 
 	if (elf_note_find(path, "Go", GO_BUILD_ID, &address, &value) > 0)
 		return true;
-	elf = elf_file_open(path, &file);
+	elf = elf_file_open(path, ELF_NOTES, &file);
 	if (!elf)
 		return false;
 	found = elf_section_find(elf, ".go.buildinfo", &header) != NULL;

@@ -103,7 +103,7 @@ static Elf *open_library(const struct target *target, const char *name, const st
 			continue;
 		*library = mapping;
 		mapped = target_file_open(target, mapping, NULL);
-		elf = mapped >= 0 ? elf_file_open(regular_file_name(mapped, path), file) : NULL;
+		elf = mapped >= 0 ? elf_file_open(regular_file_name(mapped, path), ELF_EXPORTS, file) : NULL;
 		if (mapped >= 0)
 			close(mapped);
 		return elf;

@@ -29,7 +29,7 @@ static enum obstacle look_into(const struct target *target, const struct target_
 	char name[REGULAR_FILE_NAME];
 	GElf_Shdr header;
 	int mapped = target_file_open(target, mapping, NULL), file;
-	Elf *elf = mapped >= 0 ? elf_file_open(regular_file_name(mapped, name), &file) : NULL;
+	Elf *elf = mapped >= 0 ? elf_file_open(regular_file_name(mapped, name), ELF_NOTES, &file) : NULL;
 
 	if (mapped >= 0)
 		close(mapped);

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "base/only_ours.h"
 #include "base/regular_file.h"
 #include "symbols/elf_file.h"
 
@@ -43,9 +44,6 @@ struct findings {
 static struct findings checksums = {.lock = PTHREAD_MUTEX_INITIALIZER};
 static struct findings harmless = {.lock = PTHREAD_MUTEX_INITIALIZER};
 static int64_t bytes_read, minute_ns; /* for checksums in this minute, which began then */
-
-/* Whether a file was left out for CHECKED_MAX. libdw's question for files has no place for such an answer. */
-static _Thread_local bool left_out;
 
 static bool is_unchanged(const struct stat *a, const struct stat *b)
 {
@@ -93,14 +91,14 @@ static bool compute(int file, uLong *sum)
 	return got == 0;
 }
 
-static bool has_checksum(int file, const struct stat *status, GElf_Word wanted)
+static bool has_checksum(struct debug_files *files, int file, const struct stat *status, GElf_Word wanted)
 {
 	const struct finding *finding;
 	bool known;
 	uLong sum;
 
 	if (status->st_size > CHECKED_MAX) {
-		left_out = true;
+		files->over_limit = true;
 		return false;
 	}
 	pthread_mutex_lock(&checksums.lock);
@@ -111,7 +109,7 @@ static bool has_checksum(int file, const struct stat *status, GElf_Word wanted)
 	else if (known)
 		keep(&checksums, status, sum);
 	else
-		left_out = true;
+		files->over_limit = true;
 	pthread_mutex_unlock(&checksums.lock);
 	return known && sum == wanted;
 }
@@ -136,14 +134,32 @@ static bool is_below_root(const char *path)
 	return strncmp(path, DEBUG_ROOT "/", strlen(DEBUG_ROOT "/")) == 0;
 }
 
+/* Takes over a descriptor. Returns that of a copy if others can change the file; -1 if it cannot be copied, or the copy is not
+ * harmless. */
+static int unchanging(struct debug_files *files, int file)
+{
+	int copy;
+
+	if (file < 0 || only_ours_file(file))
+		return file;
+	copy = elf_copy(file, ELF_LINES, &files->copies);
+	close(file);
+	files->copied = true;
+	if (copy >= 0 && !elf_file_is_harmless(copy, NULL)) {
+		close(copy);
+		copy = -1;
+	}
+	return copy;
+}
+
 /* Returns the descriptor of the file at this path, which it takes over, if that is the one that is looked for. */
-static int open_at(char *at, GElf_Word checksum, char **path)
+static int open_at(struct debug_files *files, char *at, GElf_Word checksum, char **path)
 {
 	struct stat status;
 	int file = regular_file_open(at, &status, NULL);
 
-	if (file >= 0 && ((!is_below_root(at) && !is_harmless(file, &status)) ||
-			  (checksum && !has_checksum(file, &status, checksum)))) {
+	if (file >= 0 && ((!is_below_root(at) && only_ours_file(file) && !is_harmless(file, &status)) ||
+			  (checksum && !has_checksum(files, file, &status, checksum)))) {
 		close(file);
 		file = -1;
 	}
@@ -154,24 +170,27 @@ static int open_at(char *at, GElf_Word checksum, char **path)
 	return file;
 }
 
-static int open_plain(const char *directory, const char *link, GElf_Word checksum, char **path)
+static int open_plain(struct debug_files *files, const char *directory, const char *link, GElf_Word checksum,
+		      char **path)
 {
 	static const char *const places[][2] = {{"", ""}, {"", ".debug/"}, {DEBUG_ROOT, ""}};
 	int file = -1;
 
 	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]) && file < 0; i++)
-		file = open_at(memory_format("%s%s%s%s", places[i][0], directory, places[i][1], link), checksum, path);
+		file = open_at(files, memory_format("%s%s%s%s", places[i][0], directory, places[i][1], link), checksum,
+			       path);
 	return file;
 }
 
 /* A name with a path. */
-static int open_below_root(const char *directory, const char *link, GElf_Word checksum, char **path)
+static int open_below_root(struct debug_files *files, const char *directory, const char *link, GElf_Word checksum,
+			   char **path)
 {
 	char *name = memory_format("%s%s", link[0] == '/' ? "" : directory, link), *real = realpath(name, NULL);
 
 	free(name);
 	if (real && is_below_root(real))
-		return open_at(real, checksum, path);
+		return open_at(files, real, checksum, path);
 	free(real);
 	return -1;
 }
@@ -181,30 +200,37 @@ int debug_files_find(Dwfl_Module *module, void **userdata, const char *name, Dwa
 {
 	int file = dwfl_build_id_find_debuginfo(module, userdata, name, base, program, link, checksum, path);
 	char *directory = directory_of(program);
+	struct debug_files *files = *userdata;
 
 	if (file < 0 && directory && link && *link)
-		file = (strchr(link, '/') ? open_below_root : open_plain)(directory, link, checksum, path);
+		file = (strchr(link, '/') ? open_below_root : open_plain)(files, directory, link, checksum, path);
 	free(directory);
+	file = unchanging(files, file);
+	if (file < 0) { /* or libdwfl would open what has this name */
+		free(*path);
+		*path = NULL;
+	}
 	/* The last question of all is for dwz's file; debug_files_dwarf() wants to know whether that was found. */
-	*userdata = file >= 0 ? module : NULL;
+	files->found = file >= 0;
 	return file;
 }
 
-Dwarf *debug_files_dwarf(Dwfl_Module *module, Dwarf_Addr *bias, bool *over_limit)
+void debug_files_begin(struct debug_files *files, Dwfl_Module *module)
 {
+	void **userdata;
+
+	dwfl_module_info(module, &userdata, NULL, NULL, NULL, NULL, NULL, NULL);
+	*userdata = files;
+}
+
+Dwarf *debug_files_dwarf(const struct debug_files *files, Dwfl_Module *module, Dwarf_Addr *bias)
+{
+	Dwarf *dwarf = dwfl_module_getdwarf(module, bias);
 	const char *name;
 	const void *id;
-	void **found;
-	Dwarf *dwarf;
 
-	left_out = false;
-	dwarf = dwfl_module_getdwarf(module, bias);
-	*over_limit = left_out;
 	/* Without it, libdw opens whatever has this name when it comes to a reference. */
-	if (dwarf && dwelf_dwarf_gnu_debugaltlink(dwarf, &name, &id) > 0 &&
-	    (!dwfl_module_info(module, &found, NULL, NULL, NULL, NULL, NULL, NULL) || !*found))
-		return NULL;
-	return dwarf;
+	return dwarf && dwelf_dwarf_gnu_debugaltlink(dwarf, &name, &id) > 0 && !files->found ? NULL : dwarf;
 }
 
 static const char *text_of(Dwarf_Die *unit, unsigned attribute)
@@ -219,7 +245,7 @@ static bool may_open(const char *path)
 {
 	struct stat status;
 	int file = regular_file_open(path, &status, NULL);
-	bool may = file >= 0 ? is_harmless(file, &status) : regular_file_or_none(path);
+	bool may = only_ours_path(path) && (file >= 0 ? is_harmless(file, &status) : regular_file_or_none(path));
 
 	if (file >= 0)
 		close(file);
@@ -249,7 +275,8 @@ static bool may_search(const char *skeleton, const char *name, const char *compi
 	return safe;
 }
 
-bool debug_files_split(Dwarf_Die *unit, Dwfl_Module *module, const char *program, Dwarf_Die *split)
+bool debug_files_split(const struct debug_files *files, Dwarf_Die *unit, Dwfl_Module *module, const char *program,
+		       Dwarf_Die *split)
 {
 	const char *name = text_of(unit, DW_AT_dwo_name), *compiled_in = text_of(unit, DW_AT_comp_dir);
 	const char *separate = NULL;
@@ -258,7 +285,8 @@ bool debug_files_split(Dwarf_Die *unit, Dwfl_Module *module, const char *program
 		name = text_of(unit, DW_AT_GNU_dwo_name);
 	/* The skeleton is in the program or in the file that debug_files_find() has found for it. */
 	dwfl_module_info(module, NULL, NULL, NULL, NULL, NULL, NULL, &separate);
-	if (!name || !may_search(program, name, compiled_in) || (separate && !may_search(separate, name, compiled_in)))
+	if (files->copied || !name || !may_search(program, name, compiled_in) ||
+	    (separate && !may_search(separate, name, compiled_in)))
 		return false;
 	memset(split, 0, sizeof(*split));
 	return dwarf_cu_info(unit->cu, NULL, NULL, NULL, split, NULL, NULL, NULL) == 0 && split->addr;

@@ -23,6 +23,7 @@
 #include "base/clock.h"
 #include "base/hash_table.h"
 #include "base/memory.h"
+#include "base/only_ours.h"
 #include "base/regular_file.h"
 #include "base/search.h"
 #include "symbols/debug_files.h"
@@ -87,8 +88,9 @@ struct dwarf_symbols {
 	Dwfl_Module *module;
 	Elf *plain; /* then this is the file */
 	int plain_file;
-	char *limit; /* NULL until a limit was reached; then what is missing, and why */
-	char *path;  /* of the file, without links; NULL if it has none any more */
+	struct debug_files files; /* its copy, too, if others can change it */
+	char *limit;		  /* NULL until a limit was reached; then what is missing, and why */
+	char *path;		  /* of the file, without links; NULL if it has none any more */
 	char *build_id;
 	bool units_read;
 	Dwarf *dwarf;
@@ -229,11 +231,11 @@ static void read_units(struct dwarf_symbols *symbols)
 	Dwarf_CU *cursor = NULL, *next;
 	Dwarf_Die die, split;
 	uint8_t type;
-	bool is_split, over_limit;
+	bool is_split;
 
 	symbols->units_read = true;
-	symbols->dwarf = debug_files_dwarf(symbols->module, &symbols->bias, &over_limit);
-	if (over_limit)
+	symbols->dwarf = debug_files_dwarf(&symbols->files, symbols->module, &symbols->bias);
+	if (symbols->files.over_limit)
 		reach_limit(symbols,
 			    "its debug file is not read: those whose checksums were asked for in this minute have more "
 			    "than 4 GiB");
@@ -242,7 +244,11 @@ static void read_units(struct dwarf_symbols *symbols)
 		cursor = next;
 		if (type != DW_UT_compile && type != DW_UT_skeleton)
 			continue;
-		is_split = type == DW_UT_skeleton && debug_files_split(&die, symbols->module, symbols->path, &split);
+		is_split = type == DW_UT_skeleton &&
+			   debug_files_split(&symbols->files, &die, symbols->module, symbols->path, &split);
+		if (type == DW_UT_skeleton && symbols->files.copied)
+			reach_limit(symbols, "some functions are not known: others can change the file, so its split "
+					     "debug information (.dwo, .dwp) is not read");
 		symbols->units =
 			grow(symbols->units, symbols->unit_count, &symbols->unit_capacity, sizeof(*symbols->units));
 		symbols->units[symbols->unit_count] = (struct unit){.die = die, .entries = is_split ? split : die};
@@ -565,6 +571,8 @@ size_t dwarf_symbols_lookup(struct dwarf_symbols *symbols, uint64_t address,
 		count = lookup_dwarf(symbols, address, frames);
 		has_time(symbols);
 	}
+	if (symbols->files.copies.left_out)
+		reach_limit(symbols, symbols->files.copies.left_out);
 	if (count == 0) {
 		frames[0] = (struct profile_frame){.function = elf_symbols_find(symbols->elf_symbols, address)};
 		count = frames[0].function ? 1 : 0;
@@ -596,7 +604,7 @@ static bool open_plain(struct dwarf_symbols *symbols, int descriptor, const char
 	const void *id;
 	ssize_t length;
 
-	symbols->plain = elf_file_open(regular_file_name(descriptor, name), &symbols->plain_file);
+	symbols->plain = elf_file_open(regular_file_name(descriptor, name), ELF_SYMBOLS, &symbols->plain_file);
 	if (!symbols->plain)
 		return false;
 	length = dwelf_elf_gnu_build_id(symbols->plain, &id);
@@ -608,23 +616,40 @@ static bool open_plain(struct dwarf_symbols *symbols, int descriptor, const char
 	return true;
 }
 
+/* Opens the file, or a copy of it if others can change it. */
+static int open_unchanging(struct dwarf_symbols *symbols, const char *path, struct error *error)
+{
+	int file = regular_file_open(path, NULL, error), copy;
+
+	if (file < 0 || only_ours_file(file))
+		return file;
+	copy = elf_copy(file, ELF_LINES, &symbols->files.copies);
+	if (copy < 0)
+		error_set(error, STATUS_USAGE,
+			  "cannot read '%s' as an ELF file: it is none of 64 bits and this byte order, or is damaged",
+			  path);
+	close(file);
+	symbols->files.copied = true;
+	return copy;
+}
+
 struct dwarf_symbols *dwarf_symbols_open(const char *path, struct error *error)
 {
 	struct dwarf_symbols *symbols = memory_zeroed(1, sizeof(*symbols));
-	int descriptor = regular_file_open(path, NULL, error);
+	int descriptor = open_unchanging(symbols, path, error);
 	const unsigned char *id = NULL;
 	struct error why;
 	GElf_Addr address;
 	int length;
 
 	if (descriptor < 0) {
-		free(symbols);
+		dwarf_symbols_close(symbols);
 		return NULL;
 	}
 	if (!elf_file_is_harmless(descriptor, &why)) {
 		if (!open_plain(symbols, descriptor, why.text)) {
 			error_set(error, STATUS_USAGE, "cannot read '%s' as an ELF file: %s", path, why.text);
-			free(symbols);
+			dwarf_symbols_close(symbols);
 			symbols = NULL;
 		}
 		close(descriptor);
@@ -647,6 +672,7 @@ struct dwarf_symbols *dwarf_symbols_open(const char *path, struct error *error)
 		dwarf_symbols_close(symbols);
 		return NULL;
 	}
+	debug_files_begin(&symbols->files, symbols->module);
 	length = dwfl_module_build_id(symbols->module, &id, &address);
 	symbols->build_id = build_id_text(id, length);
 	return symbols;
@@ -680,6 +706,7 @@ void dwarf_symbols_close(struct dwarf_symbols *symbols)
 	}
 	if (symbols->dwfl)
 		dwfl_end(symbols->dwfl);
+	elf_share_end(&symbols->files.copies);
 	free(symbols);
 }
 

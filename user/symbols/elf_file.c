@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "base/only_ours.h"
 #include "base/regular_file.h"
 
 enum {
@@ -52,12 +53,23 @@ static bool is_sound(int file)
 	       table_fits((uint64_t)status.st_size, header.e_phoff, header.e_phnum, sizeof(Elf64_Phdr));
 }
 
-Elf *elf_file_open(const char *path, int *file)
+static int open_unchanging(const char *path, enum elf_parts parts)
+{
+	int file = regular_file_open(path, NULL, NULL), copy;
+
+	if (file < 0 || only_ours_file(file))
+		return file;
+	copy = elf_copy(file, parts, NULL);
+	close(file);
+	return copy;
+}
+
+Elf *elf_file_open(const char *path, enum elf_parts parts, int *file)
 {
 	Elf *elf;
 
 	elf_version(EV_CURRENT);
-	*file = regular_file_open(path, NULL, NULL);
+	*file = open_unchanging(path, parts);
 	if (*file < 0)
 		return NULL;
 	elf = is_sound(*file) ? elf_begin(*file, ELF_C_READ_MMAP, NULL) : NULL;
@@ -201,7 +213,7 @@ bool elf_file_is_harmless(int file, struct error *error)
 {
 	char name[REGULAR_FILE_NAME];
 	int again;
-	Elf *elf = elf_file_open(regular_file_name(file, name), &again);
+	Elf *elf = elf_file_open(regular_file_name(file, name), ELF_SYMBOLS, &again);
 	bool harmless;
 
 	if (!elf) {
@@ -244,7 +256,7 @@ bool elf_exported_offset(Elf *elf, const char *symbol, uint64_t *offset)
 bool elf_imports(const char *path, const char *symbol)
 {
 	int file;
-	Elf *elf = elf_file_open(path, &file);
+	Elf *elf = elf_file_open(path, ELF_EXPORTS, &file);
 	uint64_t unused;
 	bool found = elf && find_dynamic(elf, symbol, false, &unused);
 
@@ -267,7 +279,7 @@ int elf_note_find(const char *path, const char *owner, uint32_t type, uint64_t *
 {
 	size_t segments = 0, left = NOTES_BYTES;
 	int file, found = 0;
-	Elf *elf = elf_file_open(path, &file);
+	Elf *elf = elf_file_open(path, ELF_NOTES, &file);
 	GElf_Phdr header;
 
 	if (!elf)
@@ -305,7 +317,7 @@ int elf_load_bias(const char *path, uint64_t start, uint64_t offset, uint64_t *b
 	const uint64_t page = 4096;
 	size_t segments = 0;
 	int file, status = -1;
-	Elf *elf = elf_file_open(path, &file);
+	Elf *elf = elf_file_open(path, ELF_NOTES, &file);
 	GElf_Phdr header;
 
 	if (!elf)

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "symbols/elf_copy.h"
 
 /*
  * Whether libdw may be given this file: it believes what a header says of the size of tables, inflates what is compressed, and
@@ -19,8 +20,9 @@
  */
 bool elf_file_is_harmless(int file, struct error *error);
 
-/* Opens an ELF file, a regular and sound one. The caller calls elf_end() and closes the descriptor `*file`. NULL if it is not an ELF file. */
-Elf *elf_file_open(const char *path, int *file);
+/* Opens an ELF file, a regular and sound one; of one that others can change, a copy of these parts (elf_copy.h), up to 16 MiB. The
+ * caller calls elf_end() and closes the descriptor `*file`. NULL if it is not an ELF file. */
+Elf *elf_file_open(const char *path, enum elf_parts parts, int *file);
 /* Computes the file offset of a virtual address from the loaded segments. Returns false if no
  * segment contains it, or the file ends before it. */
 bool elf_file_offset(Elf *elf, uint64_t address, uint64_t *offset);

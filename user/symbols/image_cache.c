@@ -16,10 +16,17 @@
 
 enum { IDLE_MAX = 8 }; /* images kept that no process maps any more */
 
-/* The identity of an image. Padding must be zero. */
+/* The identity of an image: of its file, and where that is mapped. Padding must be zero. */
 struct image_key {
 	uint64_t device, inode, size, modified_s, modified_ns;
 	uint64_t start, limit, offset;
+};
+
+/* What reads a file, for all images of it: processes map it at different addresses. */
+struct reader {
+	struct symbolizer *symbolizer; /* NULL if it is no program or library */
+	unsigned images;
+	bool is_cut; /* by somebody, while it was read; nothing more is read of it */
 };
 
 struct image {
@@ -32,9 +39,8 @@ struct image {
 	int file;	   /* -1 if it could not be opened: then it is not shared */
 	uint64_t bias;
 	bool bias_known;
-	bool is_cut; /* by somebody, while it was read; nothing more is read of it */
-	struct symbolizer *symbolizer;
-	const struct profile_mapping *mapping; /* NULL until the symbolizer is first needed */
+	struct reader *reader;		       /* NULL until it is first needed, or if the file could not be opened */
+	const struct profile_mapping *mapping; /* NULL until then */
 	struct location_map located;
 };
 
@@ -87,6 +93,14 @@ struct image_cache *image_cache_new(struct profile *profile)
 	return cache;
 }
 
+static void reader_release(struct reader *reader)
+{
+	if (!reader || --reader->images)
+		return;
+	symbolizer_close(reader->symbolizer);
+	free(reader);
+}
+
 static void image_free(struct image *image)
 {
 	struct image **link = &image->cache->images;
@@ -94,7 +108,7 @@ static void image_free(struct image *image)
 	while (*link != image)
 		link = &(*link)->next;
 	*link = image->next;
-	symbolizer_close(image->symbolizer);
+	reader_release(image->reader);
 	if (image->file >= 0)
 		close(image->file);
 	location_map_free(&image->located);
@@ -176,6 +190,23 @@ void image_release(struct image *image)
 	image_free(oldest);
 }
 
+/* Returns the reader of the image's file, which others may have already. `path`: by which the file is opened. */
+static struct reader *reader_share(const struct image *image, const char *path)
+{
+	struct reader *reader = NULL;
+
+	for (const struct image *other = image->cache->images; other && !reader; other = other->next) {
+		if (memcmp(&other->key, &image->key, offsetof(struct image_key, start)) == 0)
+			reader = other->reader;
+	}
+	if (!reader) {
+		reader = memory_zeroed(1, sizeof(*reader));
+		reader->symbolizer = symbolizer_open(path, NULL);
+	}
+	reader->images++;
+	return reader;
+}
+
 const struct profile_mapping *image_mapping(struct image *image)
 {
 	struct profile_mapping mapping = {
@@ -189,12 +220,10 @@ const struct profile_mapping *image_mapping(struct image *image)
 	if (image->file >= 0) {
 		path = regular_file_name(image->file, name);
 		image->bias_known = !elf_load_bias(path, mapping.start, mapping.offset, &image->bias);
-		image->symbolizer = symbolizer_open(path, NULL);
-		if (image->symbolizer)
-			mapping.build_id = symbolizer_gnu_build_id(image->symbolizer);
-		image->is_cut = cut_files_pages() != cut;
-		if (image->is_cut)
-			mapping.build_id = NULL;
+		image->reader = reader_share(image, path);
+		image->reader->is_cut |= cut_files_pages() != cut;
+		if (image->reader->symbolizer && !image->reader->is_cut)
+			mapping.build_id = symbolizer_gnu_build_id(image->reader->symbolizer);
 	}
 	image->mapping = profile_mapping(image->cache->profile, &mapping);
 	return image->mapping;
@@ -205,7 +234,9 @@ const char *image_build_id(struct image *image)
 	const char *id;
 
 	image_mapping(image); /* opens the file */
-	id = image->symbolizer && !image->is_cut ? symbolizer_build_id(image->symbolizer) : NULL;
+	id = image->reader && image->reader->symbolizer && !image->reader->is_cut
+		     ? symbolizer_build_id(image->reader->symbolizer)
+		     : NULL;
 	return profile_string(image->cache->profile, id);
 }
 
@@ -213,6 +244,7 @@ const struct profile_location *image_locate(struct image *image, uint64_t addres
 {
 	const struct profile_location **location = location_map_at(&image->located, address, call);
 	const struct profile_mapping *mapping = image_mapping(image);
+	struct reader *reader = image->reader;
 	struct profile_frame frames[SYMBOLIZER_INLINE_MAX];
 	unsigned cut = cut_files_pages();
 	const char *limit = NULL;
@@ -220,12 +252,12 @@ const struct profile_location *image_locate(struct image *image, uint64_t addres
 
 	if (*location)
 		return *location;
-	if (image->symbolizer && image->bias_known && !image->is_cut) {
-		count = symbolizer_lookup(image->symbolizer, address - (call ? 1 : 0) - image->bias, frames);
-		limit = symbolizer_limit(image->symbolizer);
-		image->is_cut = cut_files_pages() != cut;
+	if (reader && reader->symbolizer && image->bias_known && !reader->is_cut) {
+		count = symbolizer_lookup(reader->symbolizer, address - (call ? 1 : 0) - image->bias, frames);
+		limit = symbolizer_limit(reader->symbolizer);
+		reader->is_cut = cut_files_pages() != cut;
 	}
-	if (image->is_cut) {
+	if (reader && reader->is_cut) {
 		count = 0;
 		limit = "somebody has cut the file while it was read: functions in it have no names from then on";
 	}

@@ -78,7 +78,7 @@ int usdt_read(const char *path, const char *provider, struct usdt_probes *probes
 	Elf_Data *data;
 	GElf_Nhdr note;
 	int file, status = 0;
-	Elf *elf = elf_file_open(path, &file);
+	Elf *elf = elf_file_open(path, ELF_NOTES, &file);
 
 	*probes = (struct usdt_probes){0};
 	if (!elf)

@@ -1,0 +1,487 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Everything that decides what is copied is read once, into memory of ours: the headers, which are written to the copy when
+ * all else is there, whatever parts of the file lie over each other. Sizes that sections inflate to are taken from the copy.
+ */
+#include "symbols/elf_copy.h"
+
+#include <elf.h>
+#include <endian.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/memory.h"
+
+enum {
+	SECTIONS_MAX = 1 << 16,
+	SEGMENTS_MAX = 4096,
+	TEMPORARY_MAX = 16 << 20,
+	SEALS = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE,
+	NO_EXECUTION = 8, /* MFD_NOEXEC_SEAL, since Linux 6.3 */
+};
+
+#define PAGE_MASK UINT64_C(4095)
+
+static const char too_large[] =
+	"some functions or lines are not known: others may write to the file, and of such files "
+	"at most 64 MiB of symbols and 128 MiB of debug information are read, half of what is left "
+	"for each";
+static const char cut[] =
+	"somebody has cut the file while it was read, or it cannot be read: functions and lines in that "
+	"part are not known";
+
+/* ---- how much ---- */
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static size_t symbols_left = ELF_COPY_SYMBOLS_MAX, lines_left = ELF_COPY_LINES_MAX; /* under the lock */
+
+void elf_share_end(struct elf_share *share)
+{
+	pthread_mutex_lock(&lock);
+	symbols_left += share->symbols;
+	lines_left += share->lines;
+	pthread_mutex_unlock(&lock);
+	*share = (struct elf_share){0};
+}
+
+struct copy {
+	int from;
+	uint64_t size; /* of the file, and of the copy */
+	uint8_t *to;   /* the copy, mapped */
+	struct elf_share *share;
+	size_t temporary_left, symbols_most, lines_most;
+	Elf64_Ehdr header;
+	Elf64_Phdr *segments;
+	Elf64_Shdr *sections;
+	uint8_t *parts; /* of each section: what it is a part of, or NOWHERE */
+	size_t section_count;
+	bool cut, too_large;
+};
+
+enum { NOWHERE = 0xff };
+
+static bool take(uint64_t bytes, size_t *most, size_t *left, size_t *shared)
+{
+	if (bytes > *most || bytes > *left)
+		return false;
+	*most -= bytes;
+	*left -= bytes;
+	*shared += bytes;
+	return true;
+}
+
+/* Whether the copy may have so much more of a part. */
+static bool claim(struct copy *copy, enum elf_parts part, uint64_t bytes)
+{
+	bool fits;
+
+	if (!copy->share) {
+		fits = bytes <= copy->temporary_left;
+		copy->temporary_left -= fits ? bytes : 0;
+		return fits;
+	}
+	pthread_mutex_lock(&lock);
+	fits = part == ELF_LINES ? take(bytes, &copy->lines_most, &lines_left, &copy->share->lines)
+				 : take(bytes, &copy->symbols_most, &symbols_left, &copy->share->symbols);
+	pthread_mutex_unlock(&lock);
+	return fits;
+}
+
+/* ---- reading ---- */
+
+/* Reads as far as the file reaches; what it has no more stays zeros. */
+static void read_range(struct copy *copy, void *buffer, uint64_t offset, uint64_t length)
+{
+	uint8_t *to = buffer;
+	ssize_t got = 1;
+
+	while (length && got > 0) {
+		got = pread(copy->from, to, length, (off_t)offset);
+		if (got > 0) {
+			to += got;
+			offset += (uint64_t)got;
+			length -= (uint64_t)got;
+		} else if (got < 0 && errno == EINTR) {
+			got = 1;
+		}
+	}
+	copy->cut |= length > 0;
+}
+
+static bool lies_in_file(const struct copy *copy, uint64_t offset, uint64_t length)
+{
+	return offset <= copy->size && length <= copy->size - offset;
+}
+
+/* What a range takes, in pages; 0 if it is not in the file. */
+static uint64_t cost(const struct copy *copy, uint64_t offset, uint64_t length)
+{
+	return length && lies_in_file(copy, offset, length)
+		       ? ((offset + length + PAGE_MASK) & ~PAGE_MASK) - (offset & ~PAGE_MASK)
+		       : 0;
+}
+
+static void copy_range(struct copy *copy, uint64_t offset, uint64_t length)
+{
+	if (cost(copy, offset, length))
+		read_range(copy, copy->to + offset, offset, length);
+}
+
+/* ---- headers ---- */
+
+static bool is_elf(const Elf64_Ehdr *header)
+{
+	return memcmp(header->e_ident, ELFMAG, SELFMAG) == 0 && header->e_ident[EI_CLASS] == ELFCLASS64 &&
+	       header->e_ident[EI_DATA] == ELFDATA2LSB;
+}
+
+/* Returns a table of the file; NULL if it is empty or does not lie in the file. */
+static void *read_table(struct copy *copy, uint64_t offset, size_t count, size_t size)
+{
+	void *table;
+
+	if (!count || !offset || count > SECTIONS_MAX || !lies_in_file(copy, offset, count * size) ||
+	    !claim(copy, ELF_NOTES, cost(copy, offset, count * size)))
+		return NULL;
+	table = memory_zeroed(count, size);
+	read_range(copy, table, offset, count * size);
+	return table;
+}
+
+/* The first section has the number of sections if there are too many for the header. */
+static size_t count_sections(struct copy *copy)
+{
+	Elf64_Shdr first = {0};
+
+	if (copy->header.e_shnum || !copy->header.e_shoff)
+		return copy->header.e_shoff ? copy->header.e_shnum : 0;
+	if (lies_in_file(copy, copy->header.e_shoff, sizeof(first)))
+		read_range(copy, &first, copy->header.e_shoff, sizeof(first));
+	return first.sh_size <= SECTIONS_MAX ? first.sh_size : SECTIONS_MAX + 1;
+}
+
+static bool read_headers(struct copy *copy)
+{
+	const Elf64_Ehdr *header = &copy->header;
+
+	read_range(copy, &copy->header, 0, sizeof(copy->header));
+	if (!is_elf(header) || header->e_phnum > SEGMENTS_MAX || !claim(copy, ELF_NOTES, PAGE_MASK + 1))
+		return false;
+	copy->section_count = count_sections(copy);
+	copy->segments = read_table(copy, header->e_phoff, header->e_phnum, sizeof(Elf64_Phdr));
+	copy->sections = read_table(copy, header->e_shoff, copy->section_count, sizeof(Elf64_Shdr));
+	if ((header->e_phnum && !copy->segments) || (copy->section_count && !copy->sections))
+		return false;
+	if (copy->section_count && !header->e_shnum) /* read twice: what the table says now is what it has */
+		copy->sections[0].sh_size = copy->section_count;
+	copy->parts = memory_allocate(copy->section_count + 1);
+	memset(copy->parts, NOWHERE, copy->section_count + 1);
+	return true;
+}
+
+static void write_headers(struct copy *copy)
+{
+	memcpy(copy->to, &copy->header, sizeof(copy->header));
+	if (copy->segments)
+		memcpy(copy->to + copy->header.e_phoff, copy->segments, copy->header.e_phnum * sizeof(Elf64_Phdr));
+	if (copy->sections)
+		memcpy(copy->to + copy->header.e_shoff, copy->sections, copy->section_count * sizeof(Elf64_Shdr));
+}
+
+/* ---- which sections ---- */
+
+/* Those that dwarf_symbols.c reads. libdw would read and inflate others, too: of locations and macros. */
+static const char *const line_sections[] = {
+	"info", "types", "abbrev", "line", "line_str", "str", "str_offsets", "addr", "ranges", "rnglists",
+};
+
+static bool is_of_lines(const char *name)
+{
+	static const char *const prefixes[] = {".debug_", ".zdebug_"};
+
+	for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++) {
+		size_t length = strlen(prefixes[i]);
+
+		for (size_t j = 0; j < sizeof(line_sections) / sizeof(line_sections[0]); j++) {
+			if (strncmp(name, prefixes[i], length) == 0 && strcmp(name + length, line_sections[j]) == 0)
+				return true;
+		}
+	}
+	return false;
+}
+
+static uint8_t part_by_name(const char *name)
+{
+	static const struct {
+		const char *name;
+		enum elf_parts part;
+	} others[] = {
+		{".gnu_debuglink", ELF_NOTES},
+		{".gnu_debugaltlink", ELF_NOTES},
+		{".gnu.prelink_undo", ELF_NOTES},
+		{".gnu_debugdata", ELF_SYMBOLS},
+	};
+
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		if (strcmp(name, others[i].name) == 0)
+			return (uint8_t)others[i].part;
+	}
+	return is_of_lines(name) ? ELF_LINES : NOWHERE;
+}
+
+static uint8_t part_by_type(uint32_t type)
+{
+	switch (type) {
+	case SHT_NOTE:
+		return ELF_NOTES;
+	case SHT_DYNAMIC:
+	case SHT_DYNSYM:
+		return ELF_EXPORTS;
+	case SHT_SYMTAB:
+	case SHT_SYMTAB_SHNDX:
+		return ELF_SYMBOLS;
+	}
+	return NOWHERE;
+}
+
+static void put_in(struct copy *copy, size_t section, uint8_t part)
+{
+	if (section < copy->section_count && part < copy->parts[section])
+		copy->parts[section] = part;
+}
+
+static size_t names_section(const struct copy *copy)
+{
+	size_t index = copy->header.e_shstrndx;
+
+	return index == SHN_XINDEX && copy->section_count ? copy->sections[0].sh_link : index;
+}
+
+/* Stores the name of a section, as much of it as matters. */
+static void name_of(const struct copy *copy, const Elf64_Shdr *section, char name[32])
+{
+	size_t index = names_section(copy);
+	const Elf64_Shdr *names = index < copy->section_count ? &copy->sections[index] : NULL;
+	uint64_t length;
+
+	memset(name, 0, 32);
+	if (!names || names->sh_type == SHT_NOBITS || section->sh_name >= names->sh_size ||
+	    !lies_in_file(copy, names->sh_offset, names->sh_size))
+		return;
+	length = names->sh_size - section->sh_name;
+	memcpy(name, copy->to + names->sh_offset + section->sh_name, length < 31 ? length : 31);
+}
+
+static void sort_sections(struct copy *copy)
+{
+	for (size_t i = 0; i < copy->section_count; i++) {
+		const Elf64_Shdr *section = &copy->sections[i];
+		uint8_t part = part_by_type(section->sh_type);
+		char name[32];
+
+		name_of(copy, section, name);
+		put_in(copy, i, part != NOWHERE ? part : part_by_name(name));
+		if (section->sh_type == SHT_SYMTAB || section->sh_type == SHT_DYNSYM)
+			put_in(copy, section->sh_link, part);
+	}
+}
+
+/* ---- copying ---- */
+
+static bool is_in(const struct copy *copy, size_t section, enum elf_parts part)
+{
+	return copy->parts[section] == part && copy->sections[section].sh_type != SHT_NOBITS;
+}
+
+static void copy_sections(struct copy *copy, enum elf_parts part)
+{
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < copy->section_count; i++)
+		bytes += is_in(copy, i, part) ? cost(copy, copy->sections[i].sh_offset, copy->sections[i].sh_size) : 0;
+	if (!bytes)
+		return;
+	if (!claim(copy, part, bytes)) {
+		copy->too_large = true;
+		for (size_t i = 0; i < copy->section_count; i++)
+			copy->parts[i] = copy->parts[i] == part ? NOWHERE : copy->parts[i];
+		return;
+	}
+	for (size_t i = 0; i < copy->section_count; i++) {
+		if (is_in(copy, i, part))
+			copy_range(copy, copy->sections[i].sh_offset, copy->sections[i].sh_size);
+	}
+}
+
+/* Notes; and where there are no sections, whatever may have symbols, as far as that is allowed. */
+static void copy_segments(struct copy *copy, enum elf_parts parts)
+{
+	for (size_t i = 0; i < copy->header.e_phnum; i++) {
+		const Elf64_Phdr *segment = &copy->segments[i];
+		bool is_note = segment->p_type == PT_NOTE;
+
+		if (!is_note && (copy->section_count || parts < ELF_SYMBOLS ||
+				 (segment->p_type != PT_DYNAMIC && segment->p_type != PT_LOAD)))
+			continue;
+		if (claim(copy, is_note ? ELF_NOTES : ELF_SYMBOLS, cost(copy, segment->p_offset, segment->p_filesz)))
+			copy_range(copy, segment->p_offset, segment->p_filesz);
+		else
+			copy->too_large = true;
+	}
+}
+
+/* The names of sections come first: they say what the others are. */
+static bool copy_names(struct copy *copy)
+{
+	size_t index = names_section(copy);
+	const Elf64_Shdr *names = index < copy->section_count ? &copy->sections[index] : NULL;
+
+	if (!names || names->sh_type == SHT_NOBITS)
+		return true;
+	put_in(copy, index, ELF_NOTES);
+	if (!claim(copy, ELF_NOTES, cost(copy, names->sh_offset, names->sh_size)))
+		return false;
+	copy_range(copy, names->sh_offset, names->sh_size);
+	return true;
+}
+
+/* Returns what a section of the copy inflates to: one that is marked, or as GNU's tools once compressed them (.zdebug_*). */
+static uint64_t inflated(const struct copy *copy, const Elf64_Shdr *section)
+{
+	const uint8_t *bytes = copy->to + section->sh_offset;
+	Elf64_Chdr header;
+	uint64_t size;
+
+	if (section->sh_flags & SHF_COMPRESSED && section->sh_size >= sizeof(header)) {
+		memcpy(&header, bytes, sizeof(header));
+		return header.ch_size;
+	}
+	if (section->sh_size < 4 + sizeof(size) || memcmp(bytes, "ZLIB", 4) != 0)
+		return 0;
+	memcpy(&size, bytes + 4, sizeof(size));
+	return be64toh(size);
+}
+
+/* Code and data keep their sizes: where they lie in memory is asked for. */
+static void hide(Elf64_Shdr *section)
+{
+	if (section->sh_type != SHT_PROGBITS || !(section->sh_flags & SHF_ALLOC))
+		section->sh_size = 0;
+	section->sh_type = section->sh_type == SHT_NULL ? SHT_NULL : SHT_NOBITS;
+	section->sh_flags &= ~(uint64_t)SHF_COMPRESSED;
+}
+
+static bool is_copied(const struct copy *copy, size_t section)
+{
+	const Elf64_Shdr *header = &copy->sections[section];
+
+	return copy->parts[section] != NOWHERE && header->sh_type != SHT_NOBITS && header->sh_type != SHT_NULL &&
+	       lies_in_file(copy, header->sh_offset, header->sh_size);
+}
+
+/* Hides what was not copied, and what inflates to more than is allowed. Returns what the others inflate to. */
+static uint64_t hide_others(struct copy *copy)
+{
+	uint64_t total = 0;
+
+	for (size_t i = 1; i < copy->section_count; i++) {
+		uint64_t size = is_copied(copy, i) ? inflated(copy, &copy->sections[i]) : 0;
+
+		if (!is_copied(copy, i)) {
+			if (copy->sections[i].sh_type != SHT_NOBITS)
+				hide(&copy->sections[i]);
+		} else if (size && !claim(copy, copy->parts[i], size)) {
+			copy->too_large = true;
+			hide(&copy->sections[i]);
+		} else {
+			total += size;
+		}
+	}
+	return total;
+}
+
+/* Whether that is so in the finished copy, too: in a file that is made up, headers may lie over a section's size. */
+static bool inflates_to(const struct copy *copy, uint64_t total)
+{
+	for (size_t i = 1; i < copy->section_count; i++) {
+		uint64_t size = is_copied(copy, i) ? inflated(copy, &copy->sections[i]) : 0;
+
+		if (size > total)
+			return false;
+		total -= size;
+	}
+	return true;
+}
+
+static bool fill(struct copy *copy, enum elf_parts parts)
+{
+	uint64_t inflates;
+
+	if (!read_headers(copy) || !copy_names(copy))
+		return false;
+	sort_sections(copy);
+	copy_segments(copy, parts);
+	for (uint8_t part = ELF_NOTES; part <= parts; part++)
+		copy_sections(copy, part);
+	for (size_t i = 0; i < copy->section_count; i++)
+		copy->parts[i] = copy->parts[i] > parts ? NOWHERE : copy->parts[i];
+	write_headers(copy);
+	inflates = hide_others(copy);
+	write_headers(copy);
+	return inflates_to(copy, inflates);
+}
+
+/* ---- the copy ---- */
+
+static int memory_file(void)
+{
+	int file = memfd_create("elf", MFD_CLOEXEC | MFD_ALLOW_SEALING | NO_EXECUTION);
+
+	return file < 0 && errno == EINVAL ? memfd_create("elf", MFD_CLOEXEC | MFD_ALLOW_SEALING) : file;
+}
+
+/* Fills in the memory file. */
+static bool fill_file(int from, int to, enum elf_parts parts, struct elf_share *share)
+{
+	struct copy copy = {.from = from, .share = share, .temporary_left = TEMPORARY_MAX};
+	struct stat status;
+	bool done = false;
+
+	if (fstat(from, &status) || status.st_size < (off_t)sizeof(Elf64_Ehdr) || ftruncate(to, status.st_size))
+		return false;
+	copy.size = (uint64_t)status.st_size;
+	pthread_mutex_lock(&lock);
+	copy.symbols_most = symbols_left / 2;
+	copy.lines_most = lines_left / 2;
+	pthread_mutex_unlock(&lock);
+	copy.to = mmap(NULL, copy.size, PROT_READ | PROT_WRITE, MAP_SHARED, to, 0);
+	if (copy.to != MAP_FAILED) {
+		done = fill(&copy, parts);
+		munmap(copy.to, copy.size);
+	}
+	free(copy.segments);
+	free(copy.sections);
+	free(copy.parts);
+	if (share && !share->left_out)
+		share->left_out = copy.cut ? cut : copy.too_large ? too_large : NULL;
+	return done;
+}
+
+int elf_copy(int file, enum elf_parts parts, struct elf_share *share)
+{
+	int to = memory_file();
+
+	if (to >= 0 && fill_file(file, to, parts, share) && fcntl(to, F_ADD_SEALS, SEALS) == 0)
+		return to;
+	if (to >= 0)
+		close(to);
+	return -1;
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef ESCAPEMENT_ELF_COPY_H
+#define ESCAPEMENT_ELF_COPY_H
+
+/*
+ * Private copies of ELF files that others can change (base/only_ours.h). libelf and libdw map a file and look at some of its parts
+ * several times: what one look found harmless can be something else at the next. All looks into a copy see the same.
+ *
+ * A copy has the parts that a question needs, at the offsets that they have in the file. Of a section that is not copied, the copy's
+ * header says that it has nothing in the file (SHT_NOBITS), as in the files that `objcopy --only-keep-debug` makes.
+ *
+ * Functions may be called by any thread.
+ */
+
+#include <stddef.h>
+
+/* What a question needs; each has those before it, too. */
+enum elf_parts {
+	ELF_NOTES,   /* headers of segments and sections, notes */
+	ELF_EXPORTS, /* dynamic symbols */
+	ELF_SYMBOLS, /* all symbols */
+	ELF_LINES,   /* the debug information that frames come from */
+};
+
+/*
+ * What all copies that are alive may have, inflated sections included: no file takes more than half of what the others have
+ * left of it. So large files leave small ones their names, and debug information leaves symbols theirs.
+ */
+#define ELF_COPY_SYMBOLS_MAX ((size_t)64 << 20)
+#define ELF_COPY_LINES_MAX   ((size_t)128 << 20)
+
+/* What the copies of one reader have. Begins as zeros. */
+struct elf_share {
+	size_t symbols, lines;
+	const char *left_out; /* NULL, or what was not copied, and why; lives for ever */
+};
+
+/*
+ * Copies parts of an open ELF file. `share`: that of the reader, which gives it back when the copy and what has mapped it are gone;
+ * NULL for a copy of at most 16 MiB that lives only for one question. Returns a descriptor of sealed memory, which the caller
+ * closes. -1 if the file is no ELF file that can be read, or its headers and notes are larger than that.
+ */
+int elf_copy(int file, enum elf_parts parts, struct elf_share *share);
+
+/* Gives a share back, which may be used again. */
+void elf_share_end(struct elf_share *share);
+
+#endif
