@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -448,6 +449,14 @@ static int memory_file(void)
 	return file < 0 && errno == EINVAL ? memfd_create("elf", MFD_CLOEXEC | MFD_ALLOW_SEALING) : file;
 }
 
+/* The kernel ends who makes a file longer than that. */
+static bool may_be_as_long(off_t size)
+{
+	struct rlimit limit;
+
+	return getrlimit(RLIMIT_FSIZE, &limit) == 0 && (uint64_t)size <= limit.rlim_cur;
+}
+
 /* Fills in the memory file. */
 static bool fill_file(int from, int to, enum elf_parts parts, struct elf_share *share)
 {
@@ -455,7 +464,8 @@ static bool fill_file(int from, int to, enum elf_parts parts, struct elf_share *
 	struct stat status;
 	bool done = false;
 
-	if (fstat(from, &status) || status.st_size < (off_t)sizeof(Elf64_Ehdr) || ftruncate(to, status.st_size))
+	if (fstat(from, &status) || status.st_size < (off_t)sizeof(Elf64_Ehdr) || !may_be_as_long(status.st_size) ||
+	    ftruncate(to, status.st_size))
 		return false;
 	copy.size = (uint64_t)status.st_size;
 	pthread_mutex_lock(&lock);
