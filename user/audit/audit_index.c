@@ -9,7 +9,6 @@
 #include "audit/audit_positions.h"
 #include "base/memory.h"
 #include "base/pointer_map.h"
-#include "escape/escape_files.h"
 #include "escape/escape_functions.h"
 #include "profile/frames.h"
 
