@@ -126,17 +126,12 @@ static inline void *next_window(size_t size, unsigned flags, struct caller *call
 	return mcache_nextWindow(c, spanclass + (flags & ForNoscan), caller);
 }
 
-/* The slow path for every size. Zeroes tiny objects only; callers zero the rest if s->needzero. */
-void *mallocgc(size_t size, unsigned flags, const struct goalloc_site *site, struct caller *caller)
+static __attribute__((noinline)) void *mallocgc_whole(size_t size, unsigned flags, struct caller *caller)
 {
 	unsigned noscan = flags & ForNoscan;
 	size_t asked = size;
 	struct request r;
 
-	caller->site = (uintptr_t)site;
-	void *object = next_window(size, flags, caller);
-	if (object)
-		return object;
 	prepare();
 	if (size > PTRDIFF_MAX - DebugTrailer)
 		return out_of_memory();
@@ -150,10 +145,18 @@ void *mallocgc(size_t size, unsigned flags, const struct goalloc_site *site, str
 		r = (struct request){.kind = Tiny, .size = size, .bytes = size, .spanclass = TinySpanClass};
 	else
 		r = request_small(size, go_span_class[(size + GoSizeStep - 1) / GoSizeStep] + noscan);
-	object = allocate(&r, caller);
+	void *object = allocate(&r, caller);
 	if (unlikely(debug_level) && object)
 		debug_allocated(object, asked, caller);
 	return object;
+}
+
+/* The slow path for every size. Zeroes tiny objects only; callers zero the rest if s->needzero. */
+void *mallocgc(size_t size, unsigned flags, const struct goalloc_site *site, struct caller *caller)
+{
+	caller->site = (uintptr_t)site;
+	void *object = next_window(size, flags, caller);
+	return object ? object : mallocgc_whole(size, flags, caller);
 }
 
 /* The span class of small objects at an alignment; 0 if such an object is a large one. */

@@ -128,7 +128,7 @@ static void place(struct mcache *c, struct mspan *s)
 
 void mcache_freedSome(struct mcache *c, struct mspan *s)
 {
-	scavenge_poll();
+	scavenge_pollSometimes(c);
 	if (reader_get(&s->list))
 		place(c, s);
 	else
@@ -310,7 +310,7 @@ void *mcache_nextWindow(struct mcache *c, unsigned spanclass, struct caller *cal
 	if (unlikely(c->sample_distance != GOALLOC_NOT_LISTENING) || sample_semaphores_read() != c->sample_semaphores ||
 	    c->round != reader_get(&mheap.round) || (s->allocCache | s->allocHeld) != 0)
 		return NULL;
-	scavenge_poll();
+	scavenge_pollSometimes(c);
 	void *object = nextFreeUnsampled(c, s);
 	return object ? object : refill_and_take(c, spanclass, caller);
 }

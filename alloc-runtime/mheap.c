@@ -69,6 +69,7 @@ static void set_table(const struct mspan *s, struct mspan *value, bool all_pages
 
 	/* Other threads look up pages without locks. */
 	if (all_pages)
+#pragma GCC unroll 8
 		for (struct mspan **p = first; p <= last; p++)
 			__atomic_store_n(p, value, __ATOMIC_RELEASE);
 	__atomic_store_n(first, value, __ATOMIC_RELEASE);

@@ -340,6 +340,7 @@ struct mcache {
 	uint32_t id;
 	bool listening; /* the third part is initialised */
 	uint32_t round; /* mheap.round when the cache last gave its ready spans up */
+	uint32_t polls; /* slow paths that could have read the clock */
 	uintptr_t tiny; /* current tiny block, 0: none */
 	uint32_t tinyoffset;
 	/* For the sampler: for each thinned probe, its distance and the bytes left until it fires. */

@@ -40,6 +40,12 @@ static inline void scavenge_poll(void) /* called on slow paths */
 	if (unlikely(reader_get(&mheap.idle)))
 		scavenge_due();
 }
+/* The same where a slow path is short beside reading the clock: once in four times. */
+static inline void scavenge_pollSometimes(struct mcache *c)
+{
+	if (unlikely(reader_get(&mheap.idle)) && c->polls++ % 4 == 0)
+		scavenge_due();
+}
 void scavenge_freedSome(
 	void);		     /* a span has become worth looking at: objects were freed that its owner does not count */
 size_t scavenge_spans(void); /* returns all idle pages in spans of small objects; the result is in bytes */
