@@ -76,8 +76,8 @@ void description_publish(void)
 	goalloc_description.ended = (uintptr_t)&mcache_ended;
 	goalloc_description.spans = (uintptr_t)&mheap.allspans;
 	goalloc_description.heap_profile = (uintptr_t)&heap_profile;
-	search.own[0][0] = (uintptr_t)text_start;
-	search.own[0][1] = (uintptr_t)text_end;
+	search.own[0][0] = code_start();
+	search.own[0][1] = code_end();
 	search.own[1][0] = (uintptr_t)data_start;
 	search.own[1][1] = (uintptr_t)data_end;
 	search.own[2][0] = (uintptr_t)bss_start;

@@ -464,8 +464,7 @@ static UNSANITIZED size_t add_words(uintptr_t *set, size_t used, const uintptr_t
 
 static bool is_inside(const struct roots *roots, const struct stopped_thread *t)
 {
-	return unwind_isIn(&t->registers, stack_limit(roots, t->registers.sp, t->thread), (uintptr_t)text_start,
-			   (uintptr_t)text_end);
+	return unwind_isIn(&t->registers, stack_limit(roots, t->registers.sp, t->thread), code_start(), code_end());
 }
 
 static bool refers_to(const uintptr_t *set, const struct mspan *s)

@@ -5,9 +5,13 @@ GOALLOC_CFLAGS   = $(ALL_CFLAGS) $(REPRODUCIBLE) -Ialloc-runtime/include -Ialloc
 	-ftls-model=initial-exec -fno-semantic-interposition -fno-builtin-malloc
 
 # Code and variables are in sections of their own. The linker then says where these begin and end, also in a static program:
-# roots.c asks whether a thread is inside the library, and leaves its variables out.
-OWN_SECTIONS := $(foreach section,text data bss,--rename-section .$(section)=goalloc_$(section))
-OWN_NAMES    := -Wl,--version-script=alloc-runtime/sections.map
+# roots.c asks whether a thread is inside the library, and leaves its variables out. Code that runs only for observers, searches,
+# reports and coroutines is apart (sections.ld), so that it takes no memory where it does not run.
+RARE_CODE    := cfi fatal heap_profile info jemalloc leak_report leaks mgcmark object_table recorder roots special stack stack_table \
+	stats stopworld unwind
+OWN_SECTIONS  = --rename-section .text=goalloc_$(if $(filter $(RARE_CODE),$(*F)),rare,text) \
+	$(foreach section,data bss,--rename-section .$(section)=goalloc_$(section))
+OWN_NAMES    := -Wl,--version-script=alloc-runtime/sections.map -Wl,-T,alloc-runtime/sections.ld
 
 $(B)/alloc-runtime/%.o: alloc-runtime/%.c | $(B)/deps-ready
 	@mkdir -p $(@D)

@@ -5,11 +5,25 @@
 /* The library's code and variables, which are in sections of their own (rules.mk), by the linker's names for where these begin
  * and end. */
 
+#include <stdint.h>
+
 #pragma GCC visibility push(hidden)
 
 extern const char text_start[] __asm__("__start_goalloc_text"), text_end[] __asm__("__stop_goalloc_text");
+extern const char rare_start[] __asm__("__start_goalloc_rare"), rare_end[] __asm__("__stop_goalloc_rare");
 extern const char data_start[] __asm__("__start_goalloc_data"), data_end[] __asm__("__stop_goalloc_data");
 extern const char bss_start[] __asm__("__start_goalloc_bss"), bss_end[] __asm__("__stop_goalloc_bss");
+
+/* From the beginning to the end of all code. In a shared library the constants lie in between. */
+static inline uintptr_t code_start(void)
+{
+	return (uintptr_t)text_start < (uintptr_t)rare_start ? (uintptr_t)text_start : (uintptr_t)rare_start;
+}
+
+static inline uintptr_t code_end(void)
+{
+	return (uintptr_t)text_end > (uintptr_t)rare_end ? (uintptr_t)text_end : (uintptr_t)rare_end;
+}
 
 #pragma GCC visibility pop
 #endif
