@@ -73,7 +73,8 @@ def test_a_line_of_two_sizes_is_held_though_samples_hit_the_larger_one(t):
         held += row["objects_low"] <= 27000 <= row["objects_high"]
         for value in ("objects", "bytes"):
             assert row[value + "_low"] <= row[value] <= row[value + "_high"], row
-            assert sum(row[value] for row in report["rows"]) <= report["totals"][value], "shares above 100 %"
+            # a row that no sample hit (it made the heap grow) has no number
+            assert sum(row[value] or 0 for row in report["rows"]) <= report["totals"][value], "shares above 100 %"
     assert held >= 6, f"{held} of 8 intervals contain 27000 objects"
 
 
