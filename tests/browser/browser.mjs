@@ -6,7 +6,9 @@ const [packages] = process.argv.slice(2);
 const require = createRequire(`${packages}/package.json`);
 const { chromium } = require("playwright-core");
 const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
-const browser = await chromium.launch({executablePath: "/usr/bin/chromium",
+// Milliseconds that a step may take: a browser on a busy machine is slow.
+const timeout = 120_000;
+const browser = await chromium.launch({executablePath: "/usr/bin/chromium", timeout,
 	args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]});
 const tests = [];
 
@@ -22,6 +24,7 @@ export function same(got, wanted, what) {
 // Opens a page. `trouble` collects everything that must not happen: requests, refused scripts, errors.
 export async function openPage(page, options = {}, hash = "") {
 	const context = await browser.newContext({viewport: {width: 1280, height: 900}, ...options});
+	context.setDefaultTimeout(timeout);
 	const tab = await context.newPage();
 	const trouble = [];
 

@@ -105,7 +105,7 @@ def in_browser(t, page, report):
     if not os.access("/usr/bin/chromium", os.X_OK) or not shutil.which("node"):
         raise harness.Skip("/usr/bin/chromium or node is not installed")
     packages = harness.npm_packages("npm-page", harness.PAGE_PACKAGES)
-    done = t.run("node", harness.ROOT / "tests" / "browser" / "page.mjs", packages, page, report, status=None, timeout=300)
+    done = t.run("node", harness.ROOT / "tests" / "browser" / "page.mjs", packages, page, report, status=None, timeout=900)
     failures = [line for line in done.stdout.splitlines() if line.startswith(("not ok", "#"))]
     assert done.returncode == 0 and "ok 1 " in done.stdout, "\n".join(failures) or done.stderr[-2000:]
 
