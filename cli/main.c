@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <locale.h>
 #include <malloc.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -176,6 +177,21 @@ static int finish(int status)
 	return status;
 }
 
+static void ignore(int signal)
+{
+	(void)signal;
+}
+
+/* A limit of the size of files (ulimit -f) makes writing fail, and does not end us. By a handler, which programs that we start
+ * do not inherit. */
+static void fail_at_file_limit(void)
+{
+	struct sigaction before;
+
+	if (sigaction(SIGXFSZ, NULL, &before) == 0 && before.sa_handler == SIG_DFL)
+		sigaction(SIGXFSZ, &(struct sigaction){.sa_handler = ignore, .sa_flags = SA_RESTART}, NULL);
+}
+
 int main(int argc, char **argv)
 {
 	enum { LARGE = 128 << 10 };
@@ -187,6 +203,7 @@ int main(int argc, char **argv)
 	/* The heap of another thread grows by a page and a system call at a time, and what is freed of it nobody uses again. */
 	mallopt(M_ARENA_MAX, 1);
 	cut_files_read_as_zeros();
+	fail_at_file_limit();
 	setlocale(LC_CTYPE, ""); /* for the widths of characters in names */
 	if (argc < 2) {
 		print_help(stderr);

@@ -6,9 +6,12 @@ import contextlib
 import json
 import os
 import pathlib
+import resource
 import shutil
+import socket
 import stat
 import subprocess
+import tempfile
 import time
 
 import harness
@@ -180,6 +183,61 @@ def test_a_pipe_without_a_reader_is_an_error_after_a_while(t):
     begin = time.monotonic()
     contains(report(t, pipe, status=2).stderr, "no process reads the pipe")
     assert time.monotonic() - begin > 2, "it did not wait for the reader"
+
+
+def test_a_descriptor_is_written_from_where_it_stands(t):
+    """As a shell's `>&9` does: nothing that is there is overwritten, and what it is does not matter."""
+    expected = report(t, t.path("first")) and t.path("first").read_text()
+    for name in ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1", "-"):
+        for mode in ("w", "a"):
+            log = t.path("log")
+            log.write_text("old\n")
+            with open(log, mode) as stream:
+                stream.write("before\n")
+                stream.flush()
+                subprocess.run([harness.ESCAPEMENT, "report", "--format", "json", "-o", name, t.path("own")], stdout=stream,
+                               check=True)
+            same(log.read_text(), ("old\n" if mode == "a" else "") + "before\n" + expected, f"{name}, opened with {mode}")
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        subprocess.run([harness.ESCAPEMENT, "report", "--format", "json", "-o", "/dev/stdout", t.path("own")], stdout=theirs,
+                       check=True)
+        same(ours.recv(len(expected), socket.MSG_WAITALL).decode(), expected, "through a socket")
+    with open(t.path("own")) as readable:
+        for name in ("/dev/fd/77", "/dev/fd/3", "/dev/fd/0"):  # not open, ours, and not open for writing
+            contains(report(t, name, status=2, stdin=readable).stderr, f"cannot write '{name}': Bad file descriptor")
+
+
+def test_a_file_below_dev_is_a_file(t):
+    shared = pathlib.Path("/dev/shm")
+    if not shared.is_dir() or not os.access(shared, os.W_OK):
+        raise harness.Skip("/dev/shm cannot be written to")
+    with tempfile.TemporaryDirectory(dir=shared) as directory:
+        target = pathlib.Path(directory) / "report"
+        report(t, target)
+        json.loads(target.read_text())
+        t.escapement("report", "-o", target, t.path("none"), status=2)
+        t.escapement("record", "-q", "-o", target, "--", t.path("none"), status=2)
+        json.loads(target.read_text())
+        nothing_left(directory)
+
+
+def test_a_limit_of_the_size_of_files_is_said_and_leaves_what_was_there(t):
+    report(t, t.path("target"))
+    for name in ("target", "new"):
+        before = t.path(name).read_text() if t.path(name).exists() else None
+        done = report(t, t.path(name), status=2,
+                      preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10)))
+        contains(done.stderr, f"cannot write '{t.path(name)}': File too large")
+        same(t.path(name).read_text() if t.path(name).exists() else None, before, name)
+    nothing_left(t.directory)
+
+
+def test_a_limit_of_the_size_of_files_ends_a_program_as_ever(t):
+    harness.require_root()
+    done = t.escapement("record", "-q", "-o", "-", "--", harness.workload("seeds"), "--print-stats", t.path("stats"), status=3,
+                        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)))
+    contains(done.stderr, "the program was killed by SIGXFSZ")
 
 
 def test_a_device_is_written_and_stays_one(t):

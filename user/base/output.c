@@ -3,9 +3,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -153,16 +155,31 @@ static int open_waiting(const char *path, int flags)
 		struct stat status;
 
 		if (stat(path, &status) || !S_ISFIFO(status.st_mode)) {
-			errno = ENXIO;
+			errno = ENXIO; /* a socket, say */
 			return -1;
 		}
 		if (nanosleep(&(struct timespec){.tv_nsec = READER_NS}, NULL)) /* Ctrl-C */
 			return -1;
 		fd = open(path, flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0666);
 	}
+	if (fd < 0 && errno == ENXIO)
+		errno = EPIPE;
 	if (fd >= 0)
 		fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
 	return fd;
+}
+
+/* A file without a name. Where no directory for temporary files can be written to, it is in memory. */
+static int create_unnamed(void)
+{
+	FILE *unnamed = tmpfile();
+	int copy;
+
+	if (!unnamed)
+		return memfd_create("escapement", MFD_CLOEXEC);
+	copy = fcntl(fileno(unnamed), F_DUPFD_CLOEXEC, 0);
+	fclose(unnamed);
+	return copy;
 }
 
 /* If the target of the link is a regular file, the text goes to an unnamed temporary file first, and is copied when it
@@ -170,42 +187,71 @@ static int open_waiting(const char *path, int flags)
 static int open_through(struct output *output, int fd)
 {
 	struct stat status;
-	FILE *unnamed;
-	int copy;
 
 	if (fd < 0 || fstat(fd, &status) || !S_ISREG(status.st_mode))
 		return fd;
 	output->through = fd;
-	unnamed = tmpfile();
-	if (!unnamed)
-		return -1;
-	copy = fcntl(fileno(unnamed), F_DUPFD_CLOEXEC, 0);
-	fclose(unnamed);
-	return copy;
+	return create_unnamed();
 }
 
-/* Whether the path names a device or a descriptor (/dev/stdout, /proc/self/fd/3), which a new file cannot replace. */
-static bool is_device_name(const char *path)
+/* The descriptor that the path names, as a shell's `>&N` does; -1: none. Opening a name like that would give the file another
+ * position: what others have written through the descriptor would be overwritten. */
+static int descriptor_named(const char *path)
 {
-	return strncmp(path, "/dev/", 5) == 0 || strncmp(path, "/proc/", 6) == 0;
+	static const struct {
+		const char *name;
+		int descriptor; /* -1: its number follows */
+	} rows[] = {{"-", STDOUT_FILENO},
+		    {"/dev/stdout", STDOUT_FILENO},
+		    {"/dev/stderr", STDERR_FILENO},
+		    {"/dev/fd/", -1},
+		    {"/proc/self/fd/", -1}};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const char *rest = path + strlen(rows[i].name);
+		char *end;
+		long number;
+
+		if (strncmp(path, rows[i].name, strlen(rows[i].name)) != 0)
+			continue;
+		if (rows[i].descriptor >= 0 && !*rest)
+			return rows[i].descriptor;
+		number = *rest >= '0' && *rest <= '9' ? strtol(rest, &end, 10) : -1;
+		if (rows[i].descriptor < 0 && number >= 0 && number <= INT_MAX && !*end)
+			return (int)number;
+	}
+	return -1;
+}
+
+/* What was inherited; the descriptors that we opened ourselves close at an exec, and nobody can mean them. */
+static int open_descriptor(int descriptor)
+{
+	int flags = fcntl(descriptor, F_GETFD), mode = fcntl(descriptor, F_GETFL);
+
+	if (flags < 0 || flags & FD_CLOEXEC || (mode & O_ACCMODE) == O_RDONLY) {
+		errno = EBADF;
+		return -1;
+	}
+	return fcntl(descriptor, F_DUPFD_CLOEXEC, 0);
 }
 
 bool output_is_direct(const char *path)
 {
 	struct stat status;
 
-	return strcmp(path, "-") == 0 || is_device_name(path) || (stat(path, &status) == 0 && !S_ISREG(status.st_mode));
+	return descriptor_named(path) >= 0 || (stat(path, &status) == 0 && !S_ISREG(status.st_mode));
 }
 
 /* ---- opening and closing ---- */
 
 static int open_named(struct output *output)
 {
+	int descriptor = descriptor_named(output->path);
 	struct stat status;
 	bool exists;
 
-	if (is_device_name(output->path))
-		return open_waiting(output->path, O_WRONLY | O_TRUNC);
+	if (descriptor >= 0)
+		return open_descriptor(descriptor);
 	if (open_directory(output))
 		return -1;
 	exists = fstatat(output->directory, output->final, &status, AT_SYMLINK_NOFOLLOW) == 0;
@@ -230,15 +276,13 @@ static int open_stream(struct output *output, int fd, const char *path, struct e
 	if (fd >= 0)
 		close(fd);
 	output_abandon(output);
-	return cannot_write(error, path, reason == ENXIO ? "no process reads the pipe" : strerror(reason));
+	return cannot_write(error, path, reason == EPIPE ? "no process reads the pipe" : strerror(reason));
 }
 
 int output_open(struct output *output, const char *path, struct error *error)
 {
 	*output = (struct output){.path = memory_text(path), .directory = -1, .through = -1};
-	return open_stream(output,
-			   strcmp(path, "-") == 0 ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0) : open_named(output), path,
-			   error);
+	return open_stream(output, open_named(output), path, error);
 }
 
 int output_open_new(struct output *output, const char *path, output_ready *ready, void *context, struct error *error)

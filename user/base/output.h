@@ -15,7 +15,8 @@
  *                               (fs.protected_symlinks) hold, and is overwritten through that descriptor, from an
  *                               unnamed temporary file, when the text is complete.
  *   pipe, device, socket        Written directly. A pipe without a reader is an error after some seconds.
- *   "-"                         Standard output, written directly.
+ *   "-", /dev/stdout, /dev/stderr, /dev/fd/N, /proc/self/fd/N
+ *                               What standard output, or that descriptor, is, from where it stands. Written directly.
  */
 
 #include <stdbool.h>
