@@ -169,6 +169,32 @@ def test_a_user_namespace_is_no_root(t):
         assert any(f"escapement: {each}\n" in messages for each in said), (said, messages)
 
 
+def test_a_proc_of_other_processes_is_told_and_no_other_process_taken(t):
+    """In a PID namespace of its own, without a /proc of its own: 2 is another process there."""
+    harness.require_root()
+    program = ["--", workload("seeds")]
+    for before in (["unshare", "--pid", "--fork"], ["unshare", "--mount", "sh", "-c", 'umount -l /proc && exec "$@"', "sh"]):
+        done = t.run(*before, harness.ESCAPEMENT, "doctor", "--format", "json", status=3)
+        starting, = (each for each in json.loads(done.stdout)["findings"] if each["subject"] == "starting")
+        same(starting["cause"], "no-proc")
+        for what in (["-p", "2"], ["--name", "seeds"], program):
+            status, messages = record(t, before, *what)
+            same(status, 3, f"record's exit status ({messages})")
+            contains(messages, f"{starting['detail']}; {starting['advice']}")
+        same(t.run(*before, harness.ESCAPEMENT, "record", "-o", t.path("p"), *program, status=3).stdout, "",
+             "what the program printed")
+
+
+def test_a_program_that_may_not_be_read_is_not_taken_for_another_kind(t):
+    harness.require_root()
+    program = t.copy(workload("processes"))
+    process = ready(t, program, "heavy", "1")
+    program.chmod(0o711)
+    check(t, "an executable that only its owner may read", THREE_CAPABILITIES, process.pid, 3, "file", "may not be read",
+          str(program))
+    check(t, "the same, for root", [], process.pid, 0, None)
+
+
 def test_missing_capabilities_are_named(t):
     harness.require_root()
     pid = target(t).pid

@@ -15,6 +15,7 @@
 #include "base/memory.h"
 #include "base/text_compare.h"
 #include "symbols/elf_file.h"
+#include "target/obstacle.h"
 #include "target/procfs.h"
 #include "target/target.h"
 
@@ -258,9 +259,12 @@ int watch_find(const struct agent_config *config, struct watch_cache *cache, con
 	       struct watch_found *found, struct error *error)
 {
 	struct search search = {.config = config, .cache = cache, .setbacks = setbacks, .found = found};
-	DIR *directory = opendir("/proc");
 	struct dirent *entry;
+	DIR *directory;
 
+	if (obstacle_check_proc(error))
+		return -1;
+	directory = opendir("/proc");
 	if (!directory)
 		return error_set(error, STATUS_CANNOT_MEASURE, "cannot list processes: %m");
 	*found = (struct watch_found){0};

@@ -3,9 +3,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/memory.h"
 #include "base/regular_file.h"
 #include "symbols/elf_file.h"
 #include "target/obstacle.h"
@@ -22,6 +24,16 @@ static struct runtime *(*const detectors[])(const struct target *, bool *, struc
 
 const char runtime_unsampled_advice[] = "use --rate 1 --max-overhead 0 for exact rows, or --enable-sampler";
 
+/* Whether the file is there, for others to read. */
+static bool is_denied(const struct target *target, const struct target_mapping *mapping)
+{
+	char *path = memory_format("/proc/%d/root%s", target->tid, mapping->path);
+	bool denied = !target->core && faccessat(AT_FDCWD, path, R_OK, AT_EACCESS) && errno == EACCES;
+
+	free(path);
+	return denied;
+}
+
 /* What the file says of who made it. `executable`: it is the process's own. */
 static enum obstacle look_into(const struct target *target, const struct target_mapping *mapping, bool executable)
 {
@@ -29,10 +41,12 @@ static enum obstacle look_into(const struct target *target, const struct target_
 	char name[REGULAR_FILE_NAME];
 	GElf_Shdr header;
 	int mapped = target_file_open(target, mapping, NULL), file;
-	Elf *elf = mapped >= 0 ? elf_file_open(regular_file_name(mapped, name), ELF_NOTES, &file) : NULL;
+	Elf *elf;
 
-	if (mapped >= 0)
-		close(mapped);
+	if (mapped < 0)
+		return is_denied(target, mapping) ? OBSTACLE_FILE : found;
+	elf = elf_file_open(regular_file_name(mapped, name), ELF_NOTES, &file);
+	close(mapped);
 	if (!elf)
 		return found;
 	if (elf_section_find(elf, ".go.buildinfo", &header))
@@ -51,15 +65,22 @@ static void explain_absence(const struct target *target, struct error *error)
 	const char *library = NULL;
 	size_t files = 0;
 
-	for (size_t i = 0; i < target->mapping_count && files < FILES_MAX && obstacle == OBSTACLE_NO_RUNTIME; i++) {
+	for (size_t i = 0; i < target->mapping_count && files < FILES_MAX; i++) {
 		const struct target_mapping *mapping = &target->mappings[i];
+		enum obstacle found;
 
 		if (!mapping->executable || !mapping->inode)
 			continue;
 		files++;
-		obstacle = look_into(target, mapping, strcmp(mapping->path, target->executable) == 0);
-		if (obstacle == OBSTACLE_GO_LIBRARY)
+		found = look_into(target, mapping, strcmp(mapping->path, target->executable) == 0);
+		if (found == OBSTACLE_NO_RUNTIME || (found == OBSTACLE_FILE && obstacle == OBSTACLE_FILE))
+			continue;
+		obstacle = found;
+		library = found == OBSTACLE_FILE ? mapping->path : NULL;
+		if (found == OBSTACLE_GO_LIBRARY)
 			library = basename(mapping->path);
+		if (found != OBSTACLE_FILE) /* that may still be explained by another file */
+			break;
 	}
 	obstacle_set(error, obstacle, library, "process %d (%s)", target->pid, target->comm);
 }

@@ -441,9 +441,12 @@ static void end_child(int pid)
 
 int launch_try(struct error *error)
 {
-	pid_t parent = getpid(), child = fork();
+	pid_t parent = getpid(), child;
 	int failed;
 
+	if (obstacle_check_proc(error))
+		return -1;
+	child = fork();
 	if (child < 0)
 		return error_set(error, STATUS_CANNOT_MEASURE, "cannot start a process: %m");
 	if (child == 0) {
@@ -491,9 +494,12 @@ struct launch *launch_start(char *const *argv, const sigset_t *ignored, const st
 			    struct error *error)
 {
 	enum { GO_CHILD, GO, REPORT, REPORT_CHILD, PIPE_ENDS };
-	struct launch *launch = memory_zeroed(1, sizeof(*launch));
 	int files[PIPE_ENDS] = {-1, -1, -1, -1}, failed;
+	struct launch *launch;
 
+	if (obstacle_check_proc(error))
+		return NULL;
+	launch = memory_zeroed(1, sizeof(*launch));
 	launch->handler = *handler;
 	launch->follow = follow;
 	launch->status = -1;

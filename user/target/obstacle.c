@@ -33,8 +33,7 @@ static const struct obstacle_row {
 			       "the kernel is locked down (confidentiality), which forbids it",
 			       "boot without lockdown=confidentiality", false},
 	[OBSTACLE_POLICY] = {"policy", STATUS_CANNOT_MEASURE,
-			     "not permitted, although no capability is missing and no seccomp filter is in force: a "
-			     "security module forbids",
+			     "not permitted, although no capability is missing: a security module forbids",
 			     "look for its message in the kernel's log (dmesg), and allow it", false},
 	[OBSTACLE_NO_BPF] = {"no-bpf", STATUS_CANNOT_MEASURE, "this kernel has no BPF (CONFIG_BPF_SYSCALL)",
 			     "use a kernel that has it", false},
@@ -61,6 +60,12 @@ static const struct obstacle_row {
 	[OBSTACLE_NO_RUNTIME] = {"no-runtime", STATUS_CANNOT_MEASURE,
 				 "has no probes: it is not a Go program and has no libgoalloc loaded",
 				 "observe a Go program, or load libgoalloc into this one", true},
+	[OBSTACLE_FILE] = {"file", STATUS_CANNOT_MEASURE,
+			   "has no probes that could be found, and it maps code that may not be read,",
+			   "run as root, or with CAP_DAC_READ_SEARCH too", true},
+	[OBSTACLE_NO_PROC] = {"no-proc", STATUS_CANNOT_MEASURE,
+			      "/proc is not mounted, or is that of another PID namespace",
+			      "mount it (mount -t proc proc /proc), or run escapement where it is", false},
 	[OBSTACLE_UNREADABLE] = {"unreadable", STATUS_LOST, "is measured without its memory, which cannot be read:",
 				 "until that is allowed there is no check, and what no event reported is missing",
 				 false},
@@ -271,6 +276,11 @@ int obstacle_unreadable(struct error *error, int code, int pid, const char *comm
 
 	obstacle_why_unreadable(code, why, sizeof(why));
 	return obstacle_set(error, OBSTACLE_UNREADABLE, why, "process %d (%s)", pid, comm);
+}
+
+int obstacle_check_proc(struct error *error)
+{
+	return procfs_is_ours() ? 0 : obstacle_set(error, OBSTACLE_NO_PROC, NULL, "cannot look at processes:");
 }
 
 int obstacle_unloadable(struct error *error, const char *program, const char *reason)

@@ -28,6 +28,8 @@ enum obstacle {
 	OBSTACLE_GO_TABLES,
 	OBSTACLE_GCCGO,
 	OBSTACLE_NO_RUNTIME,
+	OBSTACLE_FILE,
+	OBSTACLE_NO_PROC,
 	OBSTACLE_UNREADABLE, /* measured, but without the process's memory */
 	OBSTACLE_COUNT,
 };
@@ -70,6 +72,9 @@ int obstacle_refused(struct error *error, enum obstacle_call call, int code, con
 int obstacle_unreadable(struct error *error, int code, int pid, const char *comm);
 /* Stores only why, as the end of a sentence. */
 void obstacle_why_unreadable(int code, char *why, size_t size);
+
+/* 0, or -1 with an error if processes cannot be looked at, or would be taken for others: OBSTACLE_NO_PROC. */
+int obstacle_check_proc(struct error *error);
 
 /* The same for a BPF program that the verifier refuses, with the last words of its log. A locked-down kernel lets the
  * verifier refuse what reads the kernel's memory. */

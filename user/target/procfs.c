@@ -25,6 +25,15 @@ static int procfs_open(int tid, const char *name)
 	return open(path, O_RDONLY | O_CLOEXEC);
 }
 
+bool procfs_is_ours(void)
+{
+	char link[32];
+	ssize_t length = readlink("/proc/self", link, sizeof(link) - 1);
+
+	link[length < 0 ? 0 : length] = 0;
+	return atoi(link) == getpid();
+}
+
 char *procfs_read(int tid, const char *name, size_t *length)
 {
 	int file = procfs_open(tid, name);

@@ -13,6 +13,9 @@ enum { PROCFS_MAX = 64 << 10 };
 /* In the place of a thread: the files of the machine, such as /proc/meminfo. */
 enum { PROCFS_MACHINE = 0 };
 
+/* Whether /proc is there, and has the process numbers that this process knows, and not those of another PID namespace. */
+bool procfs_is_ours(void);
+
 /*
  * Returns the contents of a file, at most PROCFS_MAX bytes, because a process may make its command line arbitrarily
  * long. A NUL follows that `length` (may be NULL) does not count. The caller frees the result. NULL with errno on

@@ -291,6 +291,8 @@ static struct target *open_image(int pid, bool changeable, struct error *error)
 	target->reader->copy = copy_live;
 	target->reader->context = target;
 	target_allow(target);
+	if (obstacle_check_proc(error))
+		goto fail;
 	snprintf(path, sizeof(path), "/proc/%d", pid);
 	if (access(path, F_OK)) {
 		error_set(error, STATUS_CANNOT_MEASURE, "no process with PID %d", pid);
@@ -638,11 +640,14 @@ static void list_process(char *list, size_t size, int pid)
 int target_find(const char *name, struct error *error)
 {
 	enum { LISTED = 8 };
-	DIR *directory = opendir("/proc");
 	struct dirent *entry;
 	char list[LISTED * 90] = "";
 	int found = 0, count = 0;
+	DIR *directory;
 
+	if (obstacle_check_proc(error))
+		return -1;
+	directory = opendir("/proc");
 	if (!directory)
 		return error_set(error, STATUS_CANNOT_MEASURE, "cannot list processes: %m");
 	while ((entry = readdir(directory))) {
