@@ -12,8 +12,10 @@
 #include "escape/escape_select.h"
 #include "gate_settings.h"
 #include "options.h"
+#include "recording.h"
 #include "base/output.h"
 #include "render/render_escapes.h"
+#include "target/descendants.h"
 #include "target/privilege.h"
 
 enum { UNSET = -1, TERMINAL_ROWS = 100 };
@@ -132,8 +134,11 @@ static struct escape_output *build_output(char **packages, int package_count, st
 {
 	const char *const go[] = {options.go ? options.go : "go", NULL};
 	struct identity user;
-	const struct subprocess as = {
-		.place.directory = options.directory, .become = identity_become, .identity = &user};
+	const struct subprocess as = {.place.directory = options.directory,
+				      .become = identity_become,
+				      .identity = &user,
+				      .stop = recording_watch_signals(),
+				      .end_all = descendants_end};
 	struct escape_build build = {
 		.go = go,
 		.as = &as,
@@ -152,6 +157,12 @@ static struct escape_output *build_output(char **packages, int package_count, st
 		return NULL;
 	build.copy = copy.stream;
 	output = escape_build(&build, error);
+	recording_unwatch_signals();
+	if (*as.stop) {
+		escape_free(output);
+		output = NULL;
+		error_set(error, STATUS_CANNOT_MEASURE, "interrupted: not all packages were compiled");
+	}
 	if (!output) {
 		output_abandon(&copy);
 	} else if (options.save && output_commit(&copy, error)) {

@@ -142,9 +142,16 @@ static void describe_end(struct recording *recording, const struct session_resul
 	}
 }
 
+static const int handled[] = {SIGINT, SIGTERM, SIGHUP};
+
+void recording_unwatch_signals(void)
+{
+	for (size_t i = 0; i < sizeof(handled) / sizeof(handled[0]); i++)
+		signal(handled[i], sigismember(&ignored_signals, handled[i]) ? SIG_IGN : SIG_DFL);
+}
+
 const volatile sig_atomic_t *recording_watch_signals(void)
 {
-	static const int handled[] = {SIGINT, SIGTERM, SIGHUP};
 	struct sigaction action = {.sa_sigaction = note_signal, .sa_flags = SA_SIGINFO};
 
 	for (size_t i = 0; i < sizeof(handled) / sizeof(handled[0]); i++) {

@@ -92,6 +92,9 @@ struct recording {
  */
 const volatile sig_atomic_t *recording_watch_signals(void);
 
+/* From now on, they do again what they did before, for a command that has nothing to clean up any more. */
+void recording_unwatch_signals(void);
+
 /*
  * Records according to the options and operands (argv from `first` on; `separator` as from options_parse()). Returns
  * NULL with the error set on failure.

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "base/priority.h"
 #include "base/subprocess.h"
 
 #include <errno.h>
@@ -11,9 +10,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/memory.h"
+#include "base/priority.h"
 
-enum { POLL_MS = 100 };
+enum {
+	POLL_MS = 100,
+	END_MS = 1, /* between looks at a command that has closed its outputs: it is about to end */
+	INT_MS = 1000,
+	TERM_MS = 1000,
+};
 
 int start_place_enter(const struct start_place *place)
 {
@@ -71,22 +77,47 @@ static bool pass_on(const struct subprocess *process, int file, bool error_strea
 	return count > 0;
 }
 
+/* A command that runs. */
+struct run {
+	const struct subprocess *process;
+	pid_t pid;
+	int status; /* once it has ended */
+	bool ended;
+	int64_t asked_ns; /* when it was asked to end; 0: it was not */
+};
+
+/* Looks whether it has ended, and ends it if that is wanted. */
+static void look_after(struct run *run)
+{
+	const struct subprocess *process = run->process;
+
+	if (!run->ended)
+		run->ended = waitpid(run->pid, &run->status, WNOHANG) == run->pid;
+	if (run->ended || !process->stop || !*process->stop)
+		return;
+	if (!run->asked_ns) {
+		/* from now on, what it leaves behind becomes ours, for end_all(); not what it has left running before */
+		prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+		kill(run->pid, SIGINT);
+		run->asked_ns = monotonic_ns();
+	} else if (monotonic_ns() - run->asked_ns > INT_MS * INT64_C(1000000)) {
+		process->end_all(TERM_MS);
+		run->status = SIGTERM;
+		run->ended = true;
+	}
+}
+
 /* Reads until both outputs have ended, or the command has ended and nothing more comes: processes that it left behind
- * may keep them open. */
+ * may keep them open. Returns when it has ended. */
 static int read_outputs(const struct subprocess *process, pid_t pid, int files[2])
 {
-	bool asked = false, ended = false;
-	int status = 0;
+	struct run run = {.process = process, .pid = pid};
 
 	while (files[0] >= 0 || files[1] >= 0) {
 		struct pollfd ready[2] = {{.fd = files[0], .events = POLLIN}, {.fd = files[1], .events = POLLIN}};
 		int count = poll(ready, 2, POLL_MS);
 
-		if (process->stop && *process->stop && !asked && !ended) {
-			kill(pid, SIGTERM);
-			asked = true;
-		}
-		if (count == 0 && ended)
+		if (count == 0 && run.ended)
 			break;
 		for (int i = 0; i < 2 && count > 0; i++) {
 			if (files[i] >= 0 && ready[i].revents && !pass_on(process, files[i], i == 1)) {
@@ -94,17 +125,15 @@ static int read_outputs(const struct subprocess *process, pid_t pid, int files[2
 				files[i] = -1;
 			}
 		}
-		if (!ended)
-			ended = waitpid(pid, &status, WNOHANG) == pid;
+		look_after(&run);
 	}
-	while (!ended) {
-		if (process->stop && *process->stop && !asked) {
-			kill(pid, SIGTERM);
-			asked = true;
-		}
-		ended = waitpid(pid, &status, 0) == pid || errno != EINTR;
+	for (look_after(&run); !run.ended; look_after(&run))
+		poll(NULL, 0, END_MS);
+	if (run.asked_ns) {
+		process->end_all(TERM_MS);
+		prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0);
 	}
-	return status;
+	return run.status;
 }
 
 int subprocess_run(const struct subprocess *process, struct error *error)

@@ -34,8 +34,10 @@ struct subprocess {
 	const void *identity;
 	subprocess_take *take; /* NULL: output is dropped */
 	void *context;
-	const volatile sig_atomic_t *stop; /* nonzero: send it SIGTERM. NULL: never */
-	bool protected_from_terminal;	   /* Ctrl-C does not reach it: for commands that clean up */
+	/* Nonzero: it is sent SIGINT, upon which commands remove what they made, and has a second to end. NULL: never. */
+	const volatile sig_atomic_t *stop;
+	void (*end_all)(int grace_ms); /* with `stop`: then ends what this process has started, and reaps it */
+	bool protected_from_terminal;  /* Ctrl-C does not reach it: for commands that clean up */
 };
 
 /* In a child: the kernel sends it the signal when `parent` ends. Ends at once if that has ended before. */

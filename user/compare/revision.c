@@ -97,9 +97,10 @@ struct repository_view *repository_view_open(const struct workspace *workspace, 
 	    (view->index =
 		     git(view, view->top, error, "rev-parse", "--path-format=absolute", "--git-path", "index", NULL)))
 		return view;
-	if (!*workspace->stop)
+	if (!*workspace->stop) {
 		error->status = STATUS_USAGE;
-	error_prefix(error, "--base compares revisions of a git repository");
+		error_prefix(error, "--base compares revisions of a git repository");
+	}
 	repository_view_close(view, NULL);
 	return NULL;
 }

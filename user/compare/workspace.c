@@ -8,13 +8,17 @@
 
 #include "base/memory.h"
 #include "base/temporary_directory.h"
+#include "target/descendants.h"
 
 enum { OUTPUT_MAX = 64 << 20, COMPLAINT_MAX = 400 };
 
 struct subprocess workspace_command(const struct workspace *workspace, const char *const *words)
 {
-	return (struct subprocess){
-		.words = words, .become = identity_become, .identity = &workspace->user, .stop = workspace->stop};
+	return (struct subprocess){.words = words,
+				   .become = identity_become,
+				   .identity = &workspace->user,
+				   .stop = workspace->stop,
+				   .end_all = descendants_end};
 }
 
 int workspace_interrupted(struct error *error)
