@@ -490,12 +490,36 @@ static void an_earlier_version_publishes_neither(void **state)
 	assert_int_equal(read_counters(), 0);
 }
 
+static ssize_t copy_and_grow(void *context, const struct target_piece *pieces, size_t count)
+{
+	ssize_t copied = fixture_copy(context, pieces, count);
+
+	description()->size = sizeof(struct goalloc_description);
+	description()->version = 2;
+	return copied;
+}
+
+/* What it had not published when it was first looked at was not read. */
+static void a_description_that_grows_while_it_is_read_has_what_was_read(void **state)
+{
+	struct goalloc_layout described;
+	bool ready;
+
+	(void)state;
+	one_cache();
+	description()->size = offsetof(struct goalloc_description, ended);
+	memory.reader.copy = copy_and_grow;
+	assert_int_equal(goalloc_layout_read(&described, &memory.target, DESCRIPTION, &ready, &refusal), -1);
+	assert_non_null(strstr(refusal.text, "size = 136, which must be 144 or more"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_honest_process_is_counted),
 		cmocka_unit_test(every_offset_is_held_to_its_bound),
 		cmocka_unit_test(widths_classes_and_sizes_are_checked),
+		cmocka_unit_test(a_description_that_grows_while_it_is_read_has_what_was_read),
 		cmocka_unit_test(counters_that_no_process_reaches_are_refused),
 		cmocka_unit_test(a_list_without_an_end_is_refused),
 		cmocka_unit_test(rows_are_checked_one_by_one),

@@ -153,12 +153,16 @@ int goalloc_layout_read(struct goalloc_layout *layout, const struct target *targ
 			struct error *refusal)
 {
 	struct goalloc_description raw;
+	uint32_t size;
 
 	*ready = false;
-	if (target_read(target, address, &raw, FIRST_SIZE) || check(&raw, layout, refusal))
+	if (target_read(target, address, &raw, FIRST_SIZE))
 		return -1;
-	if (raw.size >= LATER_SIZE &&
-	    (target_read(target, address, &raw, size_known(raw.size)) || check_later(&raw, layout, refusal)))
+	size = raw.size;
+	if (size >= LATER_SIZE && target_read(target, address, &raw, size_known(size)))
+		return -1;
+	raw.size = size; /* so much was read, whatever it has become meanwhile */
+	if (check(&raw, layout, refusal) || (size >= LATER_SIZE && check_later(&raw, layout, refusal)))
 		return -1;
 	if (!raw.class_sizes || !raw.heap_counters || !raw.caches || (raw.version > 1 && !raw.ended))
 		return 0;
