@@ -81,6 +81,26 @@ def test_a_tree_that_ignores_signals_ends_with_the_command_that_is_asked_to_end(
             check_gone(found, f"{name} after {number.name}")
 
 
+def test_a_build_that_ignores_signals_ends_with_the_command_that_started_it(t):
+    harness.require_root()  # compare measures
+    build = t.path("build")
+    build.write_text(f"#!/bin/sh\ncd {t.directory}\n{TREE % workload('seeds')}")
+    build.chmod(0o755)
+    repository = t.path("repository")
+    t.run("git", "init", "-q", repository)
+    t.run("git", "-C", repository, "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "--allow-empty", "-m", "first")
+    for command in (["compare", "--base", "HEAD", "--build", build, "--", "./prog"], ["escapes", "--build", "--go", build]):
+        for number in (signal.SIGINT, signal.SIGHUP):
+            t.path("pids").unlink(missing_ok=True)
+            running = t.start(harness.ESCAPEMENT, *command, cwd=repository)
+            found = pids(t, 4)
+            running.send_signal(number)
+            messages = running.communicate(timeout=harness.TIMEOUT)[1]
+            same(running.returncode, 3, f"{command[0]}'s exit status")
+            contains(messages, "escapement: interrupted: ")
+            check_gone(found, f"{command[0]}, signal {number}")
+
+
 def test_signals_reach_the_thread_in_real_time_alone(t):
     """Another one may have to wait for a CPU, or lack the capability to hurry."""
     harness.require_root()
@@ -177,6 +197,9 @@ def test_a_program_runs_as_who_called_sudo_and_without_what_the_recorder_has(t):
     harness.require_root()
     t.directory.chmod(0o777)
     sudo = {**os.environ, "SUDO_UID": "65534", "SUDO_GID": "65534", "SUDO_USER": "nobody"}
+    for number in ("nobody", "-1", "4294967295", "65534x"):
+        done = t.escapement("record", "--", "true", env={**sudo, "SUDO_UID": number}, status=2)
+        contains(done.stderr, f"SUDO_UID is '{number}', which is no user's number")
     script = "id -u; id -g; echo $HOME; grep CapEff /proc/self/status; ls /proc/self/fd | wc -l"
     program = t.copy(workload("seeds"))
     plain = t.run("sh", "-c", "ls /proc/self/fd | wc -l").stdout

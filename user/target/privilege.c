@@ -84,8 +84,16 @@ int identity_find(const char *user, struct identity *identity, struct error *err
 	uid_t uid = (uid_t)-1;
 
 	*identity = (struct identity){0};
-	if (!user && !caller_find(&caller))
+	if (!user && !caller_find(&caller)) {
+		const char *said = geteuid() == 0 ? getenv("SUDO_UID") : NULL;
+
+		if (said && *said)
+			return error_set(
+				error, STATUS_USAGE,
+				"SUDO_UID is '%s', which is no user's number: say with --user as whom programs run",
+				said);
 		return 0;
+	}
 	if (look_up(user ? number(user) : (long)caller.user, user, &uid, &found, error))
 		return -1;
 	if (found) {
