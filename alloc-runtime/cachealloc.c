@@ -67,6 +67,11 @@ size_t cachealloc_inuse(void)
 	return reader_get(&inuse);
 }
 
+unsigned cachealloc_count(void)
+{
+	return reader_get(&nheads);
+}
+
 size_t cachealloc_sys(void)
 {
 	return reader_get(&sys);
@@ -116,7 +121,8 @@ static struct mcache_head *new_head(void)
 	left--;
 	struct mcache_head *h = (struct mcache_head *)chunk + left;
 	h->published.cache = chunk + MCachePage + left * sizeof(struct mcache);
-	h->id = nheads++;
+	h->id = nheads;
+	owner_set(&nheads, nheads + 1);
 	begin(h);
 	publish(h);
 	return h;
@@ -133,7 +139,8 @@ void cachealloc_share(void)
 	if (counts(&mcache_sharedHead))
 		return;
 	mcache_sharedHead.published.cache = (uintptr_t)&mcache_shared;
-	mcache_sharedHead.id = nheads++;
+	mcache_sharedHead.id = nheads;
+	owner_set(&nheads, nheads + 1);
 	begin(&mcache_sharedHead);
 	publish(&mcache_sharedHead);
 }

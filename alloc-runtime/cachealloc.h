@@ -53,6 +53,7 @@ void cachealloc_share(void);		    /* lets mcache_shared count, the first time th
 struct mcache *cachealloc_take(void);	    /* for a thread; NULL: no memory */
 void cachealloc_put(struct mcache *c);	    /* its thread has ended, and has given its spans up */
 void cachealloc_foldAll(void);		    /* takes cachelock: folds all caches of ended threads */
+unsigned cachealloc_count(void);	    /* all there are: as many as threads lived at once */
 bool cachealloc_othersInUse(void);	    /* whether other threads than this one have caches */
 const struct mcache *cachealloc_sums(void); /* of ended threads, in force */
 size_t cachealloc_inuse(void);		    /* bytes of the caches that count */

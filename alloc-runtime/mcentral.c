@@ -10,12 +10,14 @@
  */
 #include "runtime.h"
 
+#include "cachealloc.h"
 #include "sampler.h"
 #include "scavenge.h"
 
 enum {
 	PrefaultObjects = 2048, /* objects up to this many bytes are assumed to be written completely */
-	MaxKept = 2,		/* wholly free spans of the class that are not returned to mheap */
+	MaxKept =
+		256, /* wholly free spans of the class that are not returned to mheap, at most one more than there are caches */
 };
 
 static struct mspan *mcentral_grow(struct mcentral *central, struct mcache *c, struct caller *caller)
@@ -70,11 +72,19 @@ struct mspan *mcentral_cacheSpan(struct mcentral *central, struct mcache *c, str
 	return s;
 }
 
+/* How many stay: as many threads as there were at once may come again. A memory limit is kept by what the heap has free. */
+static unsigned most_kept(void)
+{
+	unsigned caches = reader_get(&mheap.limit) != 0 ? 1 : cachealloc_count();
+
+	return caches < MaxKept ? caches + 1 : MaxKept;
+}
+
 /* Whether a wholly free span stays here: one of which at most the first half was ever touched, because the class would get
  * other pages in its place, and touch the beginning of these. */
 static bool keeps(struct mcentral *central, struct mspan *s)
 {
-	if (s->kept || s->fresh_from > s->nelems / 2 || central->nkept >= MaxKept)
+	if (s->kept || s->fresh_from > s->nelems / 2 || central->nkept >= most_kept())
 		return s->kept;
 	s->kept = true;
 	central->nkept++;

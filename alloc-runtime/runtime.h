@@ -437,7 +437,7 @@ void mcache_abandonOthers(bool shared);
 /* The spans of one span class that have no owner; see mcentral.c. */
 struct mcentral {
 	_Alignas(CACHE_LINE) struct lock lock;
-	uint8_t nkept;		   /* wholly free ones */
+	uint16_t nkept;		   /* wholly free ones */
 	struct mSpanList nonempty; /* a quarter free or more */
 	struct mSpanList empty;
 };

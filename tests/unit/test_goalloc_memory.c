@@ -13,6 +13,7 @@
 #include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -407,9 +408,24 @@ static void where_few_objects_live_few_are_ever_touched(void **state)
 	assert_int_equal(in_a_process(touch_few_that_others_free), 0);
 }
 
+static size_t resident_of_arena(void)
+{
+	static unsigned char in_core[64 << 20 >> 12];
+	size_t pages = (mheap.arena_used - mheap.arena_start) / 4096, resident = 0;
+
+	if (pages > sizeof in_core || mincore((void *)mheap.arena_start, pages * 4096, in_core) != 0)
+		return SIZE_MAX;
+	for (size_t i = 0; i < pages; i++)
+		resident += in_core[i] & 1;
+	return resident;
+}
+
 /* Threads that come and go, each with one object of each of many classes, in an order of its own. */
 enum { ComeAndGo = 30, Classes = 24 };
 static uintptr_t touched[ComeAndGo][Classes];
+
+/* Of several at once, all have their objects before the first frees one. */
+static pthread_barrier_t *together;
 
 static void *one_of_each(void *argument)
 {
@@ -424,7 +440,10 @@ static void *one_of_each(void *argument)
 		order[k] = last;
 	}
 	for (unsigned i = 0; i < Classes; i++)
-		touched[round][i] = (uintptr_t)(objects[i] = goalloc_scan(1024 * (order[i] + 1)));
+		touched[round][i] =
+			(uintptr_t)memset(objects[i] = goalloc_scan(1024 * (order[i] + 1)), 1, 1024 * (order[i] + 1));
+	if (together)
+		pthread_barrier_wait(together);
 	for (unsigned i = 0; i < Classes; i++)
 		goalloc_free(objects[i]);
 	return NULL;
@@ -452,6 +471,32 @@ static void threads_that_come_and_go_use_the_same_memory(void **state)
 {
 	(void)state;
 	assert_int_equal(in_a_process(come_and_go), 0);
+}
+
+static int come_in_waves(void)
+{
+	enum { AtOnce = 8, Waves = ComeAndGo / AtOnce };
+	pthread_t threads[AtOnce];
+	pthread_barrier_t barrier;
+	size_t first = 0;
+
+	pthread_barrier_init(&barrier, NULL, AtOnce);
+	together = &barrier;
+	for (uintptr_t wave = 0; wave < Waves; wave++) {
+		for (uintptr_t i = 0; i < AtOnce; i++)
+			pthread_create(&threads[i], NULL, one_of_each, (void *)(wave * AtOnce + i));
+		for (unsigned i = 0; i < AtOnce; i++)
+			pthread_join(threads[i], NULL);
+		if (wave == 0)
+			first = resident_of_arena();
+	}
+	return resident_of_arena() > first * 5 / 4 ? 1 : mheap_is_valid() ? 2 : 0;
+}
+
+static void threads_that_come_in_waves_use_the_same_memory(void **state)
+{
+	(void)state;
+	assert_int_equal(in_a_process(come_in_waves), 0);
 }
 
 /* Allocates all but the last object of a span. */
@@ -484,18 +529,6 @@ static void free_spans_that_were_used_go_back(void **state)
 {
 	(void)state;
 	assert_int_equal(in_a_process(use_most_of_a_span), 0);
-}
-
-static size_t resident_of_arena(void)
-{
-	static unsigned char in_core[64 << 20 >> 12];
-	size_t pages = (mheap.arena_used - mheap.arena_start) / 4096, resident = 0;
-
-	if (pages > sizeof in_core || mincore((void *)mheap.arena_start, pages * 4096, in_core) != 0)
-		return SIZE_MAX;
-	for (size_t i = 0; i < pages; i++)
-		resident += in_core[i] & 1;
-	return resident;
 }
 
 /* A hole that was returned, into which an object fits exactly, and a longer one whose pages take memory. */
@@ -869,6 +902,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(pages_that_take_memory_are_used_before_others),
 		cmocka_unit_test(what_was_never_used_of_a_span_is_known_when_it_is_used_again),
 		cmocka_unit_test(threads_that_come_and_go_use_the_same_memory),
+		cmocka_unit_test(threads_that_come_in_waves_use_the_same_memory),
 		cmocka_unit_test(free_spans_that_were_used_go_back),
 		cmocka_unit_test(a_step_returns_little_however_overdue_it_is),
 		cmocka_unit_test(ended_threads_leave_their_counters_and_no_memory),
