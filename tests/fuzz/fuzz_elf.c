@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Reads an ELF file with USDT notes, symbols and DWARF, which FUZZ_ELF names, after changing some of its bytes. */
 #include "base/error.h"
+#include "base/regular_file.h"
 #include "goalloc_contract.h"
 #include "image.h"
 #include "symbols/elf_file.h"
@@ -31,10 +32,10 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	return 0;
 }
 
-static void check_symbols(void)
+static void check_symbols(const char *path)
 {
 	struct error error = {0};
-	struct symbolizer *symbolizer = symbolizer_open(image.path, &error);
+	struct symbolizer *symbolizer = symbolizer_open(path, &error);
 	struct profile_frame frames[SYMBOLIZER_INLINE_MAX];
 
 	if (!symbolizer)
@@ -52,23 +53,43 @@ static void check_symbols(void)
 	symbolizer_close(symbolizer);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
+static void check(const char *path)
 {
 	struct error error = {0};
 	struct usdt_probes probes;
 	uint64_t address, value;
 
-	image_change(&image, bytes, size);
-	if (usdt_read(image.path, "goalloc", &probes, &error) == 0) {
+	if (usdt_read(path, "goalloc", &probes, &error) == 0) {
 		for (size_t i = 0; i < probes.count; i++)
 			REQUIRE(probes.items[i].offset < image.size && strlen(probes.items[i].name) < image.size);
 		usdt_free(&probes);
 	} else {
 		REQUIRE(error.text[0]);
 	}
-	elf_note_find(image.path, GOALLOC_NOTE_OWNER, GOALLOC_NOTE_DESCRIPTION, &address, &value);
-	elf_load_bias(image.path, 0x7f0000000000, 0, &value);
-	check_symbols();
+	elf_note_find(path, GOALLOC_NOTE_OWNER, GOALLOC_NOTE_DESCRIPTION, &address, &value);
+	elf_load_bias(path, 0x7f0000000000, 0, &value);
+	check_symbols(path);
+}
+
+/* The same file, which nobody can change any more: so root, too, reads it where it is, and no copy. */
+static void check_sealed(void)
+{
+	int file = memfd_create("sealed", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	char path[REGULAR_FILE_NAME];
+
+	REQUIRE(write(file, image.bytes, image.size) == (ssize_t)image.size);
+	REQUIRE(fcntl(file, F_ADD_SEALS, F_SEAL_WRITE) == 0);
+	check(regular_file_name(file, path));
+	close(file);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
+{
+	image_change(&image, bytes, size);
+	if (size % 2)
+		check_sealed();
+	else
+		check(image.path);
 	image_restore(&image);
 	return 0;
 }

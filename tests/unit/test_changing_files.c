@@ -400,12 +400,14 @@ static void each_file_leaves_something_to_the_others(void **state)
 	    "objcopy --add-section .debug_str_offsets=some whole second && "
 	    "objcopy --add-section .debug_str_offsets=some whole third && "
 	    "objcopy --add-section .debug_str_offsets=much whole large && "
-	    "objcopy --add-section .debug_loc=much whole unread && "
+	    "objcopy --add-section .debug_loc=much whole unread && xz -k some && "
+	    "objcopy --add-section .gnu_debugdata=some.xz whole xz && "
 	    "objcopy --add-section .debug_str_offsets=much --compress-debug-sections whole bomb && "
 	    "objcopy --add-section .debug_str_offsets=much --compress-debug-sections=zlib-gnu whole older");
 	address = address_of("whole", "first");
 	for (int round = 0; round < 2; round++) {
-		static const char *const small[] = {"whole", "unread"}, *const large[] = {"large", "bomb", "older"};
+		static const char *const small[] = {"whole", "unread"}, *const large[] = {"large", "bomb", "older",
+											  "xz"};
 
 		for (size_t i = 0; i < sizeof(large) / sizeof(large[0]); i++) {
 			open[0] = open_of_others(large[i]);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "runtime/go_probes.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -174,14 +175,17 @@ static bool note_inlined_call(const char *name, void *context)
 
 	for (size_t i = 0; i < search->profile->call_count; i++) {
 		struct profile_call *call = &search->profile->calls[i];
+		char *into;
 
 		if (!frames_is_named(name, call->function))
 			continue;
+		into = memory_text(search->into); /* the file may change while it is looked at */
 		call->found = true;
 		if (!call->inlined_in)
-			call->inlined_in = profile_string(search->profile, search->into);
-		else if (!strstr(call->inlined_in, search->into) && strlen(call->inlined_in) < NAMES_MAX)
-			call->inlined_in = profile_format(search->profile, "%s, %s", call->inlined_in, search->into);
+			call->inlined_in = profile_string(search->profile, into);
+		else if (!strstr(call->inlined_in, into) && strlen(call->inlined_in) < NAMES_MAX)
+			call->inlined_in = profile_format(search->profile, "%s, %s", call->inlined_in, into);
+		free(into);
 	}
 	return true;
 }

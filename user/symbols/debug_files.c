@@ -121,7 +121,7 @@ static bool is_harmless(int file, const struct stat *status)
 
 	pthread_mutex_lock(&harmless.lock);
 	finding = finding_of(&harmless, status);
-	value = finding ? finding->value != 0 : elf_file_is_harmless(file, NULL);
+	value = finding ? finding->value != 0 : elf_file_is_harmless(file, NULL, NULL);
 	if (!finding)
 		keep(&harmless, status, value);
 	pthread_mutex_unlock(&harmless.lock);
@@ -145,7 +145,7 @@ static int unchanging(struct debug_files *files, int file)
 	copy = elf_copy(file, ELF_LINES, &files->copies);
 	close(file);
 	files->copied = true;
-	if (copy >= 0 && !elf_file_is_harmless(copy, NULL)) {
+	if (copy >= 0 && !elf_file_is_harmless(copy, &files->copies, NULL)) {
 		close(copy);
 		copy = -1;
 	}

@@ -646,7 +646,7 @@ struct dwarf_symbols *dwarf_symbols_open(const char *path, struct error *error)
 		dwarf_symbols_close(symbols);
 		return NULL;
 	}
-	if (!elf_file_is_harmless(descriptor, &why)) {
+	if (!elf_file_is_harmless(descriptor, symbols->files.copied ? &symbols->files.copies : NULL, &why)) {
 		if (!open_plain(symbols, descriptor, why.text)) {
 			error_set(error, STATUS_USAGE, "cannot read '%s' as an ELF file: %s", path, why.text);
 			dwarf_symbols_close(symbols);

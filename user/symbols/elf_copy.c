@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,6 +43,28 @@ static const char cut[] =
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static size_t symbols_left = ELF_COPY_SYMBOLS_MAX, lines_left = ELF_COPY_LINES_MAX; /* under the lock */
 
+static bool take(uint64_t bytes, size_t *most, size_t *left, size_t *shared)
+{
+	if (bytes > *most || bytes > *left)
+		return false;
+	*most -= bytes;
+	*left -= bytes;
+	*shared += bytes;
+	return true;
+}
+
+bool elf_share_take(struct elf_share *share, size_t bytes)
+{
+	size_t most;
+	bool fits;
+
+	pthread_mutex_lock(&lock);
+	most = symbols_left / 2;
+	fits = take(bytes, &most, &symbols_left, &share->symbols);
+	pthread_mutex_unlock(&lock);
+	return fits;
+}
+
 void elf_share_end(struct elf_share *share)
 {
 	pthread_mutex_lock(&lock);
@@ -68,16 +89,6 @@ struct copy {
 };
 
 enum { NOWHERE = 0xff };
-
-static bool take(uint64_t bytes, size_t *most, size_t *left, size_t *shared)
-{
-	if (bytes > *most || bytes > *left)
-		return false;
-	*most -= bytes;
-	*left -= bytes;
-	*shared += bytes;
-	return true;
-}
 
 /* Whether the copy may have so much more of a part. */
 static bool claim(struct copy *copy, enum elf_parts part, uint64_t bytes)

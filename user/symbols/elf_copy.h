@@ -12,6 +12,7 @@
  * Functions may be called by any thread.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* What a question needs; each has those before it, too. */
@@ -41,6 +42,9 @@ struct elf_share {
  * closes. -1 if the file is no ELF file that can be read, or its headers and notes are larger than that.
  */
 int elf_copy(int file, enum elf_parts parts, struct elf_share *share);
+
+/* Counts so many bytes of symbols to a share, beside its copies. Returns false if they are more than half of what is left. */
+bool elf_share_take(struct elf_share *share, size_t bytes);
 
 /* Gives a share back, which may be used again. */
 void elf_share_end(struct elf_share *share);

@@ -184,7 +184,7 @@ static int64_t section_inflated(Elf_Scn *section)
 }
 
 /* Fills `error` with the limit if a file inflates to more. */
-static bool inflates_little(Elf *elf, struct error *error)
+static bool inflates_little(Elf *elf, struct elf_share *share, struct error *error)
 {
 	Elf_Scn *section = NULL;
 	int64_t inflated = 0;
@@ -200,16 +200,24 @@ static bool inflates_little(Elf *elf, struct error *error)
 	}
 	section = elf_section_find(elf, ".gnu_debugdata", &header);
 	data = section && header.sh_type != SHT_NOBITS ? elf_rawdata(section, NULL) : NULL;
-	if (data && data->d_buf && xz_inflated(data, DEBUGDATA_MAX) > DEBUGDATA_MAX) {
+	inflated = data && data->d_buf ? xz_inflated(data, DEBUGDATA_MAX) : 0;
+	if (inflated > DEBUGDATA_MAX) {
 		error_set(error, STATUS_USAGE,
 			  "its .gnu_debugdata inflates to more than %d MiB, or takes %d MiB to read",
 			  DEBUGDATA_MAX >> 20, XZ_MEMORY >> 20);
 		return false;
 	}
+	if (share && !elf_share_take(share, (size_t)inflated)) {
+		error_set(error, STATUS_USAGE,
+			  "others can change it, and its .gnu_debugdata inflates to more than half of what such files "
+			  "may still have of %zu MiB",
+			  ELF_COPY_SYMBOLS_MAX >> 20);
+		return false;
+	}
 	return true;
 }
 
-bool elf_file_is_harmless(int file, struct error *error)
+bool elf_file_is_harmless(int file, struct elf_share *share, struct error *error)
 {
 	char name[REGULAR_FILE_NAME];
 	int again;
@@ -220,7 +228,7 @@ bool elf_file_is_harmless(int file, struct error *error)
 		error_set(error, STATUS_USAGE, "it is no 64-bit ELF file of this byte order, or is damaged");
 		return false;
 	}
-	harmless = inflates_little(elf, error);
+	harmless = inflates_little(elf, share, error);
 	elf_end(elf);
 	close(again);
 	return harmless;

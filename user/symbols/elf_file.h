@@ -16,9 +16,10 @@
 /*
  * Whether libdw may be given this file: it believes what a header says of the size of tables, inflates what is compressed, and
  * what is no ELF file at all. Here it is one whose tables lie in it and are no longer than those of real programs; nor is there
- * more that is compressed. That holds as long as nobody writes to the file. If not, `error` (may be NULL) says why, of "it".
+ * more that is compressed. That holds as long as nobody writes to the file. If not, `error` (may be NULL) says why, of "it". `share`:
+ * of a copy, to which is counted what libdw inflates of it that elf_copy() does not know (.gnu_debugdata); otherwise NULL.
  */
-bool elf_file_is_harmless(int file, struct error *error);
+bool elf_file_is_harmless(int file, struct elf_share *share, struct error *error);
 
 /* Opens an ELF file, a regular and sound one; of one that others can change, a copy of these parts (elf_copy.h), up to 16 MiB. The
  * caller calls elf_end() and closes the descriptor `*file`. NULL if it is not an ELF file. */

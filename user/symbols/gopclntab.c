@@ -24,6 +24,7 @@
 #include "base/memory.h"
 #include "base/search.h"
 #include "base/unaligned.h"
+#include "symbols/mapped_text.h"
 
 enum {
 	PCDATA_INLINE_TREE_INDEX = 2,
@@ -77,7 +78,7 @@ struct bytes {
 
 /* A name with its type arguments shortened. */
 struct short_name {
-	const char *full; /* the key: a pointer into the name table */
+	const char *full; /* the key: of `texts`, where equal ones are the same pointer */
 	UT_hash_handle hh;
 	char text[];
 };
@@ -99,7 +100,8 @@ struct gopclntab {
 	uint8_t least_instruction; /* in bytes: the unit of pc tables */
 	struct short_name *short_names;
 	struct answer *answers;
-	uint64_t steps_left; /* of LOOKUP_STEPS_MAX */
+	struct string_table texts; /* copies of the names in these */
+	uint64_t steps_left;	   /* of LOOKUP_STEPS_MAX */
 };
 
 /* Returns `size` bytes at an offset, or NULL. */
@@ -108,7 +110,7 @@ static const uint8_t *at(struct bytes bytes, uint64_t offset, uint64_t size)
 	return offset <= bytes.size && size <= bytes.size - offset ? bytes.data + offset : NULL;
 }
 
-/* Returns the terminated string at an offset, or NULL. */
+/* Returns the terminated string at an offset, or NULL. Who can write to the file can take its end away. */
 static const char *string_at(struct bytes bytes, uint64_t offset)
 {
 	uint64_t rest = offset < bytes.size ? bytes.size - offset : 0;
@@ -255,7 +257,7 @@ static bool open_header(struct gopclntab *table, const struct go_image *image, u
 
 	if (!bytes || !header_plausible(image, bytes, rest))
 		return false;
-	table->least_instruction = bytes[HEADER_MIN_LC];
+	table->least_instruction = least_instruction(image);
 	module = go_image_find_pair(image, header, header + load_u64(bytes + HEADER_FUNCNAME_OFFSET));
 	return module && open_module(table, image, module, load_u32(bytes), version);
 }
@@ -323,6 +325,7 @@ void gopclntab_close(struct gopclntab *table)
 		HASH_DEL(table->short_names, name);
 		free(name);
 	}
+	string_table_free(&table->texts);
 	free(table);
 }
 
@@ -544,9 +547,16 @@ static const char *display_name(struct gopclntab *table, const char *full)
 	return name->text;
 }
 
+static const char *copy_at(struct gopclntab *table, struct bytes bytes, uint64_t offset)
+{
+	const char *text = string_at(bytes, offset);
+
+	return text ? mapped_text_copy(&table->texts, text, strnlen(text, NAME_MAX_BYTES)) : NULL;
+}
+
 static void set_name(struct gopclntab *table, struct profile_frame *frame, uint32_t offset)
 {
-	const char *full = string_at(table->names, offset);
+	const char *full = copy_at(table, table->names, offset);
 
 	frame->function = full ? display_name(table, full) : NULL;
 }
@@ -562,7 +572,7 @@ static void set_position(struct gopclntab *table, struct profile_frame *frame, c
 	offset = at(table->units, 4 * ((uint64_t)load_u32(func + FUNC_CU_OFFSET) + (uint32_t)file), 4);
 	if (!offset || load_u32(offset) == UINT32_MAX)
 		return;
-	frame->file = string_at(table->files, load_u32(offset));
+	frame->file = copy_at(table, table->files, load_u32(offset));
 	frame->line = frame->file ? (uint32_t)line : 0;
 }
 
