@@ -450,6 +450,43 @@ static void large_symbol_tables_are_not_read(void **state)
 	symbolizer_close(symbolizer);
 }
 
+/* Somebody cuts the file and mends it again: sooner or later a copy meets the cut file, and says so. */
+static void a_file_that_is_cut_while_it_is_copied_is_told_of(void **state)
+{
+	enum { ATTEMPTS = 20000, CUT = 4 << 20 };
+	struct elf_share share = {0};
+	struct stat status;
+	pid_t cutter;
+	int file;
+
+	(void)state;
+	run("truncate -s 8M tail && objcopy --add-section .debug_str_offsets=tail plain cut");
+	file = open(in_directory("cut"), O_RDWR);
+	assert_int_equal(fstat(file, &status), 0);
+	cutter = fork();
+	if (!cutter) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		for (;;) {
+			if (ftruncate(file, CUT) || ftruncate(file, status.st_size))
+				_exit(1);
+		}
+	}
+	for (int i = 0; i < ATTEMPTS && (!share.left_out || !strstr(share.left_out, "cut the file")); i++) {
+		int copy;
+
+		elf_share_end(&share);
+		copy = elf_copy(file, ELF_LINES, &share);
+		if (copy >= 0)
+			close(copy);
+	}
+	kill(cutter, SIGKILL);
+	waitpid(cutter, NULL, 0);
+	assert_non_null(share.left_out);
+	assert_non_null(strstr(share.left_out, "cut the file"));
+	elf_share_end(&share);
+	close(file);
+}
+
 static size_t blocks_of(const char *name, enum elf_parts parts)
 {
 	int file = open(in_directory(name), O_RDONLY), copy = elf_copy(file, parts, NULL);
@@ -645,6 +682,7 @@ int main(void)
 		cmocka_unit_test(a_copy_answers_as_its_file_does),
 		cmocka_unit_test(each_file_leaves_something_to_the_others),
 		cmocka_unit_test(large_symbol_tables_are_not_read),
+		cmocka_unit_test(a_file_that_is_cut_while_it_is_copied_is_told_of),
 		cmocka_unit_test(a_copy_has_what_its_question_needs),
 		cmocka_unit_test(files_are_ours_that_nobody_else_can_write_to),
 		cmocka_unit_test(files_without_a_name_here_are_not_ours),
