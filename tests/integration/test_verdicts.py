@@ -332,6 +332,46 @@ def test_generic_functions_of_the_standard_library_are_covered_in_the_same_way(t
              ("escapes" if number(version) >= (1, 25) else "unannotated", RUNS))
 
 
+CGO = """package main
+
+/*
+#include <stdlib.h>
+#include <string.h>
+static char *copy(char *s, int n) { s[0] += n > 5; return strdup(s); }
+static int sum(int a, int b, int c) { return a + b + c; }
+static size_t size(const char *s) { return strlen(s); }
+static void nothing(int a) { (void)a; }
+*/
+import "C"
+import "unsafe"
+
+var text string
+var bytes []byte
+
+func main() {
+	for i := 0; i < 100; i++ {
+		s := C.CString("hello")
+		d := C.copy(s, C.int(i))
+		text = C.GoString(d)
+		bytes = C.GoBytes(unsafe.Pointer(d), C.sum(1, 1, C.int(C.size(d))))
+		C.nothing(1)
+		C.free(unsafe.Pointer(s))
+		C.free(unsafe.Pointer(d))
+	}
+}
+"""
+
+
+def test_what_cgo_makes_is_in_the_program_and_copies_of_c_are_named(t):
+    for version in (RELEASES[0], RELEASES[-1]):
+        document = audit(t, version, module(t.path(version), "example.com/cgo", {"main.go": CGO}))
+        same(document["warnings"], [], f"warnings with Go {version}")
+        same(sorted((row["runtime_call"], row["objects"], row["verdict"]) for row in document["rows"]
+                    if (row["runtime_call"] or "").startswith("runtime.go")),
+             [("runtime.gobytes", RUNS, "unannotated"), ("runtime.gostring", RUNS, "unannotated")])
+        assert all("C.GoString" in row["reason"] for row in document["rows"] if row["runtime_call"] == "runtime.gostring")
+
+
 INSTANCES = {"gen/gen.go": """package gen
 
 type Box[T any] struct{ V T }

@@ -45,6 +45,8 @@ static const struct {
 	{"runtime.interfaceSwitch", CALL_ASSERT},
 	{"runtime.assertE2I", CALL_ASSERT},
 	{"runtime.getitab", CALL_ASSERT},
+	{"runtime.gostring", CALL_FROM_C},
+	{"runtime.gobytes", CALL_FROM_C},
 	{"reflect.", CALL_REFLECT},
 };
 
@@ -213,6 +215,7 @@ static const struct {
 	{CALL_WAIT, "the runtime's record of a goroutine that waits", NULL, NULL},
 	{CALL_PANIC, "the value of a run-time panic", NULL, NULL},
 	{CALL_ASSERT, "the runtime's tables for interface types", NULL, NULL},
+	{CALL_FROM_C, "C.GoString and C.GoBytes copy, which the compiler never mentions", NULL, NULL},
 	{CALL_OTHER, "inside the runtime", NULL, NULL},
 };
 

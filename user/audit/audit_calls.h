@@ -39,7 +39,8 @@ enum call_family {
 	CALL_WAIT = 1 << 15,	  /* chanrecv, selectgo: a goroutine that waits */
 	CALL_PANIC = 1 << 16,	  /* a panic that the runtime raises */
 	CALL_ASSERT = 1 << 17,	  /* typeAssert, getitab: tables for interface types */
-	CALL_OTHER = 1 << 18,	  /* another runtime function, to which no expression is lowered */
+	CALL_FROM_C = 1 << 18,	  /* gostring, gobytes: cgo */
+	CALL_OTHER = 1 << 19,	  /* another runtime function, to which no expression is lowered */
 };
 
 unsigned call_family(const char *runtime_call);

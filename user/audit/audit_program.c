@@ -75,7 +75,7 @@ static bool is_plain(const char *name)
 	const char *dot = strrchr(name, '.'), *method = dot ? dot + 1 : name;
 
 	if (strchr(name, '[') || strchr(name, '-') || strchr(name, ' ') || strncmp(name, "_cgo", 4) == 0 ||
-	    strncmp(name, "_C", 2) == 0 || strcmp(name, "init") == 0)
+	    strncmp(name, "_C", 2) == 0 || strncmp(name, "C.", 2) == 0 || strcmp(name, "init") == 0) /* cgo's: Go 1.27 says C.f */
 		return false;
 	if (dot && name[0] != '(' && strchr(name, '.') != dot)
 		return false;
