@@ -434,6 +434,7 @@ def test_the_optimisation_log_is_read(t):
             document = t.json("audit", "-q", "--escape", "log", "--rate", "1", "--", "./prog", cwd=source)
             same(sorted((row["verdict"], row["objects"], row["line"]) for row in document["rows"]
                         if row["verdict"].startswith("escapes")), [("escapes", 50, 6), ("escapes", 50, 8)])
+            same(document["warnings"], [])
     empty = t.path("empty")
     empty.mkdir()
     contains(t.escapement("escapes", empty, status=2).stderr, "-gcflags=-json=0,DIR")

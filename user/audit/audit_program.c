@@ -75,7 +75,8 @@ static bool is_plain(const char *name)
 	const char *dot = strrchr(name, '.'), *method = dot ? dot + 1 : name;
 
 	if (strchr(name, '[') || strchr(name, '-') || strchr(name, ' ') || strncmp(name, "_cgo", 4) == 0 ||
-	    strncmp(name, "_C", 2) == 0 || strncmp(name, "C.", 2) == 0 || strcmp(name, "init") == 0) /* cgo's: Go 1.27 says C.f */
+	    strncmp(name, "_C", 2) == 0 || strncmp(name, "C.", 2) == 0 ||
+	    strcmp(name, "init") == 0) /* cgo's: Go 1.27 says C.f */
 		return false;
 	if (dot && name[0] != '(' && strchr(name, '.') != dot)
 		return false;
@@ -152,14 +153,16 @@ static void collect_functions(struct comparison *comparison, const struct escape
 static struct package *package_of(const struct comparison *comparison, const char *symbol)
 {
 	char path[PACKAGE_MAX];
+	struct package *found = NULL;
 
 	if (!frames_package(symbol, path, sizeof(path)))
 		return NULL;
 	if (strcmp(path, "main") == 0 && comparison->main_length < sizeof(path)) {
+		found = package_at(comparison, path); /* an optimisation log has no other name for it */
 		memcpy(path, comparison->main_path, comparison->main_length);
 		path[comparison->main_length] = 0;
 	}
-	return package_at(comparison, path);
+	return found ? found : package_at(comparison, path);
 }
 
 static struct spoken *spoken_of(const struct comparison *comparison, const struct package *package, const char *symbol)
@@ -173,7 +176,8 @@ static struct spoken *spoken_of(const struct comparison *comparison, const struc
 
 static bool is_main(const struct comparison *comparison, const char *path)
 {
-	return strncmp(path, comparison->main_path, comparison->main_length) == 0 && !path[comparison->main_length];
+	return strcmp(path, "main") == 0 ||
+	       (strncmp(path, comparison->main_path, comparison->main_length) == 0 && !path[comparison->main_length]);
 }
 
 /* Whether the package is not in the standard library. */
