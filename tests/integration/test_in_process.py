@@ -60,12 +60,14 @@ def test_a_file_written_elsewhere_is_imported(t):
     text = t.path("raw").read_text()
     for broken, status, message in ((text[:text.index("row alloc") + 12], 3, "is not complete"), ("", 3, "is not complete"),
                                     (text.replace("row alloc", "row other"), 2, "not a record of a raw profile"),
-                                    ("hello\n", 2, "is not a raw profile"),
+                                    ("hello\n", 2, "is not a raw profile"), ("\x1f binary", 2, "is not a raw profile"),
+                                    (text[:text.index("\n")], 3, "is not complete"),
                                     (text.replace("goalloc-profile 1", "goalloc-profile 1x"), 2, "is not a raw profile"),
                                     (text.replace("goalloc-profile 1", "goalloc-profile 2"), 2, "of version 2, and this program reads version 1"),
                                     (text[:text.index("lost ")], 3, "is not complete")):
         t.path("raw").write_text(broken)
         contains(t.escapement("record", "--raw", t.path("raw"), "-o", t.path("x"), status=status).stderr, message)
+    contains(t.escapement("record", "--raw", t.directory, "-o", t.path("x"), status=2).stderr, "Is a directory")
 
 
 def test_forked_children_record_themselves(t):

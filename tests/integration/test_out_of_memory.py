@@ -6,6 +6,7 @@ The tool under test is a build of the command line tool that counts its allocati
 (tests/memory)."""
 import os
 import re
+import resource
 
 import harness
 from harness import same
@@ -67,6 +68,18 @@ def test_gates_without_memory(t):
     profile = recorded(t)
     for form in "text", "json", "sarif", "markdown":
         fails_everywhere(t, ["gate", "compare", "--format", form, profile, profile])
+
+
+def test_a_file_with_a_line_that_memory_has_no_room_for_is_not_taken_for_shorter(t):
+    if harness.SANITIZED:
+        raise harness.Skip("AddressSanitizer needs terabytes of addresses")
+    profile, lines = recorded(t), t.path("lines")
+    with open(lines, "w") as file:
+        file.write("#" * (96 << 20) + "\nnonsense\n")
+    for command in (["gate", "compare", "--policy", lines, profile, profile], ["agent", "--config", lines]):
+        done = t.escapement(*command, status=3,
+                            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (128 << 20, 128 << 20)))
+        same(done.stderr, f"escapement: out of memory while running 'escapement {command[0]}'\n")
 
 
 def test_audits_without_memory(t):

@@ -335,6 +335,8 @@ struct agent_config *agent_config_read(const char *path, struct error *error)
 		else
 			result = take_line(&reader, line, error);
 	}
+	if (!result && !feof(stream) && !ferror(stream)) /* the rest would be left out without a word */
+		memory_out();
 	if (!result && ferror(stream))
 		result = error_set(error, STATUS_USAGE, "cannot read it: %m");
 	free(line);

@@ -339,6 +339,8 @@ int policy_read(struct policy *policy, const char *path, struct error *error)
 		if (result)
 			error_prefix(error, "%s:%d", path, number);
 	}
+	if (!result && !feof(stream) && !ferror(stream)) /* the rest would be left out without a word */
+		memory_out();
 	if (!result && ferror(stream))
 		result = error_set(error, STATUS_USAGE, "cannot read policy '%s': %m", path);
 	free(line);

@@ -243,7 +243,7 @@ enum { LINE_SIZE = 64 << 10 }; /* twice the length of two file names and a stack
 
 static int read_lines(struct reader *reader, FILE *stream, const char *path, struct error *error)
 {
-	char *line = memory_allocate(LINE_SIZE), *end;
+	char *line = memory_zeroed(LINE_SIZE, 1), *end;
 	int number = 0, result = 0;
 
 	/* an incomplete last line was still being written */
@@ -263,6 +263,11 @@ static int read_lines(struct reader *reader, FILE *stream, const char *path, str
 		else if (read_record(reader, line))
 			result = error_set(error, STATUS_USAGE, "%s:%d: not a record of a raw profile", path, number);
 	}
+	if (!result && ferror(stream))
+		result = error_set(error, STATUS_USAGE, "cannot read '%s': %m", path);
+	else if (number == 0 &&
+		 strncmp(line, GOALLOC_RECORDING_NAME, strnlen(line, strlen(GOALLOC_RECORDING_NAME))) != 0)
+		result = error_set(error, STATUS_USAGE, "'%s' is not a raw profile of libgoalloc", path);
 	free(line);
 	if (result || reader->ended)
 		return result;
