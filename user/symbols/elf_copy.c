@@ -441,8 +441,8 @@ static bool fill(struct copy *copy, enum elf_parts parts)
 		return false;
 	sort_sections(copy);
 	copy_segments(copy, parts);
-	for (uint8_t part = ELF_NOTES; part <= parts; part++)
-		copy_sections(copy, part);
+	for (int part = ELF_NOTES; part <= (int)parts; part++)
+		copy_sections(copy, (enum elf_parts)part);
 	for (size_t i = 0; i < copy->section_count; i++)
 		copy->parts[i] = copy->parts[i] > parts ? NOWHERE : copy->parts[i];
 	write_headers(copy);
