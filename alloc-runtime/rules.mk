@@ -11,7 +11,8 @@ RARE_CODE    := cfi fatal heap_profile info jemalloc leak_report leaks mgcmark o
 	stats stopworld unwind
 OWN_SECTIONS  = --rename-section .text=goalloc_$(if $(filter $(RARE_CODE),$(*F)),rare,text) \
 	$(foreach section,data bss,--rename-section .$(section)=goalloc_$(section))
-OWN_NAMES    := -Wl,--version-script=alloc-runtime/sections.map -Wl,-T,alloc-runtime/sections.ld
+SECTIONS     := alloc-runtime/sections.map alloc-runtime/sections.ld
+OWN_NAMES    := -Wl,--version-script=$(firstword $(SECTIONS)) -Wl,-T,$(lastword $(SECTIONS))
 
 $(B)/alloc-runtime/%.o: alloc-runtime/%.c | $(B)/deps-ready
 	@mkdir -p $(@D)
@@ -45,17 +46,17 @@ $(B)/libgoalloc.a: $(B)/alloc-runtime/libgoalloc.o
 $(B)/alloc-runtime/libgoalloc-inside.a: $(GOALLOC_OBJECTS) $(B)/alloc-runtime/valid.o
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
-$(B)/libgoalloc.so: $(GOALLOC_OBJECTS)
+$(B)/libgoalloc.so: $(GOALLOC_OBJECTS) $(SECTIONS)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(HARDENED_LDFLAGS) $(LDFLAGS) -shared -Wl,-soname,libgoalloc.so.$(MAJOR) $(OWN_NAMES) -Wl,-z,now -o $@ $^ -lpthread
+	$(Q)$(CC) $(HARDENED_LDFLAGS) $(LDFLAGS) -shared -Wl,-soname,libgoalloc.so.$(MAJOR) $(OWN_NAMES) -Wl,-z,now -o $@ $(filter %.o,$^) -lpthread
 	$(Q)ln -sf libgoalloc.so $(B)/libgoalloc.so.$(MAJOR)
 
 # The library for LD_PRELOAD: malloc and operator new, which call libgoalloc.
 PRELOAD_OBJECTS := $(patsubst %.c,$(B)/%.o,$(wildcard alloc-runtime/preload/*.c))
 
-$(B)/libgoalloc-preload.so: $(GOALLOC_OBJECTS) $(PRELOAD_OBJECTS)
+$(B)/libgoalloc-preload.so: $(GOALLOC_OBJECTS) $(PRELOAD_OBJECTS) $(SECTIONS)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(HARDENED_LDFLAGS) $(LDFLAGS) -shared -Wl,-soname,libgoalloc-preload.so $(OWN_NAMES) -Wl,-z,now -o $@ $^ -lpthread -ldl
+	$(Q)$(CC) $(HARDENED_LDFLAGS) $(LDFLAGS) -shared -Wl,-soname,libgoalloc-preload.so $(OWN_NAMES) -Wl,-z,now -o $@ $(filter %.o,$^) -lpthread -ldl
 
 # These contain the fast paths: a stack canary or a checked memcpy() would add instructions to every malloc.
 HOT_OBJECTS := $(B)/alloc-runtime/malloc.o $(B)/alloc-runtime/tiny.o $(PRELOAD_OBJECTS)

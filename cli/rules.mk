@@ -17,7 +17,7 @@ static: $(B)/static/escapement
 STATIC_OBJECTS := $(patsubst %.c,$(B)/%.o,$(wildcard cli/static/*.c))
 # The linker warns about functions that need shared libraries of the machine. cli/static/ and user/target/privilege.c keep
 # the program from needing them, so the warnings are off.
-$(B)/static/escapement: $(CLI_OBJECTS) $(STATIC_OBJECTS) $(B)/libescapement.a
+$(B)/static/escapement: $(CLI_OBJECTS) $(STATIC_OBJECTS) $(B)/libescapement.a packaging/static-libraries
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)archives=$$(packaging/static-libraries $(CROSS_COMPILE)) && $(CC) -static-pie $(HARDENED_LDFLAGS) $(LDFLAGS) -s -Wl,--gc-sections \
@@ -37,18 +37,22 @@ manual: $(if $(SCDOC),$(MAN_PAGES)) $(COMPLETIONS)
 $(B)/man/escapement.1: $(B)/escapement
 	@mkdir -p $(@D)
 	$(call say,MAN,$@)
-	$(Q)$< help --man | scdoc > $@
+	$(Q)$< help --man | $(SCDOC) > $@
 
 $(B)/man/escapement-%.1: $(B)/escapement
 	@mkdir -p $(@D)
-	$(Q)$< help --man $* | scdoc > $@
+	$(Q)$< help --man $* | $(SCDOC) > $@
 
 $(B)/man/%.7: docs/man/%.7.scd
 	@mkdir -p $(@D)
-	$(Q)scdoc < $< > $@
+	$(Q)$(SCDOC) < $< > $@
 
 $(B)/completion/%: $(B)/escapement
 	@mkdir -p $(@D)
 	$(Q)$< help --completion $* > $@
 
--include $(CLI_OBJECTS:.o=.d)
+# What says the version is built again when that has been raised.
+VERSIONED := $(foreach source,$(USER_SOURCES) $(CLI_SOURCES),$(if $(findstring ESCAPEMENT_VERSION,$(file < $(source))),$(source)))
+$(VERSIONED:%.c=$(B)/%.o): Makefile
+
+-include $(CLI_OBJECTS:.o=.d) $(STATIC_OBJECTS:.o=.d)
