@@ -93,6 +93,10 @@ include tests/rules.mk
 
 deps:
 	$(Q)packaging/install-deps
+$(B)/deps-ready:
+	@mkdir -p $(B)
+	$(Q)packaging/install-deps build
+	@touch $@
 
 clean:
 	$(Q)rm -rf build
@@ -115,7 +119,18 @@ BIN = '$(DESTDIR)$(PREFIX)/bin'
 LIB = '$(DESTDIR)$(LIBDIR)'
 INCLUDE = '$(DESTDIR)$(PREFIX)/include'
 MAN = '$(DESTDIR)$(MANDIR)'
-install: all manual
+# What the shell, make or pkg-config would take for something else.
+ODD := ' " \ $$ \#
+odd = $(strip $(foreach each,$(ODD),$(findstring $(each),$(1))))
+in_sed = $(subst |,\|,$(subst &,\&,$(1)))
+# Programs look for a new library only when ldconfig has run. In DESTDIR, they do not yet look.
+LDCONFIG = if [ -z '$(DESTDIR)' ] && [ "$$(id -u)" = 0 ]; then PATH="$$PATH:/usr/sbin:/sbin"; \
+	ldconfig || echo 'ldconfig failed: programs do not find libgoalloc until it has run' >&2; fi
+.PHONY: paths
+paths:
+	$(if $(call odd,$(DESTDIR)$(PREFIX)$(LIBDIR)),$(error DESTDIR, PREFIX and LIBDIR must not contain any of $(ODD)))
+	$(if $(filter-out /%,$(firstword $(PREFIX)) $(firstword $(LIBDIR))),$(error PREFIX and LIBDIR must be absolute paths))
+install: paths all manual
 	$(Q)install -d $(BIN) $(LIB)/pkgconfig $(INCLUDE) $(MAN)/man1 $(MAN)/man7 '$(DESTDIR)$(BASHDIR)' '$(DESTDIR)$(ZSHDIR)'
 	$(Q)install -m 755 $(B)/escapement $(BIN)/
 	$(Q)install -m 644 $(B)/libgoalloc.so $(LIB)/$(LIBRARY)
@@ -124,19 +139,19 @@ install: all manual
 	$(Q)for file in $(LIB)/libgoalloc.so.$(MAJOR).*; do [ "$${file##*/}" = $(LIBRARY) ] || rm -f "$$file"; done
 	$(Q)install -m 644 $(B)/libgoalloc-preload.so $(B)/libgoalloc.a $(LIB)/
 	$(Q)install -m 644 $(HEADERS:%=alloc-runtime/include/%) $(INCLUDE)/
-	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@VERSION@|$(VERSION)|' packaging/goalloc.pc.in \
-		> $(LIB)/pkgconfig/goalloc.pc
+	$(Q)sed -e 's|@PREFIX@|$(call in_sed,$(PREFIX))|' -e 's|@LIBDIR@|$(call in_sed,$(LIBDIR))|' -e 's|@VERSION@|$(VERSION)|' \
+		packaging/goalloc.pc.in | install -m 644 /dev/stdin $(LIB)/pkgconfig/goalloc.pc
 	$(Q)$(if $(SCDOC),install -m 644 $(filter %.1,$(MAN_PAGES)) $(MAN)/man1/ && install -m 644 $(filter %.7,$(MAN_PAGES)) $(MAN)/man7/)
 	$(Q)install -m 644 $(B)/completion/bash '$(DESTDIR)$(BASHDIR)/escapement'
 	$(Q)install -m 644 $(B)/completion/zsh '$(DESTDIR)$(ZSHDIR)/_escapement'
-	$(Q)if [ -z '$(DESTDIR)' ] && [ "$$(id -u)" = 0 ]; then PATH="$$PATH:/usr/sbin:/sbin"; \
-		ldconfig || echo 'ldconfig failed: programs do not find libgoalloc until it has run' >&2; fi
+	$(Q)$(LDCONFIG)
 
-# Removes what `make install` with the same DESTDIR, PREFIX and LIBDIR has installed.
-uninstall:
+# Removes the files, not the folders, that `make install` with the same DESTDIR, PREFIX and LIBDIR has installed, of any version.
+uninstall: paths
 	$(Q)rm -f $(BIN)/escapement '$(DESTDIR)$(BASHDIR)/escapement' '$(DESTDIR)$(ZSHDIR)/_escapement' \
-		$(foreach name,$(LIBRARY) libgoalloc.so.$(MAJOR) libgoalloc.so libgoalloc.a libgoalloc-preload.so pkgconfig/goalloc.pc,$(LIB)/$(name)) \
+		$(LIB)/libgoalloc.so.$(MAJOR).* $(foreach name,libgoalloc.so.$(MAJOR) libgoalloc.so libgoalloc.a libgoalloc-preload.so pkgconfig/goalloc.pc,$(LIB)/$(name)) \
 		$(foreach name,$(HEADERS),$(INCLUDE)/$(name)) \
 		$(foreach page,$(notdir $(MAN_PAGES)),$(MAN)/man$(lastword $(subst ., ,$(page)))/$(page))
+	$(Q)$(LDCONFIG)
 
 include packaging/rules.mk

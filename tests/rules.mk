@@ -47,10 +47,11 @@ $(B)/tests/workloads/%: $$(wildcard tests/workloads/$$*/*.c tests/workloads/$$*/
 	$(call say,WORKLOAD,$@)
 	$(Q)$(CC) $(WORKLOAD_CFLAGS) -o $@ $(filter %.c,$^) $(B)/libgoalloc.a -lpthread
 
-$(B)/deps-ready:
+$(B)/test-deps-ready: | $(B)/deps-ready
 	@mkdir -p $(B)
 	$(Q)packaging/install-deps
 	@touch $@
+$(UNIT_TESTS): | $(B)/test-deps-ready
 
 .PHONY: test-programs unit integration test-go-matrix
 test-programs: all $(UNIT_TESTS) $(WORKLOADS) $(TEST_TOOLS)

@@ -30,8 +30,8 @@ def build(t, prefix, *flags):
     source, program = t.path("program.c"), t.path("program")
     source.write_text(PROGRAM)
     environment = {**os.environ, "PKG_CONFIG_PATH": str(prefix / "lib" / "pkgconfig")}
-    options = shlex.split(t.run("pkg-config", *flags, "--cflags", "--libs", "goalloc", env=environment).stdout)
-    t.run("cc", "-g", "-o", program, source, *options)
+    # quoted for a shell, each byte of what is not ASCII, too
+    t.run("sh", "-euc", 'eval "cc -g -o program program.c $(pkg-config "$@" --cflags --libs goalloc)"', "sh", *flags, env=environment)
     return program
 
 
@@ -85,9 +85,9 @@ def test_destdir_is_put_before_every_path_and_into_none(t):
     t.run(staging / "opt/escapement/bin/escapement", "--version")
 
 
-def make(t, target, prefix, *variables):
+def make(t, target, prefix, *variables, **options):
     return t.run("make", "-s", "-C", harness.ROOT, target, f"PREFIX={prefix}", f"B={harness.BUILD.relative_to(harness.ROOT)}",
-                 *variables, env={key: value for key, value in os.environ.items() if key not in ("MAKEFLAGS", "MFLAGS")})
+                 *variables, env={key: value for key, value in os.environ.items() if key not in ("MAKEFLAGS", "MFLAGS")}, **options)
 
 
 def files(folder):
@@ -95,12 +95,36 @@ def files(folder):
 
 
 def test_a_prefix_may_contain_spaces(t):
-    prefix = t.path("a prefix with  spaces")
+    prefix = t.path("a prefix with  spaces & | ü")
     make(t, "install", prefix)
     t.run(build(t, prefix), env={**os.environ, "LD_LIBRARY_PATH": str(prefix / "lib")})
     contains(t.run(prefix / "bin" / "escapement", "version").stdout, "escapement ")
     make(t, "uninstall", prefix)
     same(files(prefix), [], "files left behind")
+
+
+def test_a_prefix_that_cannot_be_written_down_is_refused(t):
+    for prefix, words in (("relative", "must be absolute paths"), ("~/here", "must be absolute paths"), ("/it's", "must not contain"),
+                          ('/a"b', "must not contain"), ("/a#b", "must not contain"), ("/a$$b", "must not contain")):
+        for target in ("install", "uninstall"):
+            contains(make(t, target, prefix, status=2).stderr, words)
+
+
+def test_what_is_installed_can_be_read_by_all_whatever_the_umask(t):
+    prefix = t.path("prefix")
+    make(t, "install", prefix, umask=0o077)
+    same([str(path) for path in prefix.rglob("*") if path.stat().st_mode & 0o444 != 0o444], [], "what others cannot read")
+
+
+def test_the_package_is_built_with_what_the_build_needs(t):
+    """On a machine that has no more than Build-Depends, nothing else may be asked for."""
+    script = (harness.ROOT / "packaging" / "install-deps").read_text()
+    needed = {package for words in re.findall(r'^(?:build|bpf)_packages="([^"]*)"', script, re.M) for package in words.split()}
+    control = (harness.ROOT / "packaging" / "debian" / "control").read_text()
+    field, = re.findall(r"^Build-Depends:((?:.*\n )*.*)$", control, re.M)
+    listed = {word.split()[0] for word in field.split(",")}
+    same((needed - listed, listed - needed), ({"build-essential"}, {"debhelper-compat", "scdoc"}), "on one side only")
+    contains(field, f"libbpf-dev (>= {re.search('^minimum_libbpf=(.*)$', script, re.M)[1]})")
 
 
 def test_another_version_is_replaced_and_programs_of_it_run_on(t):
@@ -121,7 +145,7 @@ def test_another_version_is_replaced_and_programs_of_it_run_on(t):
     running.communicate("x")
     same(running.returncode, 0, "status of the program that was running")
     t.run(t.path("running"), env=environment, stdin=None, input="x")
-    make(t, "uninstall", prefix)
+    make(t, "uninstall", prefix, "VERSION=9.9.10")
     same(files(prefix), [], "files left behind")
 
 
