@@ -1,8 +1,9 @@
-# libgoalloc. Position independent throughout, so that one set of objects serves both libraries.
+# libgoalloc. Position independent throughout, so that one set of objects serves both libraries; machine code, also where CFLAGS ask for
+# link-time optimization (Ubuntu's for packages do), because objcopy changes it.
 GOALLOC_SOURCES := $(filter-out alloc-runtime/valid.c,$(wildcard alloc-runtime/*.c))
 GOALLOC_OBJECTS := $(GOALLOC_SOURCES:%.c=$(B)/%.o) $(B)/alloc-runtime/sizeclasses.o
 GOALLOC_CFLAGS   = $(ALL_CFLAGS) $(REPRODUCIBLE) -Ialloc-runtime/include -Ialloc-runtime/$(MACHINE) -Ialloc-runtime -fPIC -fvisibility=hidden \
-	-ftls-model=initial-exec -fno-semantic-interposition -fno-builtin-malloc
+	-ftls-model=initial-exec -fno-semantic-interposition -fno-builtin-malloc -fno-lto
 
 # Code and variables are in sections of their own. The linker then says where these begin and end, also in a static program:
 # roots.c asks whether a thread is inside the library, and leaves its variables out. Code that runs only for observers, searches,

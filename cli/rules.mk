@@ -13,7 +13,7 @@ $(B)/escapement: $(CLI_OBJECTS) $(B)/libescapement.a
 # One file without shared libraries, for machines on which nothing is installed.
 STATIC_LIBS = $(shell pkg-config --static --libs libbpf libdw libelf libprotobuf-c ncursesw) -lm
 .PHONY: static
-static: $(B)/static/escapement
+static: $(B)/static/escapement $(B)/static/LICENCES
 STATIC_OBJECTS := $(patsubst %.c,$(B)/%.o,$(wildcard cli/static/*.c))
 # The linker warns about functions that need shared libraries of the machine. cli/static/ and user/target/privilege.c keep
 # the program from needing them, so the warnings are off.
@@ -23,6 +23,10 @@ $(B)/static/escapement: $(CLI_OBJECTS) $(STATIC_OBJECTS) $(B)/libescapement.a pa
 	$(Q)archives=$$(packaging/static-libraries $(CROSS_COMPILE)) && $(CC) -static-pie $(HARDENED_LDFLAGS) $(LDFLAGS) -s -Wl,--gc-sections \
 		-Wl,--wrap=dlopen -Wl,--no-warnings -o $@ $(CLI_OBJECTS) $(STATIC_OBJECTS) $(B)/libescapement.a \
 		$$archives/libsmartcols.a $$archives/libcjson.a $(CROSS_LDFLAGS) $(STATIC_LIBS)
+
+$(B)/static/LICENCES: packaging/static-licences LICENSE
+	@mkdir -p $(@D)
+	$(Q)packaging/static-licences > $@
 
 # The program generates its man pages and completion from the same tables as --help.
 COMMANDS := $(shell sed -n 's/^\tROW(\([a-z]*\)).*/\1/p' cli/cli.h)

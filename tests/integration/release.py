@@ -135,6 +135,23 @@ def test_it_is_one_file_of_under_8_mb_without_shared_libraries(t):
     print(f"# {size} bytes")
 
 
+def test_the_licences_of_all_that_is_linked_into_it_are_beside_it(t):
+    static = STATIC.relative_to(ROOT)
+    planned = t.run("make", "-n", "-W", static.parent.parent / "libescapement.a", static, f"B={static.parent.parent}", cwd=ROOT, env=harness.FRESH)
+    command = next(line for line in planned.stdout.replace("\\\n", " ").splitlines() if "-static-pie" in line)
+    traced = t.run("sh", "-euc", command.replace(f"-o {static}", f"-Wl,--trace -o {t.path('linked')}"), cwd=ROOT).stdout
+    archives = {pathlib.Path(name).resolve() for name in re.findall(r"/[^\n(]*\.a\b", traced)}
+    packages = {t.run("dpkg", "-S", path).stdout.split(":")[0] for path in archives if path.is_relative_to("/usr")}
+    licences = (STATIC.parent / "LICENCES").read_text()
+    for package in sorted(packages):
+        if package.startswith("libgcc-"):  # whose exception lets it be linked into anything
+            continue
+        contains(licences, pathlib.Path(f"/usr/share/doc/{package}/copyright").read_text())
+    contains(licences, (ROOT / "LICENSE").read_text())
+    same(len(archives) > 10 and len(packages) > 5, True, f"{archives}: archives that are linked")
+    print(f"# {', '.join(sorted(packages))}")
+
+
 def test_what_needs_http_is_not_in_the_static_binary_and_it_says_so(t):
     for section in ("clickhouse", "pyroscope", "otlp", "prometheus"):
         where = "listen = 127.0.0.1:1" if section == "prometheus" else "url = https://127.0.0.1:1"
@@ -207,12 +224,18 @@ def test_capabilities_of_the_file_are_enough_without_root(t):
     shutil.copy(STATIC, program)
     for path in (workload("seeds"), BUILD / "libgoalloc.so"):
         shutil.copy(path, directory / ("libgoalloc.so.1" if path.suffix else path.name))
-    granted = next(line.split()[1] for line in (ROOT / "docs" / "install.md").read_text().splitlines() if line.startswith("setcap "))
-    t.run("setcap", granted, program)
+    said, = re.findall(r"## Without root\n\n```sh.*\n([^`]*)", (ROOT / "docs" / "install.md").read_text())
+    t.run("sh", "-euxc", said.replace(" profilers ", " nogroup ").replace("build/static/escapement", str(program)))
     for path in (directory.parent, directory):
         path.chmod(0o777)
-    t.run("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", program, "record", "--rate", "1", "-o", directory / "p",
-          "--", directory / "seeds", "--rounds", "10", env={**os.environ, "LD_LIBRARY_PATH": str(directory)})
+
+    def run(group, status, *command):
+        # by way of a shell: setpriv itself has capabilities until it executes something
+        return t.run("setpriv", "--reuid", "65534", "--regid", group, "--clear-groups", "sh", "-c", '"$@"', "sh", program, *command,
+                     env={**os.environ, "LD_LIBRARY_PATH": str(directory)}, status=status)
+
+    run("games", 126, "version")
+    run("nogroup", 0, "record", "--rate", "1", "-o", directory / "p", "--", directory / "seeds", "--rounds", "10")
     same((directory / "p").stat().st_uid, 65534, "the profile's owner")
     same(t.json("report", directory / "p")["check"]["difference"], 0)
 
@@ -223,17 +246,58 @@ def clone(t, name):
     return directory
 
 
-def test_two_builds_in_different_folders_are_equal_byte_for_byte(t):
+BUILT = ("escapement", "libgoalloc.so", "libgoalloc.a", "libgoalloc-preload.so", "static/escapement")
+ELSEWHERE = {**harness.FRESH, "TZ": "Asia/Tokyo", "LC_ALL": "C.UTF-8", "XZ_OPT": "-0"}
+
+
+def tarball(t, directory, **options):
+    t.run("make", "-s", "dist", cwd=directory, **options)
+    path, = (directory / "build" / "dist").iterdir()
+    return path
+
+
+def unpacked(t, path, name):
+    """A tarball's folder: without git, below a name that shells and make have to be careful with."""
+    t.path(name).mkdir()
+    t.run("tar", "-xf", path, "-C", t.path(name))
+    directory, = t.path(name).iterdir()
+    return directory
+
+
+def test_the_clone_and_its_tarball_are_built_equal_byte_for_byte(t):
     made = []
-    for name in ("one", "another-folder"):
-        directory = clone(t, name)
-        t.run("make", "-s", "-j2", "all", "static", "dist", cwd=directory, env=harness.FRESH)
-        made.append({path: (directory / "build" / path).read_bytes()
-                     for path in ("escapement", "libgoalloc.so", "libgoalloc.a", "libgoalloc-preload.so", "static/escapement")})
-        for path in (directory / "build" / "dist").iterdir():
-            made[-1][path.name] = path.read_bytes()
+    source = clone(t, "one")
+    packed = tarball(t, source, env=harness.FRESH)
+    same(tarball(t, clone(t, "two"), env=ELSEWHERE, umask=0o077).read_bytes() == packed.read_bytes(), True, "equal tarballs")
+    elsewhere = unpacked(t, packed, "an odd folder & ü")
+    contains(t.run("make", "-s", "dist", cwd=elsewhere, env=harness.FRESH, status=2).stderr, "make dist needs a git checkout")
+    for directory, options in ((source, {"env": harness.FRESH}), (elsewhere, {"env": ELSEWHERE, "umask": 0o077})):
+        t.run("make", "-s", "-j2", "all", "static", cwd=directory, **options)
+        made.append({path: (directory / "build" / path).read_bytes() for path in BUILT})
     same([name for name in made[0] if made[0][name] != made[1][name]], [], "files that differ")
     print(f"# {len(made[0])} files are identical")
+
+
+def test_what_is_changed_is_built_again_with_all_that_has_it(t):
+    """Make's plan, beside what the compiler wrote down that it has read."""
+    build, read = BUILD.relative_to(ROOT), collections.defaultdict(set)
+    for path in BUILD.rglob("*.d"):
+        target, _, names = path.read_text().replace("\\\n", " ").partition("\n")[0].partition(":")
+        if not target.startswith((f"{build}/cli/", f"{build}/user/", f"{build}/alloc-runtime/")) or not (ROOT / names.split()[0]).exists():
+            continue  # of a test, or of a file that is no more
+        for name in names.split():
+            if not name.startswith(("/", f"{build}/")):
+                read[os.path.normpath(name)].add(os.path.normpath(target))
+    for path in (*(ROOT / "user").rglob("*.c"), *(ROOT / "cli").glob("*.c")):
+        if "ESCAPEMENT_VERSION" in path.read_text():
+            read["Makefile"].add(str(build / path.relative_to(ROOT).with_suffix(".o")))
+    read["alloc-runtime/sections.map"] = {str(build / name) for name in BUILT if name.endswith(".so")}
+    assert len(read) > 500 and any("cli/static/" in target for target in read["user/fleet/http.h"]), len(read)
+    for name, targets in sorted(read.items()):
+        plan = t.run("make", "-n", "V=1", "-W", name, "all", "static", build / "alloc-runtime" / "libgoalloc-inside.a", f"B={build}",
+                     cwd=ROOT, env=harness.FRESH).stdout
+        same(targets - {os.path.normpath(each) for each in re.findall(r"-o (\S+)", plan)}, set(), f"what {name} does not build again")
+    print(f"# {len(read)} files")
 
 
 def test_packages_are_built_and_work_where_nothing_else_is_installed(t):
@@ -243,6 +307,14 @@ def test_packages_are_built_and_work_where_nothing_else_is_installed(t):
     packages = list((directory / "build" / "deb").glob("*.deb"))
     same(sorted(path.name.split("_")[0] for path in packages),
          ["escapement", "escapement-dbgsym", "libgoalloc-dev", "libgoalloc1", "libgoalloc1-dbgsym"])
+    elsewhere = unpacked(t, tarball(t, directory, env=harness.FRESH), "an odd folder & ü")
+    t.run("make", "-s", "deb", cwd=elsewhere, env=ELSEWHERE, umask=0o077)
+    same([path.name for path in packages if path.read_bytes() != (elsewhere / "build" / "deb" / path.name).read_bytes()], [], "packages that differ")
+    scripts = t.path("scripts")
+    t.run("dpkg-deb", "--control", next(path for path in packages if path.name.startswith("escapement_")), scripts)
+    for name, action in (("postinst", "restart"), ("prerm", "stop")):
+        contains((scripts / name).read_text(), action)
+    same((scripts / "preinst").exists(), False, "a script that stops the agent before an upgrade")
     root = base_system(t, "bookworm")
     for path in packages:
         shutil.copy(path, root / "tmp")
@@ -299,16 +371,16 @@ def test_the_steps_of_the_container_image_make_one_file_that_runs_alone(t):
     harness.require_root()
     steps = [line.split(maxsplit=1) for line in (ROOT / "packaging" / "container" / "Containerfile").read_text().splitlines()
              if line and not line.startswith("#")]
-    words = {key: value.split() for key, value in steps}
     suite = next(value for key, value in steps if key == "FROM").removeprefix("debian:").split()[0]
     for key, command in steps:
         if key == "RUN":
             t.run(ROOT / "packaging" / "bare", suite, t.path("build"), "sh", "-euc", command, env=harness.FRESH)
-    _, built, installed = words["COPY"]
     alone = t.path("scratch")
-    (alone / installed[1:]).parent.mkdir(parents=True)
-    shutil.copy(t.path("build") / built[1:], alone / installed[1:])
-    contains(t.run("chroot", alone, *json.loads(" ".join(words["ENTRYPOINT"])), "version").stdout, "escapement ")
+    for built, installed in (value.split()[1:] for key, value in steps if key == "COPY" and value.startswith("--from=")):
+        (alone / installed[1:]).parent.mkdir(parents=True)
+        shutil.copy(t.path("build") / built[1:], alone / installed[1:])
+    entry = next(json.loads(value) for key, value in steps if key == "ENTRYPOINT")
+    contains(t.run("chroot", alone, *entry, "version").stdout, "escapement ")
 
 
 if __name__ == "__main__":

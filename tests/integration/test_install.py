@@ -58,6 +58,14 @@ def test_any_compiler_is_taken_for_the_machine_that_it_compiles_for(t):
     same(made[0] == made[1], True, "the same BPF programs")
 
 
+def test_link_time_optimization_leaves_libgoalloc_machine_code(t):
+    """As Ubuntu's flags for packages ask for it; objcopy does not work on anything else."""
+    environment = {key: value for key, value in os.environ.items() if key not in ("MAKEFLAGS", "MFLAGS")}
+    built = t.path("build") / "alloc-runtime" / "arena.o"
+    t.run("make", "-s", "-C", harness.ROOT, "CFLAGS=-O2 -flto=auto", f"B={t.path('build')}", built, env=environment)
+    contains(t.run("objdump", "-h", built).stdout, "goalloc_text")
+
+
 def test_what_installs_the_compiler_needs_none(t):
     """The Makefile is read where only the base system, make and git are."""
     programs = t.path("programs")
