@@ -10,6 +10,7 @@
 
 #include "base/cut_files.h"
 #include "base/memory.h"
+#include "base/output.h"
 #include "base/printable.h"
 #include "base/suggest.h"
 #include "cli.h"
@@ -170,7 +171,7 @@ const struct command command_help = {"help", "print the help of a command", run_
 /* Output that could not be written (to a full disk, for example) is a failure, whatever the command returned. */
 static int finish(int status)
 {
-	if (fflush(stdout) || ferror(stdout)) {
+	if (output_flush(stdout)) {
 		cli_say("cannot write to standard output: %m");
 		return status ? status : STATUS_USAGE;
 	}

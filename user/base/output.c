@@ -330,8 +330,7 @@ static int copy_through(const struct output *output)
 	return got < 0 || fsync(output->through) ? -1 : 0;
 }
 
-/* Writes out what the stream holds. Returns -1 with errno if that fails, or some earlier write did. */
-static int flush(FILE *stream)
+int output_flush(FILE *stream)
 {
 	if (fflush(stream))
 		return -1;
@@ -350,7 +349,7 @@ int output_commit(struct output *output, struct error *error)
 {
 	int result = 0;
 
-	if (flush(output->stream))
+	if (output_flush(output->stream))
 		result = cannot_write(error, output->path, strerror(errno));
 	/* Some file systems report only now that there is no space. */
 	if (!result && output->temporary && fsync(fileno(output->stream)))

@@ -56,6 +56,9 @@ int output_open_new(struct output *output, const char *path, output_ready *ready
 /* Finishes and closes the file. On success everything is written and in place; the error names the file. */
 int output_commit(struct output *output, struct error *error);
 
+/* Writes out what a stream holds. Returns -1 with errno if that fails, or some earlier write did. */
+int output_flush(FILE *stream);
+
 /* Closes the file and leaves what was there before. Does nothing if it is not open (all zero, or closed). */
 void output_abandon(struct output *output);
 
