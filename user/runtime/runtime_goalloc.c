@@ -16,6 +16,7 @@
 #include "base/hash_table.h"
 #include "base/memory.h"
 #include "base/regular_file.h"
+#include "collect/event_process.h"
 #include "symbols/elf_file.h"
 #include "goalloc_contract.h"
 #include "machine.h"
@@ -156,7 +157,7 @@ static int goalloc_read(struct runtime *runtime, const struct target *target, in
 	struct goalloc *goalloc = (struct goalloc *)runtime;
 	const struct goalloc_telling telling = {rate == 1, rate_row_for(rate)->distance};
 
-	bool has_allocated = runtime->events && runtime->events->hits;
+	bool has_allocated = runtime->events && event_process_hits(runtime->events) > 0;
 
 	if (goalloc_counters_read(&goalloc->counters, target, &telling, counters, &runtime->refusal))
 		return -1;
