@@ -26,7 +26,7 @@ $(B)/static/escapement: $(CLI_OBJECTS) $(STATIC_OBJECTS) $(B)/libescapement.a pa
 
 $(B)/static/LICENCES: packaging/static-licences LICENSE
 	@mkdir -p $(@D)
-	$(Q)packaging/static-licences > $@
+	$(Q)packaging/static-licences $(STATIC_LIBS) > $@
 
 # The program generates its man pages and completion from the same tables as --help.
 COMMANDS := $(shell sed -n 's/^\tROW(\([a-z]*\)).*/\1/p' cli/cli.h)
