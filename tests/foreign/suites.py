@@ -8,6 +8,7 @@ test fails with libgoalloc that passes with glibc, unless it is in INTERNAL belo
 import collections
 import concurrent.futures
 import ctypes
+import math
 import os
 import pathlib
 import re
@@ -22,8 +23,8 @@ HERE = ROOT / "tests/foreign"
 sys.path.insert(0, str(ROOT / "tests/bench"))
 from malloc_table import allocators  # noqa: E402
 
-# A test may take this long, since some fork thousands of times and the machine may be busy, but not wait for this long without doing
-# anything. FACTOR is for the limits that glibc's tests have themselves.
+# A test may take this long, since some fork thousands of times and the machine may be busy. In IDLE_SECONDS it takes at least a
+# hundredth of a processor: what has hung may still look at a clock. FACTOR is for the limits that glibc's tests have themselves.
 SECONDS, IDLE_SECONDS, FACTOR = 900, 120, 9
 PR_SET_CHILD_SUBREAPER = 36
 Suite = collections.namedtuple("Suite", "package folder tests flags support")
@@ -141,13 +142,13 @@ def cpu_time(session):
 
 def wait(process):
     """The exit status of a test, or "time"."""
-    last = -1
+    last = -math.inf
     for _ in range(SECONDS // IDLE_SECONDS):
         try:
             return process.wait(IDLE_SECONDS)
         except subprocess.TimeoutExpired:
             now = cpu_time(process.pid)
-        if now == last:
+        if now - last < IDLE_SECONDS / 100 * os.sysconf("SC_CLK_TCK"):
             break
         last = now
     return "time"
