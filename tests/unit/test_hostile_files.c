@@ -36,6 +36,14 @@ static void write_file(const char *name, const void *bytes, size_t size)
 	fclose(file);
 }
 
+static void overwrite(const char *name, off_t offset, const void *bytes, size_t size)
+{
+	int file = open(in_directory(name), O_WRONLY);
+
+	assert_int_equal(pwrite(file, bytes, size, offset), (ssize_t)size);
+	close(file);
+}
+
 /* Returns the name that the symbolizer has for the first instruction; NULL if it has none. */
 static const char *first_function(const char *name)
 {
@@ -48,6 +56,13 @@ static const char *first_function(const char *name)
 		snprintf(function, sizeof(function), "%s", frames[0].function);
 	symbolizer_close(symbolizer);
 	return known ? function : NULL;
+}
+
+static const char *function_at(struct symbolizer *symbolizer, uint64_t address)
+{
+	struct profile_frame frames[SYMBOLIZER_INLINE_MAX];
+
+	return symbolizer_lookup(symbolizer, address, frames) ? frames[0].function : NULL;
 }
 
 /* --- debug information --- */
@@ -201,6 +216,51 @@ static void symbols_in_xz_are_inflated_up_to_a_size(void **state)
 	assert_only_symbols("bare_much", "more than 64 MiB");
 }
 
+static void mark_as_compressed(const char *name, const char *section)
+{
+	int file, changed = open(in_directory(name), O_WRONLY);
+	Elf *elf = elf_file_open(in_directory(name), ELF_NOTES, &file);
+	const uint64_t flags = SHF_COMPRESSED;
+	GElf_Ehdr header;
+	GElf_Shdr found;
+	off_t at;
+
+	assert_non_null(gelf_getehdr(elf, &header));
+	at = (off_t)(header.e_shoff + elf_ndxscn(elf_section_find(elf, section, &found)) * sizeof(Elf64_Shdr) +
+		     offsetof(Elf64_Shdr, sh_flags));
+	assert_int_equal(pwrite(changed, &flags, sizeof(flags), at), sizeof(flags));
+	elf_end(elf);
+	close(file);
+	close(changed);
+}
+
+/* libelf would inflate what is compressed inside once more; libdw knows the forerunner of xz, too, and finds sections whose names are
+ * compressed. */
+static void what_is_inside_xz_is_measured_too(void **state)
+{
+	static const char *const sections[] = {".strtab", ".symtab"};
+	struct symbolizer *symbolizer;
+
+	(void)state;
+	run("objcopy --only-keep-debug --redefine-sym first=earlier plain inner && strip -o bare plain && xz -k inner && "
+	    "objcopy --add-section .gnu_debugdata=inner.xz bare sane && "
+	    "head -c 200000000 /dev/zero | xz -0 --format=lzma > much.lzma && "
+	    "objcopy --add-section .gnu_debugdata=much.lzma bare forerunner && cp sane nameless");
+	symbolizer = symbolizer_open(in_directory("sane"), NULL);
+	assert_string_equal(function_at(symbolizer, text), "earlier");
+	assert_null(symbolizer_limit(symbolizer));
+	symbolizer_close(symbolizer);
+	assert_only_symbols("forerunner", "more than 64 MiB");
+	mark_as_compressed("nameless", ".shstrtab");
+	assert_only_symbols("nameless", "names of its sections are compressed");
+	for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]); i++) {
+		run("cp inner twice && rm -f twice.xz");
+		mark_as_compressed("twice", sections[i]);
+		run("xz -k twice && objcopy --add-section .gnu_debugdata=twice.xz bare within");
+		assert_only_symbols("within", "compressed in it once more");
+	}
+}
+
 /* 2000 units say that their other part is in one file, with symbols of 60 MB in it. */
 static void a_file_that_many_units_name_is_inflated_once(void **state)
 {
@@ -322,6 +382,96 @@ static void notes_are_read_up_to_a_size(void **state)
 	}
 }
 
+/* A file whose symbols only its segments name, with a hash table whose chain ends at once or nowhere. */
+static void chains_of_hash_tables_need_not_end(void **state)
+{
+	enum { LENGTH = 4 << 20 };
+	static const char names[] = "\0exported";
+	struct {
+		Elf64_Ehdr header;
+		Elf64_Phdr segments[2];
+		Elf64_Dyn dynamic[5];
+		Elf64_Sym symbols[2];
+		char names[16];
+		uint32_t hash[4], filter[2], bucket, chain[2];
+	} bytes = {.header = {.e_ident = ELFMAG,
+			      .e_machine = EM_X86_64,
+			      .e_version = 1,
+			      .e_phoff = sizeof(Elf64_Ehdr),
+			      .e_ehsize = sizeof(Elf64_Ehdr),
+			      .e_phentsize = sizeof(Elf64_Phdr),
+			      .e_phnum = 2},
+		   .segments = {{.p_type = PT_LOAD, .p_filesz = LENGTH, .p_memsz = LENGTH, .p_align = 4096}},
+		   .symbols = {{0}, {.st_name = 1, .st_info = 0x12, .st_shndx = 1, .st_value = 64, .st_size = 16}},
+		   .hash = {1, 0, 1, 0},
+		   .bucket = 1};
+	const Elf64_Phdr dynamic = {.p_type = PT_DYNAMIC,
+				    .p_offset = (char *)bytes.dynamic - (char *)&bytes,
+				    .p_filesz = sizeof(bytes.dynamic)};
+	const Elf64_Dyn entries[] = {
+		{DT_SYMTAB, {(uint64_t)((char *)bytes.symbols - (char *)&bytes)}},
+		{DT_STRTAB, {(uint64_t)(bytes.names - (char *)&bytes)}},
+		{DT_STRSZ, {sizeof(names)}},
+		{DT_GNU_HASH, {(uint64_t)((char *)bytes.hash - (char *)&bytes)}},
+	};
+
+	(void)state;
+	bytes.header.e_ident[EI_CLASS] = ELFCLASS64;
+	bytes.header.e_ident[EI_DATA] = ELFDATA2LSB;
+	bytes.header.e_ident[EI_VERSION] = EV_CURRENT;
+	bytes.segments[1] = dynamic;
+	memcpy(bytes.dynamic, entries, sizeof(entries));
+	memcpy(bytes.names, names, sizeof(names));
+	for (uint32_t ends = 0; ends < 2; ends++) {
+		for (Elf64_Half type = ET_REL; type <= ET_DYN; type++) {
+			struct symbolizer *symbolizer;
+
+			bytes.header.e_type = type;
+			bytes.chain[1] = ends;
+			write_file("chain", &bytes, sizeof(bytes));
+			run("truncate -s %d chain", LENGTH);
+			symbolizer = symbolizer_open(in_directory("chain"), NULL);
+			assert_non_null(symbolizer);
+			if (ends)
+				assert_string_equal(function_at(symbolizer, 64 + 4), "exported");
+			else
+				assert_null(function_at(symbolizer, 64 + 4));
+			assert_int_equal(!symbolizer_limit(symbolizer), type != ET_REL);
+			symbolizer_close(symbolizer);
+		}
+	}
+}
+
+/* A static program without symbols has those of its debug file. */
+static void debug_files_have_symbols_of_static_programs(void **state)
+{
+	struct symbolizer *symbolizer;
+
+	(void)state;
+	run("gcc -O1 -static -no-pie -nostdlib -Wl,-e,main,-Ttext=0x500000 -o static plain.c && "
+	    "objcopy --only-keep-debug static static.debug && strip static && "
+	    "objcopy --add-gnu-debuglink=static.debug static");
+	symbolizer = symbolizer_open(in_directory("static"), NULL);
+	assert_non_null(symbolizer);
+	assert_string_equal(function_at(symbolizer, 0x500000), "main");
+	symbolizer_close(symbolizer);
+}
+
+/* Names are the same whether sections or segments say where they are. */
+static void names_need_no_sections(void **state)
+{
+	static const char *const hashes[] = {"gnu", "sysv"};
+	const uint64_t none = 0;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(hashes) / sizeof(hashes[0]); i++) {
+		run("gcc -O1 -no-pie -rdynamic -Wl,--hash-style=%s -o hashed plain.c", hashes[i]);
+		overwrite("hashed", offsetof(Elf64_Ehdr, e_shoff), &none, 8);
+		overwrite("hashed", offsetof(Elf64_Ehdr, e_shnum), &none, 4);
+		assert_string_equal(first_function("hashed"), "first");
+	}
+}
+
 /* --- files of the kernel --- */
 
 static void files_of_the_kernel_are_not_read(void **state)
@@ -388,21 +538,6 @@ static void the_checksum_of_a_file_is_computed_once(void **state)
 }
 
 /* --- files that change --- */
-
-static void overwrite(const char *name, off_t offset, const void *bytes, size_t size)
-{
-	int file = open(in_directory(name), O_WRONLY);
-
-	assert_int_equal(pwrite(file, bytes, size, offset), (ssize_t)size);
-	close(file);
-}
-
-static const char *function_at(struct symbolizer *symbolizer, uint64_t address)
-{
-	struct profile_frame frames[SYMBOLIZER_INLINE_MAX];
-
-	return symbolizer_lookup(symbolizer, address, frames) ? frames[0].function : NULL;
-}
 
 /* Memory of ours that lies behind the next file that is mapped, or behind those after it. */
 static void put_down_a_secret(void)
@@ -518,10 +653,14 @@ int main(void)
 		cmocka_unit_test(entries_have_as_many_attributes_as_those_of_compilers),
 		cmocka_unit_test(what_is_compressed_is_not_inflated),
 		cmocka_unit_test(symbols_in_xz_are_inflated_up_to_a_size),
+		cmocka_unit_test(what_is_inside_xz_is_measured_too),
 		cmocka_unit_test(a_file_that_many_units_name_is_inflated_once),
 		cmocka_unit_test(compressed_sections_are_inflated_up_to_a_size),
 		cmocka_unit_test(tables_longer_than_those_of_programs_are_not_read),
 		cmocka_unit_test(notes_are_read_up_to_a_size),
+		cmocka_unit_test(chains_of_hash_tables_need_not_end),
+		cmocka_unit_test(names_need_no_sections),
+		cmocka_unit_test(debug_files_have_symbols_of_static_programs),
 		cmocka_unit_test(files_of_the_kernel_are_not_read),
 		cmocka_unit_test(the_checksum_of_a_file_is_computed_once),
 		cmocka_unit_test(names_end_with_their_file),

@@ -86,7 +86,7 @@ struct absolute {
 struct dwarf_symbols {
 	Dwfl *dwfl; /* NULL for a file of which libdw would inflate too much: it has only symbols */
 	Dwfl_Module *module;
-	Elf *plain; /* then this is the file */
+	Elf *plain; /* the file, if libdwfl is not asked for its symbols */
 	int plain_file;
 	struct debug_files files; /* its copy, too, if others can change it */
 	char *limit;		  /* NULL until a limit was reached; then what is missing, and why */
@@ -597,23 +597,62 @@ static char *build_id_text(const unsigned char *bytes, ssize_t length)
 	return text;
 }
 
+/* Returns false if it is no ELF file. */
+static bool open_file(struct dwarf_symbols *symbols, int descriptor)
+{
+	char name[REGULAR_FILE_NAME];
+
+	symbols->plain = elf_file_open(regular_file_name(descriptor, name), ELF_SYMBOLS, &symbols->plain_file);
+	return symbols->plain != NULL;
+}
+
+static void close_file(struct dwarf_symbols *symbols)
+{
+	if (!symbols->plain)
+		return;
+	elf_end(symbols->plain);
+	close(symbols->plain_file);
+	symbols->plain = NULL;
+}
+
 /* Reads only the symbols of a file. Returns false if it is no ELF file either. */
 static bool open_plain(struct dwarf_symbols *symbols, int descriptor, const char *why)
 {
-	char name[REGULAR_FILE_NAME], *missing;
+	char *missing;
 	const void *id;
 	ssize_t length;
 
-	symbols->plain = elf_file_open(regular_file_name(descriptor, name), ELF_SYMBOLS, &symbols->plain_file);
-	if (!symbols->plain)
+	if (!symbols->plain && !open_file(symbols, descriptor))
 		return false;
 	length = dwelf_elf_gnu_build_id(symbols->plain, &id);
 	symbols->build_id = build_id_text(id, length);
-	symbols->elf_symbols = elf_symbols_of_file(symbols->plain);
+	if (!symbols->elf_symbols)
+		symbols->elf_symbols = elf_symbols_of_file(symbols->plain);
 	missing = memory_format("only names of symbols are known: %s", why);
 	reach_limit(symbols, missing);
 	free(missing);
 	return true;
+}
+
+/* Reads the symbols that libdwfl is not to look for, if the file is one of those. Returns false with `error` if libdwfl would look
+ * for them when it is asked for something else: to relocate debug information. */
+static bool read_symbols_of_segments(struct dwarf_symbols *symbols, int descriptor, struct error *error)
+{
+	GElf_Ehdr header;
+
+	if (!open_file(symbols, descriptor)) {
+		error_set(error, STATUS_USAGE, "it cannot be opened twice");
+		return false;
+	}
+	if (!elf_symbols_are_by_segments(symbols->plain)) {
+		close_file(symbols);
+		return true;
+	}
+	symbols->elf_symbols = elf_symbols_of_file(symbols->plain);
+	if (gelf_getehdr(symbols->plain, &header) && header.e_type != ET_REL)
+		return true;
+	error_set(error, STATUS_USAGE, "it is an object file without symbols");
+	return false;
 }
 
 /* Opens the file, or a copy of it if others can change it. */
@@ -646,7 +685,8 @@ struct dwarf_symbols *dwarf_symbols_open(const char *path, struct error *error)
 		dwarf_symbols_close(symbols);
 		return NULL;
 	}
-	if (!elf_file_is_harmless(descriptor, symbols->files.copied ? &symbols->files.copies : NULL, &why)) {
+	if (!elf_file_is_harmless(descriptor, symbols->files.copied ? &symbols->files.copies : NULL, &why) ||
+	    !read_symbols_of_segments(symbols, descriptor, &why)) {
 		if (!open_plain(symbols, descriptor, why.text)) {
 			error_set(error, STATUS_USAGE, "cannot read '%s' as an ELF file: %s", path, why.text);
 			dwarf_symbols_close(symbols);
@@ -700,10 +740,7 @@ void dwarf_symbols_close(struct dwarf_symbols *symbols)
 	free(symbols->path);
 	free(symbols->build_id);
 	free(symbols->limit);
-	if (symbols->plain) {
-		elf_end(symbols->plain);
-		close(symbols->plain_file);
-	}
+	close_file(symbols);
 	if (symbols->dwfl)
 		dwfl_end(symbols->dwfl);
 	elf_share_end(&symbols->files.copies);

@@ -32,25 +32,43 @@ static bool table_fits(uint64_t size, uint64_t offset, uint64_t count, uint64_t 
 }
 
 /* Whether this is a 64-bit ELF file whose tables lie in it and are no longer than those of real programs. One of the other byte
- * order is none: libelf would read other numbers from it than we do here. */
+ * order is none: libelf would read other numbers from it than we do here. `first`: its first section, zeros if it has none. */
+static bool headers_are_sound(const Elf64_Ehdr *header, const Elf64_Shdr *first, uint64_t size)
+{
+	/* the first section has their number, if there are too many for the header */
+	uint64_t sections = header->e_shoff && !header->e_shnum ? first->sh_size : header->e_shnum;
+
+	return memcmp(header->e_ident, ELFMAG, SELFMAG) == 0 && header->e_ident[EI_CLASS] == ELFCLASS64 &&
+	       header->e_ident[EI_DATA] == ELFDATA2LSB && sections <= SECTIONS_MAX && header->e_phnum <= SEGMENTS_MAX &&
+	       table_fits(size, header->e_shoff, sections, sizeof(Elf64_Shdr)) &&
+	       table_fits(size, header->e_phoff, header->e_phnum, sizeof(Elf64_Phdr));
+}
+
 static bool is_sound(int file)
 {
 	Elf64_Ehdr header;
-	Elf64_Shdr first; /* has the number of sections, if there are too many for the header */
+	Elf64_Shdr first;
 	struct stat status;
-	uint64_t sections;
 
-	if (fstat(file, &status) || pread(file, &header, sizeof(header), 0) != sizeof(header) ||
-	    memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 || header.e_ident[EI_CLASS] != ELFCLASS64 ||
-	    header.e_ident[EI_DATA] != ELFDATA2LSB)
+	if (fstat(file, &status) || pread(file, &header, sizeof(header), 0) != sizeof(header))
 		return false;
-	sections = header.e_shnum;
-	if (header.e_shoff && !sections && header.e_shoff <= INT64_MAX &&
-	    pread(file, &first, sizeof(first), (off_t)header.e_shoff) == sizeof(first))
-		sections = first.sh_size;
-	return sections <= SECTIONS_MAX && header.e_phnum <= SEGMENTS_MAX &&
-	       table_fits((uint64_t)status.st_size, header.e_shoff, sections, sizeof(Elf64_Shdr)) &&
-	       table_fits((uint64_t)status.st_size, header.e_phoff, header.e_phnum, sizeof(Elf64_Phdr));
+	if (header.e_shoff > INT64_MAX || pread(file, &first, sizeof(first), (off_t)header.e_shoff) != sizeof(first))
+		memset(&first, 0, sizeof(first));
+	return headers_are_sound(&header, &first, (uint64_t)status.st_size);
+}
+
+/* The same for one in memory. */
+static bool bytes_are_sound(const uint8_t *bytes, size_t size)
+{
+	Elf64_Ehdr header;
+	Elf64_Shdr first = {0};
+
+	if (size < sizeof(header))
+		return false;
+	memcpy(&header, bytes, sizeof(header));
+	if (table_fits(size, header.e_shoff, 1, sizeof(first)))
+		memcpy(&first, bytes + header.e_shoff, sizeof(first));
+	return headers_are_sound(&header, &first, size);
 }
 
 static int open_unchanging(const char *path, enum elf_parts parts)
@@ -141,27 +159,6 @@ Elf_Scn *elf_section_find(Elf *elf, const char *name, GElf_Shdr *header)
 	return elf_section_next(elf, NULL, name, header);
 }
 
-/* Returns what .gnu_debugdata inflates to, or more than `limit`. Its index may lie, so it is inflated, block by block. */
-static int64_t xz_inflated(const Elf_Data *data, int64_t limit)
-{
-	uint8_t *block = memory_allocate(XZ_BLOCK);
-	lzma_stream stream = LZMA_STREAM_INIT;
-	lzma_ret status = lzma_stream_decoder(&stream, XZ_MEMORY, 0);
-	int64_t inflated = 0;
-
-	stream.next_in = data->d_buf;
-	stream.avail_in = data->d_size;
-	while (status == LZMA_OK && inflated <= limit) {
-		stream.next_out = block;
-		stream.avail_out = XZ_BLOCK;
-		status = lzma_code(&stream, LZMA_FINISH);
-		inflated += XZ_BLOCK - (int64_t)stream.avail_out;
-	}
-	lzma_end(&stream);
-	free(block);
-	return status == LZMA_MEMLIMIT_ERROR ? limit + 1 : inflated;
-}
-
 /* Returns what a section inflates to: one that is marked, or as GNU's tools once compressed them (.zdebug_*). */
 static int64_t section_inflated(Elf_Scn *section)
 {
@@ -183,14 +180,108 @@ static int64_t section_inflated(Elf_Scn *section)
 	return size < INFLATED_MAX ? (int64_t)size : INFLATED_MAX + 1;
 }
 
+struct bytes {
+	uint8_t *of;
+	size_t size;
+};
+
+/* Inflates .gnu_debugdata, whose index may lie, as libdw does: it knows the formats of xz and of its forerunner. Returns false if that is
+ * over a limit. The caller frees the bytes. */
+static bool inflate(const Elf_Data *data, struct bytes *bytes)
+{
+	lzma_stream stream = LZMA_STREAM_INIT;
+	lzma_ret status = lzma_auto_decoder(&stream, XZ_MEMORY, 0);
+	size_t room = 0;
+
+	*bytes = (struct bytes){0};
+	stream.next_in = data->d_buf;
+	stream.avail_in = data->d_size;
+	while (status == LZMA_OK && bytes->size <= DEBUGDATA_MAX) {
+		if (bytes->size == room) {
+			room = room ? room * 2 : XZ_BLOCK;
+			bytes->of = memory_resize(bytes->of, room, 1);
+		}
+		stream.next_out = bytes->of + bytes->size;
+		stream.avail_out = room - bytes->size;
+		status = lzma_code(&stream, LZMA_FINISH);
+		bytes->size = room - stream.avail_out;
+	}
+	lzma_end(&stream);
+	return status != LZMA_MEMLIMIT_ERROR && bytes->size <= DEBUGDATA_MAX;
+}
+
+/* Whether libelf would inflate a section of this file, or divide by the size of its symbols that it says is 0. */
+static bool is_odd_inside(Elf *elf)
+{
+	Elf_Scn *section = NULL;
+	GElf_Shdr header;
+
+	while ((section = elf_nextscn(elf, section))) {
+		if (gelf_getshdr(section, &header) && (header.sh_flags & SHF_COMPRESSED || section_inflated(section) ||
+						       (header.sh_type == SHT_SYMTAB && !header.sh_entsize)))
+			return true;
+	}
+	return false;
+}
+
+/* Whether libelf may be given what .gnu_debugdata has inflated to. What is no ELF file at all, it does not read. */
+static bool is_plain_inside(const struct bytes *bytes)
+{
+	Elf *elf;
+	bool plain;
+
+	if (bytes->size < SELFMAG || memcmp(bytes->of, ELFMAG, SELFMAG) != 0)
+		return true;
+	elf = bytes_are_sound(bytes->of, bytes->size) ? elf_memory((char *)bytes->of, bytes->size) : NULL;
+	plain = elf && !is_odd_inside(elf);
+	elf_end(elf);
+	return plain;
+}
+
+/* Returns what the .gnu_debugdata of a file inflates to; -1 with `error` if libdw may not be given that. */
+static int64_t debugdata_inflated(Elf *elf, struct error *error)
+{
+	GElf_Shdr header;
+	Elf_Scn *section = elf_section_find(elf, ".gnu_debugdata", &header);
+	Elf_Data *data = section && header.sh_type != SHT_NOBITS ? elf_rawdata(section, NULL) : NULL;
+	struct bytes bytes;
+	int64_t inflated = -1;
+
+	if (!data || !data->d_buf)
+		return 0;
+	if (!inflate(data, &bytes))
+		error_set(error, STATUS_USAGE,
+			  "its .gnu_debugdata inflates to more than %d MiB, or takes %d MiB to read",
+			  DEBUGDATA_MAX >> 20, XZ_MEMORY >> 20);
+	else if (!is_plain_inside(&bytes))
+		error_set(error, STATUS_USAGE,
+			  "its .gnu_debugdata is damaged, or has something compressed in it once more");
+	else
+		inflated = (int64_t)bytes.size;
+	free(bytes.of);
+	return inflated;
+}
+
+/* Names that libelf inflates are others than those that we see. */
+static bool names_are_compressed(Elf *elf)
+{
+	GElf_Shdr header;
+	size_t names;
+
+	return elf_getshdrstrndx(elf, &names) == 0 && gelf_getshdr(elf_getscn(elf, names), &header) &&
+	       header.sh_flags & SHF_COMPRESSED;
+}
+
 /* Fills `error` with the limit if a file inflates to more. */
 static bool inflates_little(Elf *elf, struct elf_share *share, struct error *error)
 {
 	Elf_Scn *section = NULL;
 	int64_t inflated = 0;
-	GElf_Shdr header;
-	Elf_Data *data;
 
+	if (names_are_compressed(elf)) {
+		error_set(error, STATUS_USAGE, "the names of its sections are compressed");
+		return false;
+	}
 	while ((section = elf_nextscn(elf, section)) && inflated <= INFLATED_MAX)
 		inflated += section_inflated(section);
 	if (inflated > INFLATED_MAX) {
@@ -198,15 +289,9 @@ static bool inflates_little(Elf *elf, struct elf_share *share, struct error *err
 			  (int)(INFLATED_MAX >> 20));
 		return false;
 	}
-	section = elf_section_find(elf, ".gnu_debugdata", &header);
-	data = section && header.sh_type != SHT_NOBITS ? elf_rawdata(section, NULL) : NULL;
-	inflated = data && data->d_buf ? xz_inflated(data, DEBUGDATA_MAX) : 0;
-	if (inflated > DEBUGDATA_MAX) {
-		error_set(error, STATUS_USAGE,
-			  "its .gnu_debugdata inflates to more than %d MiB, or takes %d MiB to read",
-			  DEBUGDATA_MAX >> 20, XZ_MEMORY >> 20);
+	inflated = debugdata_inflated(elf, error);
+	if (inflated < 0)
 		return false;
-	}
 	if (share && !elf_share_take(share, (size_t)inflated)) {
 		error_set(error, STATUS_USAGE,
 			  "others can change it, and its .gnu_debugdata inflates to more than half of what such files "

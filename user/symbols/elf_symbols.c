@@ -5,9 +5,11 @@
 #include "symbols/elf_symbols.h"
 #include "base/memory.h"
 #include "base/search.h"
+#include "symbols/elf_file.h"
 #include "symbols/mapped_text.h"
 
 #include <ctype.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -142,8 +144,18 @@ struct elf_symbols *elf_symbols_new(Dwfl_Module *module)
 	return symbols;
 }
 
+/* Symbols of a file, and their names, where they lie in it. */
+struct table {
+	const uint8_t *symbols;
+	uint64_t count;
+	const char *names;
+	uint64_t names_size;
+};
+
+/* ---- by sections ---- */
+
 /* Returns the contents of the file's table of that kind; NULL if it has none, or a compressed one. */
-static Elf_Data *table_of(Elf *file, uint32_t kind, GElf_Shdr *header)
+static Elf_Data *section_of(Elf *file, uint32_t kind, GElf_Shdr *header)
 {
 	Elf_Scn *section = NULL;
 
@@ -156,22 +168,169 @@ static Elf_Data *table_of(Elf *file, uint32_t kind, GElf_Shdr *header)
 	return NULL;
 }
 
+static void find_by_sections(Elf *file, struct table *table)
+{
+	GElf_Shdr header = {0};
+	Elf_Data *symbols = section_of(file, SHT_SYMTAB, &header), *names;
+
+	if (!symbols)
+		symbols = section_of(file, SHT_DYNSYM, &header);
+	names = symbols ? elf_rawdata(elf_getscn(file, header.sh_link), NULL) : NULL;
+	if (symbols && symbols->d_buf && names && names->d_buf)
+		*table = (struct table){symbols->d_buf, symbols->d_size / sizeof(Elf64_Sym), names->d_buf,
+					names->d_size};
+}
+
+static bool has_section(Elf *file)
+{
+	Elf_Scn *section = NULL;
+	GElf_Shdr header;
+
+	while ((section = elf_nextscn(file, section))) {
+		if (gelf_getshdr(section, &header) && header.sh_entsize &&
+		    (header.sh_type == SHT_SYMTAB || header.sh_type == SHT_DYNSYM))
+			return true;
+	}
+	return false;
+}
+
+/* ---- by segments, as the dynamic linker finds them ---- */
+
+/* Returns what the file has at an address, and how much there is up to its end; NULL if nothing. */
+static const uint8_t *bytes_at(Elf *file, uint64_t address, uint64_t *left)
+{
+	size_t size = 0;
+	const char *bytes = elf_rawfile(file, &size);
+	uint64_t offset;
+
+	if (!bytes || !elf_file_offset(file, address, &offset))
+		return NULL;
+	*left = size - offset;
+	return (const uint8_t *)bytes + offset;
+}
+
+/* Returns false if the file has no dynamic section. */
+static bool find_dynamic(Elf *file, GElf_Phdr *segment)
+{
+	size_t segments = 0;
+
+	elf_getphdrnum(file, &segments);
+	for (size_t i = 0; i < segments; i++) {
+		if (gelf_getphdr(file, (int)i, segment) && segment->p_type == PT_DYNAMIC)
+			return true;
+	}
+	return false;
+}
+
+bool elf_symbols_are_by_segments(Elf *file)
+{
+	GElf_Phdr segment;
+
+	return !has_section(file) && find_dynamic(file, &segment);
+}
+
+/* Stores what the dynamic section says for these tags. */
+static void read_dynamic(Elf *file, uint64_t values[DT_NUM], uint64_t *gnu_hash)
+{
+	size_t size = 0;
+	const char *bytes = elf_rawfile(file, &size);
+	GElf_Phdr segment;
+	uint64_t end;
+
+	if (!bytes || !find_dynamic(file, &segment) || segment.p_offset > size ||
+	    segment.p_filesz > size - segment.p_offset)
+		return;
+	end = segment.p_offset + segment.p_filesz;
+	for (uint64_t at = segment.p_offset; end - at >= sizeof(Elf64_Dyn); at += sizeof(Elf64_Dyn)) {
+		Elf64_Dyn entry;
+
+		memcpy(&entry, bytes + at, sizeof(entry));
+		if (entry.d_tag == DT_NULL)
+			return;
+		if (entry.d_tag == DT_GNU_HASH)
+			*gnu_hash = entry.d_un.d_val;
+		else if (entry.d_tag > 0 && entry.d_tag < DT_NUM)
+			values[entry.d_tag] = entry.d_un.d_val;
+	}
+}
+
+static uint32_t word_at(const uint8_t *bytes, uint64_t index)
+{
+	uint32_t word;
+
+	memcpy(&word, bytes + index * sizeof(word), sizeof(word));
+	return word;
+}
+
+/* Returns the number of symbols that a hash table of the old kind is for. */
+static uint64_t count_hashed(const uint8_t *table, uint64_t left)
+{
+	return table && left >= 8 ? word_at(table, 1) : 0;
+}
+
+/* The same for GNU's, which does not say it: it is one more than the last symbol of the chain that begins last. Of a chain that does
+ * not end, nothing is believed. */
+static uint64_t count_gnu_hashed(const uint8_t *table, uint64_t left)
+{
+	const uint64_t words = left / 4;
+	uint64_t buckets, chains, last = 0, unhashed;
+
+	if (!table || words < 4)
+		return 0;
+	unhashed = word_at(table, 1);
+	buckets = 4 + 2 * (uint64_t)word_at(table, 2);
+	chains = buckets + word_at(table, 0);
+	if (chains > words)
+		return 0;
+	for (uint64_t i = buckets; i < chains; i++)
+		last = word_at(table, i) > last ? word_at(table, i) : last;
+	if (last < unhashed)
+		return unhashed;
+	for (uint64_t i = chains + last - unhashed; i < words; i++, last++) {
+		if (word_at(table, i) & 1)
+			return last + 1;
+	}
+	return 0;
+}
+
+static void find_by_segments(Elf *file, struct table *table)
+{
+	uint64_t values[DT_NUM] = {0}, gnu_hash = 0, symbols_left = 0, names_left = 0, left = 0, count;
+	const uint8_t *symbols, *names, *hash;
+
+	read_dynamic(file, values, &gnu_hash);
+	symbols = bytes_at(file, values[DT_SYMTAB], &symbols_left);
+	names = bytes_at(file, values[DT_STRTAB], &names_left);
+	hash = values[DT_HASH] ? bytes_at(file, values[DT_HASH], &left) : NULL;
+	count = count_hashed(hash, left);
+	if (!count && gnu_hash) {
+		hash = bytes_at(file, gnu_hash, &left);
+		count = count_gnu_hashed(hash, left);
+	}
+	if (values[DT_SYMTAB] && values[DT_STRTAB] && symbols && names && count <= symbols_left / sizeof(Elf64_Sym))
+		*table = (struct table){symbols, count, (const char *)names,
+					values[DT_STRSZ] < names_left ? values[DT_STRSZ] : names_left};
+}
+
+/* ---- all of them, by address ---- */
+
 struct elf_symbols *elf_symbols_of_file(Elf *file)
 {
 	struct elf_symbols *symbols = memory_zeroed(1, sizeof(*symbols));
-	GElf_Shdr header = {0};
-	Elf_Data *table = table_of(file, SHT_SYMTAB, &header), *names;
+	struct table table = {0};
 	int total;
 
-	if (!table)
-		table = table_of(file, SHT_DYNSYM, &header);
-	names = table ? elf_rawdata(elf_getscn(file, header.sh_link), NULL) : NULL;
-	total = make_room(symbols, names && names->d_buf ? (int)(table->d_size / sizeof(Elf64_Sym)) : 0);
+	if (has_section(file))
+		find_by_sections(file, &table);
+	else
+		find_by_segments(file, &table);
+	total = make_room(symbols, table.count < INT_MAX ? (int)table.count : INT_MAX);
 	for (int i = 1; i < total; i++) {
 		GElf_Sym symbol;
 
-		if (gelf_getsym(table, i, &symbol) && symbol.st_name < names->d_size)
-			add(symbols, file, &symbol, symbol.st_value, (const char *)names->d_buf + symbol.st_name);
+		memcpy(&symbol, table.symbols + (size_t)i * sizeof(symbol), sizeof(symbol));
+		if (symbol.st_name < table.names_size)
+			add(symbols, file, &symbol, symbol.st_value, table.names + symbol.st_name);
 	}
 	sort(symbols);
 	return symbols;
