@@ -8,13 +8,18 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <elfutils/libdwelf.h>
+#include <elfutils/libdwfl.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
@@ -23,8 +28,10 @@
 #include "directory_fixture.h"
 #include "base/only_ours.h"
 #include "base/regular_file.h"
+#include "profile/profile.h"
 #include "symbols/elf_copy.h"
 #include "symbols/elf_file.h"
+#include "symbols/image_cache.h"
 #include "symbols/symbolizer.h"
 #include "symbols/usdt.h"
 
@@ -395,6 +402,8 @@ static void each_file_leaves_something_to_the_others(void **state)
 
 	(void)state;
 	require_root();
+	run("echo '.section .debug_str,\"MS\",@progbits,1; .fill 73400320,1,120; .byte 0; .section .note.GNU-stack,\"\"' > texts.s && "
+	    "gcc -g -O1 -no-pie -rdynamic -o texts plain.c texts.s && objcopy --compress-debug-sections texts");
 	run("gcc -g -O1 -no-pie -rdynamic -o whole plain.c && truncate -s 40M some && truncate -s 70M much && "
 	    "cp whole large && objcopy --add-section .debug_str_offsets=some whole first && "
 	    "objcopy --add-section .debug_str_offsets=some whole second && "
@@ -407,7 +416,7 @@ static void each_file_leaves_something_to_the_others(void **state)
 	address = address_of("whole", "first");
 	for (int round = 0; round < 2; round++) {
 		static const char *const small[] = {"whole", "unread"}, *const large[] = {"large", "bomb", "older",
-											  "xz"};
+											  "xz", "texts"};
 
 		for (size_t i = 0; i < sizeof(large) / sizeof(large[0]); i++) {
 			open[0] = open_of_others(large[i]);
@@ -508,16 +517,381 @@ static void a_copy_has_what_its_question_needs(void **state)
 	size_t notes, exports, symbols, lines;
 
 	(void)state;
-	run("truncate -s 200M code && head -c 1M /dev/urandom > more && objcopy --add-section .rodata.more=code "
-	    "--set-section-flags .rodata.more=alloc,load,readonly,contents --add-section .debug_loc=more plain wide");
+	run("echo '.section .note.GNU-stack,\"\"' > local.s && "
+	    "for i in $(seq 1000); do echo \".set local_$i, 4\"; done >> local.s && "
+	    "gcc -g -O1 -no-pie -rdynamic -o wide plain.c local.s && "
+	    "truncate -s 200M code && head -c 1M /dev/urandom > more && objcopy --add-section .rodata.more=code "
+	    "--set-section-flags .rodata.more=alloc,load,readonly,contents --add-section .debug_loc=more wide");
 	notes = blocks_of("wide", ELF_NOTES);
 	exports = blocks_of("wide", ELF_EXPORTS);
 	symbols = blocks_of("wide", ELF_SYMBOLS);
 	lines = blocks_of("wide", ELF_LINES);
 	assert_in_range(notes, 4096, 32 << 10);
 	assert_in_range(exports, notes + 1, 48 << 10);
-	assert_in_range(symbols, exports, 64 << 10);
-	assert_in_range(lines, symbols + 1, 128 << 10);
+	assert_in_range(symbols, exports + 1000 * sizeof(Elf64_Sym), exports + (64 << 10));
+	assert_in_range(lines, symbols + 1, symbols + (64 << 10));
+}
+
+/* --- holes --- */
+
+static size_t memory_of(int file)
+{
+	struct stat status;
+
+	assert_int_equal(fstat(file, &status), 0);
+	return (size_t)status.st_blocks * 512;
+}
+
+/* What a reader has libdwfl look for. Returns whether there are symbols. */
+static bool look_for_all(int copy)
+{
+	static const Dwfl_Callbacks callbacks = {.find_elf = dwfl_build_id_find_elf,
+						 .find_debuginfo = dwfl_standard_find_debuginfo,
+						 .section_address = dwfl_offline_section_address};
+	Dwfl *dwfl = dwfl_begin(&callbacks);
+	Dwfl_Module *module = dwfl_report_elf(dwfl, "copy", "copy", dup(copy), 0, true);
+	Elf *elf = elf_begin(copy, ELF_C_READ_MMAP, NULL);
+	const unsigned char *id;
+	const void *other;
+	GElf_Addr address;
+	bool found;
+
+	assert_non_null(module);
+	dwfl_report_end(dwfl, NULL, NULL);
+	dwfl_module_build_id(module, &id, &address);
+	dwelf_elf_gnu_build_id(elf, &other);
+	found = dwfl_module_getsymtab(module) > 1;
+	dwfl_end(dwfl);
+	elf_end(elf);
+	return found;
+}
+
+/* Makes a file without sections of the program, the headers of which are changed by the test and then written. */
+static int without_sections(const char *name, Elf64_Ehdr *header, Elf64_Phdr segments[32])
+{
+	int file;
+
+	run("cp plain %s", name);
+	file = open(in_directory(name), O_RDWR);
+	assert_int_equal(pread(file, header, sizeof(*header), 0), sizeof(*header));
+	assert_in_range(header->e_phnum, 1, 32);
+	assert_int_equal(pread(file, segments, header->e_phnum * sizeof(*segments), (off_t)header->e_phoff),
+			 header->e_phnum * sizeof(*segments));
+	header->e_shoff = 0;
+	header->e_shnum = header->e_shstrndx = 0;
+	return file;
+}
+
+static void write_back(int file, const Elf64_Ehdr *header, const Elf64_Phdr *segments)
+{
+	assert_int_equal(pwrite(file, header, sizeof(*header), 0), sizeof(*header));
+	assert_int_equal(pwrite(file, segments, header->e_phnum * sizeof(*segments), (off_t)header->e_phoff),
+			 header->e_phnum * sizeof(*segments));
+}
+
+static void assert_no_holes_are_read(int file)
+{
+	static const enum elf_parts parts[] = {ELF_NOTES, ELF_EXPORTS, ELF_SYMBOLS, ELF_LINES};
+
+	for (size_t i = 0; i < 2 * sizeof(parts) / sizeof(parts[0]); i++) {
+		struct elf_share share = {0};
+		int copy = elf_copy(file, parts[i / 2], i % 2 ? &share : NULL);
+		size_t before;
+
+		assert_true(copy >= 0);
+		before = memory_of(copy);
+		look_for_all(copy);
+		assert_int_equal(memory_of(copy), before);
+		close(copy);
+		elf_share_end(&share);
+	}
+}
+
+/* A segment that is in a hole of its file takes nothing there, and as much as it has where somebody reads it. */
+static void nothing_leads_into_the_holes_of_a_copy(void **state)
+{
+	static const uint32_t types[] = {PT_NOTE, PT_DYNAMIC};
+	const off_t size = 200 << 20;
+	Elf64_Phdr segments[32];
+	Elf64_Ehdr header;
+
+	(void)state;
+	for (size_t kind = 0; kind < sizeof(types) / sizeof(types[0]); kind++) {
+		int file = without_sections("holes", &header, segments);
+
+		assert_int_equal(ftruncate(file, size), 0);
+		for (size_t i = 0; i < header.e_phnum; i++) {
+			if (segments[i].p_type == types[kind]) {
+				segments[i].p_offset = 8 << 20;
+				segments[i].p_filesz = (uint64_t)size - segments[i].p_offset;
+			}
+		}
+		write_back(file, &header, segments);
+		assert_no_holes_are_read(file);
+		close(file);
+	}
+}
+
+/* The dynamic section leads to a table whose header is in the file, and which goes on in a hole. */
+static void no_table_of_a_segment_reaches_into_a_hole(void **state)
+{
+	const off_t size = 200 << 20;
+	Elf64_Phdr segments[32];
+	Elf64_Ehdr header;
+	uint64_t table = 0;
+	uint32_t buckets = 40 << 20;
+	int file;
+
+	(void)state;
+	file = without_sections("table", &header, segments);
+	assert_int_equal(ftruncate(file, size), 0);
+	for (size_t i = 0; i < header.e_phnum; i++) {
+		Elf64_Dyn dynamic;
+
+		for (uint64_t at = 0; segments[i].p_type == PT_DYNAMIC && at < segments[i].p_filesz;
+		     at += sizeof(dynamic)) {
+			assert_int_equal(pread(file, &dynamic, sizeof(dynamic), (off_t)(segments[i].p_offset + at)),
+					 sizeof(dynamic));
+			if (dynamic.d_tag == DT_GNU_HASH)
+				table = dynamic.d_un.d_ptr;
+		}
+	}
+	assert_true(table != 0);
+	for (size_t i = 0; i < header.e_phnum; i++) {
+		if (segments[i].p_type == PT_LOAD && table - segments[i].p_vaddr < segments[i].p_filesz)
+			assert_int_equal(pwrite(file, &buckets, sizeof(buckets),
+						(off_t)(segments[i].p_offset + table - segments[i].p_vaddr)),
+					 sizeof(buckets));
+	}
+	write_back(file, &header, segments);
+	assert_no_holes_are_read(file);
+	close(file);
+}
+
+/* Of the first section's header, which has no section, only what is too large for the file's. */
+static void the_first_section_is_none(void **state)
+{
+	Elf64_Shdr first = {.sh_type = SHT_SYMTAB, .sh_offset = 64, .sh_size = 4096, .sh_entsize = 24, .sh_link = 1};
+	Elf64_Ehdr header;
+	int file;
+
+	(void)state;
+	run("cp plain sectioned");
+	file = open(in_directory("sectioned"), O_RDWR);
+	assert_int_equal(pread(file, &header, sizeof(header), 0), sizeof(header));
+	for (int extended = 0; extended < 2; extended++) {
+		Elf64_Shdr known = {.sh_type = SHT_NULL}, copied;
+		int copy;
+
+		if (extended) {
+			first.sh_size = known.sh_size = header.e_shnum;
+			first.sh_link = known.sh_link = header.e_shstrndx;
+			header.e_shnum = 0;
+			header.e_shstrndx = SHN_XINDEX;
+		}
+		assert_int_equal(pwrite(file, &header, sizeof(header), 0), sizeof(header));
+		assert_int_equal(pwrite(file, &first, sizeof(first), (off_t)header.e_shoff), sizeof(first));
+		copy = elf_copy(file, ELF_SYMBOLS, NULL);
+		assert_true(copy >= 0);
+		assert_int_equal(pread(copy, &copied, sizeof(copied), (off_t)header.e_shoff), sizeof(copied));
+		assert_memory_equal(&copied, &known, sizeof(known));
+		assert_true(look_for_all(copy));
+		close(copy);
+	}
+	close(file);
+}
+
+/* --- nothing left --- */
+
+/* Takes all that copies may have of symbols. */
+static void take_all(struct elf_share *share)
+{
+	for (size_t bytes = ELF_COPY_SYMBOLS_MAX; bytes; bytes /= 2) {
+		while (elf_share_take(share, bytes))
+			;
+	}
+}
+
+/* A recording that meets an address in the file warns of it. */
+static void assert_recording_warns(const char *name, uint64_t address, const char *warning)
+{
+	struct profile *profile = profile_new();
+	struct image_cache *cache = image_cache_new(profile);
+	struct image *image = image_share(cache, open(in_directory(name), O_RDONLY | O_CLOEXEC), in_directory(name),
+					  0x400000, 0x500000, 0);
+
+	assert_int_equal(image_locate(image, address, false)->frame_count, 0);
+	assert_int_equal(profile->warning_count, 1);
+	assert_non_null(strstr(profile->warnings[0], warning));
+	image_release(image);
+	image_cache_free(cache);
+	profile_free(profile);
+}
+
+/* A build id is known whatever others have taken; of a file with more headers than are free for all, that it is not read. */
+static void a_file_without_a_share_is_told_of(void **state)
+{
+	struct profile_frame frames[SYMBOLIZER_INLINE_MAX];
+	struct symbolizer *symbolizer;
+	struct elf_share all = {0};
+	uint64_t address;
+
+	(void)state;
+	require_root();
+	run("gcc -O1 -no-pie -rdynamic -Wl,--build-id -o small plain.c && "
+	    "echo '.section .note.GNU-stack,\"\"' > sections.s && "
+	    "for i in $(seq 1500); do echo \".section s$i,\\\"a\\\"; .byte 0\"; done >> sections.s && "
+	    "gcc -O1 -no-pie -rdynamic -o sections plain.c sections.s");
+	address = address_of("small", "first");
+	take_all(&all);
+	symbolizer = open_of_others("small");
+	assert_non_null(symbolizer);
+	assert_non_null(symbolizer_build_id(symbolizer));
+	assert_int_equal(symbolizer_lookup(symbolizer, address, frames), 0);
+	assert_non_null(strstr(symbolizer_limit(symbolizer), "64 MiB of symbols"));
+	symbolizer_close(symbolizer);
+	symbolizer = open_of_others("sections");
+	assert_non_null(symbolizer);
+	assert_int_equal(symbolizer_lookup(symbolizer, address, frames), 0);
+	assert_non_null(strstr(symbolizer_limit(symbolizer), "64 MiB of symbols"));
+	symbolizer_close(symbolizer);
+	assert_recording_warns("small", address, "64 MiB of symbols");
+	assert_recording_warns("sections", address, "64 MiB of symbols");
+	elf_share_end(&all);
+	symbolizer = open_of_others("small");
+	assert_int_equal(symbolizer_lookup(symbolizer, address, frames), 1);
+	assert_string_equal(frames[0].function, "first");
+	assert_null(symbolizer_limit(symbolizer));
+	symbolizer_close(symbolizer);
+}
+
+/* Sets how many descriptors may be open: so many more than are now. Returns the limit that was. */
+static struct rlimit allow_descriptors(int more)
+{
+	struct rlimit before, limit;
+	int next = open("/", O_RDONLY);
+
+	close(next);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	limit = before;
+	limit.rlim_cur = (rlim_t)(next + more);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	return before;
+}
+
+/* The next reader has what one did not get that had no descriptors left; which of its steps that met is not known here. */
+static void a_want_of_descriptors_passes(void **state)
+{
+	struct profile_frame frames[SYMBOLIZER_INLINE_MAX];
+	bool was_met = false;
+	uint64_t address;
+
+	(void)state;
+	run("cp plain wanted.debug && cp plain wanted && strip wanted && objcopy --add-gnu-debuglink=wanted.debug wanted");
+	address = address_of("plain", "first");
+	for (int more = 0; more < 12; more++) {
+		struct symbolizer *symbolizer = symbolizer_open(in_directory("wanted"), NULL);
+		struct rlimit before;
+
+		run("touch -d '2020-01-01 +%d seconds' wanted.debug", more); /* so that nobody has seen it */
+		before = allow_descriptors(more);
+		assert_non_null(symbolizer);
+		assert_int_equal(symbolizer_lookup(symbolizer, address, frames), 1);
+		was_met |= !frames[0].file;
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+		symbolizer_close(symbolizer);
+		symbolizer = symbolizer_open(in_directory("wanted"), NULL);
+		assert_int_equal(symbolizer_lookup(symbolizer, address, frames), 1);
+		assert_non_null(frames[0].file);
+		symbolizer_close(symbolizer);
+	}
+	assert_true(was_met);
+}
+
+/* Copies that cannot be made are told of: they may be when there are descriptors again. */
+static void a_want_of_descriptors_is_told_of(void **state)
+{
+	struct elf_share share = {0};
+	int file = open(in_directory("plain"), O_RDONLY);
+	struct rlimit before = allow_descriptors(0);
+	int copy = elf_copy(file, ELF_LINES, &share);
+
+	(void)state;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_int_equal(copy, -1);
+	assert_non_null(strstr(share.left_out, "descriptors"));
+	elf_share_end(&share);
+	close(file);
+}
+
+static atomic_bool forks;
+
+static void end_child(pid_t child)
+{
+	kill(child, SIGKILL);
+	assert_int_equal(waitpid(child, NULL, 0), child);
+}
+
+/* Forks all the time; each child stays while the next ones come. */
+static void *fork_children(void *unused)
+{
+	pid_t children[4] = {0};
+	size_t i = 0;
+
+	(void)unused;
+	for (; atomic_load(&forks); i = (i + 1) % 4) {
+		if (children[i])
+			end_child(children[i]);
+		children[i] = fork();
+		if (!children[i]) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			for (;;)
+				pause();
+		}
+	}
+	for (i = 0; i < 4; i++) {
+		if (children[i])
+			end_child(children[i]);
+	}
+	return NULL;
+}
+
+static void a_fork_does_not_keep_a_copy_from_being_made(void **state)
+{
+	pthread_t thread;
+	int file;
+
+	(void)state;
+	run("head -c 8M /dev/zero > part && objcopy --add-section .debug_str_offsets=part plain forked");
+	file = open(in_directory("forked"), O_RDONLY);
+	atomic_store(&forks, true);
+	assert_int_equal(pthread_create(&thread, NULL, fork_children, NULL), 0);
+	for (int i = 0; i < 50; i++) {
+		int copy = elf_copy(file, ELF_LINES, NULL);
+
+		assert_true(copy >= 0);
+		close(copy);
+	}
+	atomic_store(&forks, false);
+	pthread_join(thread, NULL);
+	close(file);
+}
+
+/* Debug information may lack its texts; the symbol has a name all the same. */
+static void a_name_that_debug_information_lacks_is_the_symbols(void **state)
+{
+	struct profile_frame frames[SYMBOLIZER_INLINE_MAX];
+	struct symbolizer *symbolizer;
+
+	(void)state;
+	run("objcopy --remove-section .debug_str plain nameless");
+	symbolizer = symbolizer_open(in_directory("nameless"), NULL);
+	assert_non_null(symbolizer);
+	assert_int_equal(symbolizer_lookup(symbolizer, address_of("nameless", "first"), frames), 1);
+	assert_non_null(frames[0].function);
+	assert_string_equal(frames[0].function, "first");
+	assert_int_equal(frames[0].start_line, 1);
+	symbolizer_close(symbolizer);
 }
 
 /* --- whose files --- */
@@ -684,6 +1058,14 @@ int main(void)
 		cmocka_unit_test(large_symbol_tables_are_not_read),
 		cmocka_unit_test(a_file_that_is_cut_while_it_is_copied_is_told_of),
 		cmocka_unit_test(a_copy_has_what_its_question_needs),
+		cmocka_unit_test(nothing_leads_into_the_holes_of_a_copy),
+		cmocka_unit_test(no_table_of_a_segment_reaches_into_a_hole),
+		cmocka_unit_test(the_first_section_is_none),
+		cmocka_unit_test(a_file_without_a_share_is_told_of),
+		cmocka_unit_test(a_want_of_descriptors_passes),
+		cmocka_unit_test(a_want_of_descriptors_is_told_of),
+		cmocka_unit_test(a_fork_does_not_keep_a_copy_from_being_made),
+		cmocka_unit_test(a_name_that_debug_information_lacks_is_the_symbols),
 		cmocka_unit_test(files_are_ours_that_nobody_else_can_write_to),
 		cmocka_unit_test(files_without_a_name_here_are_not_ours),
 		cmocka_unit_test(nothing_is_feared_without_privileges),

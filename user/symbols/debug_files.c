@@ -3,6 +3,7 @@
 
 #include <dwarf.h>
 #include <elfutils/libdwelf.h>
+#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -114,6 +115,12 @@ static bool has_checksum(struct debug_files *files, int file, const struct stat 
 	return known && sum == wanted;
 }
 
+/* What could not be opened for want of descriptors or memory may be as good as any. */
+static bool is_verdict(int cause)
+{
+	return cause != EMFILE && cause != ENFILE && cause != ENOMEM;
+}
+
 static bool is_harmless(int file, const struct stat *status)
 {
 	const struct finding *finding;
@@ -121,8 +128,9 @@ static bool is_harmless(int file, const struct stat *status)
 
 	pthread_mutex_lock(&harmless.lock);
 	finding = finding_of(&harmless, status);
+	errno = 0;
 	value = finding ? finding->value != 0 : elf_file_is_harmless(file, NULL, NULL);
-	if (!finding)
+	if (!finding && (value || is_verdict(errno)))
 		keep(&harmless, status, value);
 	pthread_mutex_unlock(&harmless.lock);
 	return value;

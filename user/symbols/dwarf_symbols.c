@@ -84,7 +84,7 @@ struct absolute {
 };
 
 struct dwarf_symbols {
-	Dwfl *dwfl; /* NULL for a file of which libdw would inflate too much: it has only symbols */
+	Dwfl *dwfl; /* NULL for a file of which libdw would inflate too much: it has only symbols; or of which no copy could be made */
 	Dwfl_Module *module;
 	Elf *plain; /* the file, if libdwfl is not asked for its symbols */
 	int plain_file;
@@ -401,14 +401,15 @@ static bool is_mangled(const char *name)
  */
 static const char *name_of(struct dwarf_symbols *symbols, Dwarf_Die *die, bool physical, uint64_t address)
 {
-	const char *linkage = text_of(symbols, die, DW_AT_linkage_name), *symbol;
+	const char *linkage = text_of(symbols, die, DW_AT_linkage_name), *symbol, *text;
 
 	if (linkage && !is_mangled(linkage))
 		return linkage;
 	symbol = physical ? elf_symbols_find(symbols->elf_symbols, address) : NULL;
 	if (symbol && elf_symbol_is_given(symbol))
 		return symbol;
-	return text_of(symbols, die, DW_AT_name);
+	text = text_of(symbols, die, DW_AT_name);
+	return text ? text : symbol;
 }
 
 /* Compilers record file names as they were given on the command line, together with the working directory. */
@@ -564,6 +565,8 @@ size_t dwarf_symbols_lookup(struct dwarf_symbols *symbols, uint64_t address,
 {
 	size_t count = 0;
 
+	if (!symbols->module && !symbols->plain)
+		return 0;
 	symbols->cpu_since = clock_ns(CLOCK_THREAD_CPUTIME_ID);
 	if (!symbols->elf_symbols)
 		symbols->elf_symbols = elf_symbols_new(symbols->module);
@@ -655,7 +658,8 @@ static bool read_symbols_of_segments(struct dwarf_symbols *symbols, int descript
 	return false;
 }
 
-/* Opens the file, or a copy of it if others can change it. */
+/* Opens the file, or a copy of it if others can change it. -1 if neither can be done; files.copies.left_out says why no copy could
+ * be made of a file that may be fine. */
 static int open_unchanging(struct dwarf_symbols *symbols, const char *path, struct error *error)
 {
 	int file = regular_file_open(path, NULL, error), copy;
@@ -663,7 +667,7 @@ static int open_unchanging(struct dwarf_symbols *symbols, const char *path, stru
 	if (file < 0 || only_ours_file(file))
 		return file;
 	copy = elf_copy(file, ELF_LINES, &symbols->files.copies);
-	if (copy < 0)
+	if (copy < 0 && !symbols->files.copies.left_out)
 		error_set(error, STATUS_USAGE,
 			  "cannot read '%s' as an ELF file: it is none of 64 bits and this byte order, or is damaged",
 			  path);
@@ -681,6 +685,11 @@ struct dwarf_symbols *dwarf_symbols_open(const char *path, struct error *error)
 	GElf_Addr address;
 	int length;
 
+	if (descriptor < 0 && symbols->files.copies.left_out) {
+		reach_limit(symbols, symbols->files.copies.left_out);
+		elf_share_end(&symbols->files.copies);
+		return symbols;
+	}
 	if (descriptor < 0) {
 		dwarf_symbols_close(symbols);
 		return NULL;

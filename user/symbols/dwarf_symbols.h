@@ -18,7 +18,8 @@
 
 struct dwarf_symbols;
 
-/* Opens a file. One of which more is compressed than libdw may inflate has its symbols' names only. NULL if it is no ELF file. */
+/* Opens a file. One of which more is compressed than libdw may inflate has its symbols' names only; one of which a copy is needed
+ * (elf_copy.h) and cannot be made has none, which dwarf_symbols_limit() tells of. NULL if it is no ELF file. */
 struct dwarf_symbols *dwarf_symbols_open(const char *path, struct error *error);
 void dwarf_symbols_close(struct dwarf_symbols *symbols); /* NULL is allowed */
 

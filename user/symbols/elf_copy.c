@@ -2,6 +2,9 @@
 /*
  * Everything that decides what is copied is read once, into memory of ours: the headers, which are written to the copy when
  * all else is there, whatever parts of the file lie over each other. Sizes that sections inflate to are taken from the copy.
+ *
+ * What is not copied is a hole, and takes memory as soon as somebody reads it: so no header of a copy leads there. A copy is
+ * written and not mapped: a child that another thread forks would inherit the mapping, and keep the copy from being sealed.
  */
 #include "symbols/elf_copy.h"
 
@@ -24,6 +27,8 @@ enum {
 	SECTIONS_MAX = 1 << 16,
 	SEGMENTS_MAX = 4096,
 	TEMPORARY_MAX = 16 << 20,
+	RESERVE = 64 << 10, /* of headers and notes of each file, which so are known whatever others have taken */
+	BLOCK = 64 << 10,
 	SEALS = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE,
 	NO_EXECUTION = 8, /* MFD_NOEXEC_SEAL, since Linux 6.3 */
 };
@@ -34,6 +39,9 @@ static const char too_large[] =
 	"some functions or lines are not known: others may write to the file, and of such files "
 	"at most 64 MiB of symbols and 128 MiB of debug information are read, half of what is left "
 	"for each";
+static const char not_copied[] =
+	"some functions or lines are not known: others may write to the file, and it could not be copied for want of "
+	"memory or descriptors";
 static const char cut[] =
 	"somebody has cut the file while it was read, or it cannot be read: functions and lines in that "
 	"part are not known";
@@ -75,20 +83,27 @@ void elf_share_end(struct elf_share *share)
 }
 
 struct copy {
-	int from;
+	int from, to;
 	uint64_t size; /* of the file, and of the copy */
-	uint8_t *to;   /* the copy, mapped */
 	struct elf_share *share;
-	size_t temporary_left, symbols_most, lines_most;
+	size_t temporary_left, reserve_left, symbols_most, lines_most;
 	Elf64_Ehdr header;
 	Elf64_Phdr *segments;
 	Elf64_Shdr *sections;
 	uint8_t *parts; /* of each section: what it is a part of, or NOWHERE */
 	size_t section_count;
-	bool cut, too_large;
+	bool cut, too_large, failed;
 };
 
 enum { NOWHERE = 0xff };
+
+static bool take_own(uint64_t bytes, size_t *left)
+{
+	if (bytes > *left)
+		return false;
+	*left -= bytes;
+	return true;
+}
 
 /* Whether the copy may have so much more of a part. */
 static bool claim(struct copy *copy, enum elf_parts part, uint64_t bytes)
@@ -96,18 +111,20 @@ static bool claim(struct copy *copy, enum elf_parts part, uint64_t bytes)
 	bool fits;
 
 	if (!copy->share) {
-		fits = bytes <= copy->temporary_left;
-		copy->temporary_left -= fits ? bytes : 0;
-		return fits;
+		fits = take_own(bytes, &copy->temporary_left);
+	} else if (part == ELF_NOTES && take_own(bytes, &copy->reserve_left)) {
+		fits = true;
+	} else {
+		pthread_mutex_lock(&lock);
+		fits = part == ELF_LINES ? take(bytes, &copy->lines_most, &lines_left, &copy->share->lines)
+					 : take(bytes, &copy->symbols_most, &symbols_left, &copy->share->symbols);
+		pthread_mutex_unlock(&lock);
 	}
-	pthread_mutex_lock(&lock);
-	fits = part == ELF_LINES ? take(bytes, &copy->lines_most, &lines_left, &copy->share->lines)
-				 : take(bytes, &copy->symbols_most, &symbols_left, &copy->share->symbols);
-	pthread_mutex_unlock(&lock);
+	copy->too_large |= !fits;
 	return fits;
 }
 
-/* ---- reading ---- */
+/* ---- reading and writing ---- */
 
 /* Reads as far as the file reaches; what it has no more stays zeros. */
 static void read_range(struct copy *copy, void *buffer, uint64_t offset, uint64_t length)
@@ -128,6 +145,29 @@ static void read_range(struct copy *copy, void *buffer, uint64_t offset, uint64_
 	copy->cut |= length > 0;
 }
 
+static void write_range(struct copy *copy, const void *buffer, uint64_t offset, uint64_t length)
+{
+	const uint8_t *from = buffer;
+
+	while (length && !copy->failed) {
+		ssize_t put = pwrite(copy->to, from, length, (off_t)offset);
+
+		if (put > 0) {
+			from += put;
+			offset += (uint64_t)put;
+			length -= (uint64_t)put;
+		} else {
+			copy->failed = put == 0 || errno != EINTR;
+		}
+	}
+}
+
+/* Reads what the copy has there. */
+static void read_back(struct copy *copy, void *buffer, uint64_t offset, uint64_t length)
+{
+	copy->failed |= pread(copy->to, buffer, length, (off_t)offset) != (ssize_t)length;
+}
+
 static bool lies_in_file(const struct copy *copy, uint64_t offset, uint64_t length)
 {
 	return offset <= copy->size && length <= copy->size - offset;
@@ -141,10 +181,26 @@ static uint64_t cost(const struct copy *copy, uint64_t offset, uint64_t length)
 		       : 0;
 }
 
+/* Sizes are the file's word, and it may have many. */
+static uint64_t add(uint64_t a, uint64_t b)
+{
+	return a <= UINT64_MAX - b ? a + b : UINT64_MAX;
+}
+
 static void copy_range(struct copy *copy, uint64_t offset, uint64_t length)
 {
-	if (cost(copy, offset, length))
-		read_range(copy, copy->to + offset, offset, length);
+	uint8_t *block = cost(copy, offset, length) ? memory_allocate(BLOCK) : NULL;
+
+	while (block && length) {
+		uint64_t next = length < BLOCK ? length : BLOCK;
+
+		memset(block, 0, next);
+		read_range(copy, block, offset, next);
+		write_range(copy, block, offset, next);
+		offset += next;
+		length -= next;
+	}
+	free(block);
 }
 
 /* ---- headers ---- */
@@ -180,6 +236,15 @@ static size_t count_sections(struct copy *copy)
 	return first.sh_size <= SECTIONS_MAX ? first.sh_size : SECTIONS_MAX + 1;
 }
 
+/* Of the first section, only numbers mean anything that are too large for the header. That of sections is read twice: what the
+ * table has is what was read of it. */
+static void limit_first_section(struct copy *copy)
+{
+	uint32_t names = copy->header.e_shstrndx == SHN_XINDEX ? copy->sections[0].sh_link : 0;
+
+	copy->sections[0] = (Elf64_Shdr){.sh_size = copy->header.e_shnum ? 0 : copy->section_count, .sh_link = names};
+}
+
 static bool read_headers(struct copy *copy)
 {
 	const Elf64_Ehdr *header = &copy->header;
@@ -192,8 +257,8 @@ static bool read_headers(struct copy *copy)
 	copy->sections = read_table(copy, header->e_shoff, copy->section_count, sizeof(Elf64_Shdr));
 	if ((header->e_phnum && !copy->segments) || (copy->section_count && !copy->sections))
 		return false;
-	if (copy->section_count && !header->e_shnum) /* read twice: what the table says now is what it has */
-		copy->sections[0].sh_size = copy->section_count;
+	if (copy->section_count)
+		limit_first_section(copy);
 	copy->parts = memory_allocate(copy->section_count + 1);
 	memset(copy->parts, NOWHERE, copy->section_count + 1);
 	return true;
@@ -201,11 +266,11 @@ static bool read_headers(struct copy *copy)
 
 static void write_headers(struct copy *copy)
 {
-	memcpy(copy->to, &copy->header, sizeof(copy->header));
+	write_range(copy, &copy->header, 0, sizeof(copy->header));
 	if (copy->segments)
-		memcpy(copy->to + copy->header.e_phoff, copy->segments, copy->header.e_phnum * sizeof(Elf64_Phdr));
+		write_range(copy, copy->segments, copy->header.e_phoff, copy->header.e_phnum * sizeof(Elf64_Phdr));
 	if (copy->sections)
-		memcpy(copy->to + copy->header.e_shoff, copy->sections, copy->section_count * sizeof(Elf64_Shdr));
+		write_range(copy, copy->sections, copy->header.e_shoff, copy->section_count * sizeof(Elf64_Shdr));
 }
 
 /* ---- which sections ---- */
@@ -266,7 +331,7 @@ static uint8_t part_by_type(uint32_t type)
 
 static void put_in(struct copy *copy, size_t section, uint8_t part)
 {
-	if (section < copy->section_count && part < copy->parts[section])
+	if (section && section < copy->section_count && part < copy->parts[section])
 		copy->parts[section] = part;
 }
 
@@ -278,7 +343,7 @@ static size_t names_section(const struct copy *copy)
 }
 
 /* Stores the name of a section, as much of it as matters. */
-static void name_of(const struct copy *copy, const Elf64_Shdr *section, char name[32])
+static void name_of(struct copy *copy, const Elf64_Shdr *section, char name[32])
 {
 	size_t index = names_section(copy);
 	const Elf64_Shdr *names = index < copy->section_count ? &copy->sections[index] : NULL;
@@ -289,7 +354,7 @@ static void name_of(const struct copy *copy, const Elf64_Shdr *section, char nam
 	    !lies_in_file(copy, names->sh_offset, names->sh_size))
 		return;
 	length = names->sh_size - section->sh_name;
-	memcpy(name, copy->to + names->sh_offset + section->sh_name, length < 31 ? length : 31);
+	read_back(copy, name, names->sh_offset + section->sh_name, length < 31 ? length : 31);
 }
 
 static void sort_sections(struct copy *copy)
@@ -313,18 +378,25 @@ static bool is_in(const struct copy *copy, size_t section, enum elf_parts part)
 	return copy->parts[section] == part && copy->sections[section].sh_type != SHT_NOBITS;
 }
 
+/* Some of it would be worse than nothing: functions of debug information whose names are elsewhere hide those of symbols. */
+static void leave_out(struct copy *copy, enum elf_parts part)
+{
+	for (size_t i = 0; i < copy->section_count; i++)
+		copy->parts[i] = copy->parts[i] == part ? NOWHERE : copy->parts[i];
+}
+
 static void copy_sections(struct copy *copy, enum elf_parts part)
 {
 	uint64_t bytes = 0;
 
 	for (size_t i = 0; i < copy->section_count; i++)
-		bytes += is_in(copy, i, part) ? cost(copy, copy->sections[i].sh_offset, copy->sections[i].sh_size) : 0;
+		bytes = add(bytes, is_in(copy, i, part)
+					   ? cost(copy, copy->sections[i].sh_offset, copy->sections[i].sh_size)
+					   : 0);
 	if (!bytes)
 		return;
 	if (!claim(copy, part, bytes)) {
-		copy->too_large = true;
-		for (size_t i = 0; i < copy->section_count; i++)
-			copy->parts[i] = copy->parts[i] == part ? NOWHERE : copy->parts[i];
+		leave_out(copy, part);
 		return;
 	}
 	for (size_t i = 0; i < copy->section_count; i++) {
@@ -333,20 +405,50 @@ static void copy_sections(struct copy *copy, enum elf_parts part)
 	}
 }
 
-/* Notes; and where there are no sections, whatever may have symbols, as far as that is allowed. */
-static void copy_segments(struct copy *copy, enum elf_parts parts)
+static bool has_segment(const struct copy *copy, uint32_t type)
 {
 	for (size_t i = 0; i < copy->header.e_phnum; i++) {
-		const Elf64_Phdr *segment = &copy->segments[i];
-		bool is_note = segment->p_type == PT_NOTE;
+		if (copy->segments[i].p_type == type)
+			return true;
+	}
+	return false;
+}
 
-		if (!is_note && (copy->section_count || parts < ELF_SYMBOLS ||
-				 (segment->p_type != PT_DYNAMIC && segment->p_type != PT_LOAD)))
-			continue;
-		if (claim(copy, is_note ? ELF_NOTES : ELF_SYMBOLS, cost(copy, segment->p_offset, segment->p_filesz)))
-			copy_range(copy, segment->p_offset, segment->p_filesz);
-		else
-			copy->too_large = true;
+/* Where there are no sections, symbols are looked for from a segment on, anywhere in the file: all of it or none is copied. */
+static bool copy_all(struct copy *copy)
+{
+	if (!claim(copy, ELF_SYMBOLS, cost(copy, 0, copy->size)))
+		return false;
+	copy_range(copy, 0, copy->size);
+	return true;
+}
+
+static bool copy_note(struct copy *copy, const Elf64_Phdr *segment)
+{
+	if (segment->p_type != PT_NOTE || !claim(copy, ELF_NOTES, cost(copy, segment->p_offset, segment->p_filesz)))
+		return false;
+	copy_range(copy, segment->p_offset, segment->p_filesz);
+	return true;
+}
+
+/* Where code lies in the file, though it is not copied, is what copies without all symbols are asked for. */
+static void hide_segment(Elf64_Phdr *segment, enum elf_parts parts)
+{
+	if (segment->p_type == PT_NOTE || segment->p_type == PT_DYNAMIC)
+		segment->p_type = PT_NULL;
+	if (parts >= ELF_SYMBOLS)
+		segment->p_filesz = 0;
+}
+
+static void copy_segments(struct copy *copy, enum elf_parts parts)
+{
+	bool all = parts >= ELF_SYMBOLS && !copy->section_count && has_segment(copy, PT_DYNAMIC) && copy_all(copy);
+
+	for (size_t i = 0; i < copy->header.e_phnum; i++) {
+		Elf64_Phdr *segment = &copy->segments[i];
+
+		if (!lies_in_file(copy, segment->p_offset, segment->p_filesz) || (!all && !copy_note(copy, segment)))
+			hide_segment(segment, parts);
 	}
 }
 
@@ -366,20 +468,24 @@ static bool copy_names(struct copy *copy)
 }
 
 /* Returns what a section of the copy inflates to: one that is marked, or as GNU's tools once compressed them (.zdebug_*). */
-static uint64_t inflated(const struct copy *copy, const Elf64_Shdr *section)
+static uint64_t inflated(struct copy *copy, const Elf64_Shdr *section)
 {
-	const uint8_t *bytes = copy->to + section->sh_offset;
+	struct {
+		char magic[4];
+		uint8_t size[8];
+	} older;
 	Elf64_Chdr header;
 	uint64_t size;
 
 	if (section->sh_flags & SHF_COMPRESSED && section->sh_size >= sizeof(header)) {
-		memcpy(&header, bytes, sizeof(header));
+		read_back(copy, &header, section->sh_offset, sizeof(header));
 		return header.ch_size;
 	}
-	if (section->sh_size < 4 + sizeof(size) || memcmp(bytes, "ZLIB", 4) != 0)
+	if (section->sh_size < sizeof(older))
 		return 0;
-	memcpy(&size, bytes + 4, sizeof(size));
-	return be64toh(size);
+	read_back(copy, &older, section->sh_offset, sizeof(older));
+	memcpy(&size, older.size, sizeof(size));
+	return memcmp(older.magic, "ZLIB", 4) == 0 ? be64toh(size) : 0;
 }
 
 /* Code and data keep their sizes: where they lie in memory is asked for. */
@@ -399,29 +505,31 @@ static bool is_copied(const struct copy *copy, size_t section)
 	       lies_in_file(copy, header->sh_offset, header->sh_size);
 }
 
-/* Hides what was not copied, and what inflates to more than is allowed. Returns what the others inflate to. */
-static uint64_t hide_others(struct copy *copy)
+/* Returns what a part inflates to, if that is allowed; otherwise leaves it out. */
+static uint64_t inflated_part(struct copy *copy, enum elf_parts part)
 {
-	uint64_t total = 0;
+	uint64_t size = 0;
 
 	for (size_t i = 1; i < copy->section_count; i++) {
-		uint64_t size = is_copied(copy, i) ? inflated(copy, &copy->sections[i]) : 0;
-
-		if (!is_copied(copy, i)) {
-			if (copy->sections[i].sh_type != SHT_NOBITS)
-				hide(&copy->sections[i]);
-		} else if (size && !claim(copy, copy->parts[i], size)) {
-			copy->too_large = true;
-			hide(&copy->sections[i]);
-		} else {
-			total += size;
-		}
+		if (copy->parts[i] == part && is_copied(copy, i))
+			size = add(size, inflated(copy, &copy->sections[i]));
 	}
-	return total;
+	if (!size || claim(copy, part, size))
+		return size;
+	leave_out(copy, part);
+	return 0;
+}
+
+static void hide_others(struct copy *copy)
+{
+	for (size_t i = 1; i < copy->section_count; i++) {
+		if (!is_copied(copy, i) && copy->sections[i].sh_type != SHT_NOBITS)
+			hide(&copy->sections[i]);
+	}
 }
 
 /* Whether that is so in the finished copy, too: in a file that is made up, headers may lie over a section's size. */
-static bool inflates_to(const struct copy *copy, uint64_t total)
+static bool inflates_to(struct copy *copy, uint64_t total)
 {
 	for (size_t i = 1; i < copy->section_count; i++) {
 		uint64_t size = is_copied(copy, i) ? inflated(copy, &copy->sections[i]) : 0;
@@ -435,7 +543,7 @@ static bool inflates_to(const struct copy *copy, uint64_t total)
 
 static bool fill(struct copy *copy, enum elf_parts parts)
 {
-	uint64_t inflates;
+	uint64_t inflates = 0;
 
 	if (!read_headers(copy) || !copy_names(copy))
 		return false;
@@ -446,19 +554,14 @@ static bool fill(struct copy *copy, enum elf_parts parts)
 	for (size_t i = 0; i < copy->section_count; i++)
 		copy->parts[i] = copy->parts[i] > parts ? NOWHERE : copy->parts[i];
 	write_headers(copy);
-	inflates = hide_others(copy);
+	for (int part = ELF_NOTES; part <= (int)parts; part++)
+		inflates = add(inflates, inflated_part(copy, (enum elf_parts)part));
+	hide_others(copy);
 	write_headers(copy);
-	return inflates_to(copy, inflates);
+	return inflates_to(copy, inflates) && !copy->failed;
 }
 
 /* ---- the copy ---- */
-
-static int memory_file(void)
-{
-	int file = memfd_create("elf", MFD_CLOEXEC | MFD_ALLOW_SEALING | NO_EXECUTION);
-
-	return file < 0 && errno == EINVAL ? memfd_create("elf", MFD_CLOEXEC | MFD_ALLOW_SEALING) : file;
-}
 
 /* The kernel ends who makes a file longer than that. */
 static bool may_be_as_long(off_t size)
@@ -468,41 +571,52 @@ static bool may_be_as_long(off_t size)
 	return getrlimit(RLIMIT_FSIZE, &limit) == 0 && (uint64_t)size <= limit.rlim_cur;
 }
 
-/* Fills in the memory file. */
-static bool fill_file(int from, int to, enum elf_parts parts, struct elf_share *share)
+/* Returns a descriptor of memory of that size. */
+static int memory_file(off_t size)
 {
-	struct copy copy = {.from = from, .share = share, .temporary_left = TEMPORARY_MAX};
-	struct stat status;
-	bool done = false;
+	int file = memfd_create("elf", MFD_CLOEXEC | MFD_ALLOW_SEALING | NO_EXECUTION);
 
-	if (fstat(from, &status) || status.st_size < (off_t)sizeof(Elf64_Ehdr) || !may_be_as_long(status.st_size) ||
-	    ftruncate(to, status.st_size))
-		return false;
-	copy.size = (uint64_t)status.st_size;
-	pthread_mutex_lock(&lock);
-	copy.symbols_most = symbols_left / 2;
-	copy.lines_most = lines_left / 2;
-	pthread_mutex_unlock(&lock);
-	copy.to = mmap(NULL, copy.size, PROT_READ | PROT_WRITE, MAP_SHARED, to, 0);
-	if (copy.to != MAP_FAILED) {
-		done = fill(&copy, parts);
-		munmap(copy.to, copy.size);
+	if (file < 0 && errno == EINVAL)
+		file = memfd_create("elf", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (file >= 0 && (!may_be_as_long(size) || ftruncate(file, size))) {
+		close(file);
+		file = -1;
 	}
-	free(copy.segments);
-	free(copy.sections);
-	free(copy.parts);
-	if (share && !share->left_out)
-		share->left_out = copy.cut ? cut : copy.too_large ? too_large : NULL;
-	return done;
+	return file;
+}
+
+/* Fills in the memory file and seals it. */
+static bool fill_file(struct copy *copy, enum elf_parts parts)
+{
+	bool done;
+
+	pthread_mutex_lock(&lock);
+	copy->symbols_most = symbols_left / 2;
+	copy->lines_most = lines_left / 2;
+	pthread_mutex_unlock(&lock);
+	done = fill(copy, parts);
+	free(copy->segments);
+	free(copy->sections);
+	free(copy->parts);
+	copy->failed |= done && fcntl(copy->to, F_ADD_SEALS, SEALS) != 0;
+	return done && !copy->failed;
 }
 
 int elf_copy(int file, enum elf_parts parts, struct elf_share *share)
 {
-	int to = memory_file();
+	struct copy copy = {.from = file, .share = share, .temporary_left = TEMPORARY_MAX, .reserve_left = RESERVE};
+	struct stat status;
 
-	if (to >= 0 && fill_file(file, to, parts, share) && fcntl(to, F_ADD_SEALS, SEALS) == 0)
-		return to;
-	if (to >= 0)
-		close(to);
-	return -1;
+	if (fstat(file, &status) || status.st_size < (off_t)sizeof(Elf64_Ehdr))
+		return -1;
+	copy.size = (uint64_t)status.st_size;
+	copy.to = memory_file(status.st_size);
+	copy.failed = copy.to < 0;
+	if (!copy.failed && !fill_file(&copy, parts)) {
+		close(copy.to);
+		copy.to = -1;
+	}
+	if (share && !share->left_out)
+		share->left_out = copy.failed ? not_copied : copy.cut ? cut : copy.too_large ? too_large : NULL;
+	return copy.to;
 }

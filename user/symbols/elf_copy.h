@@ -7,7 +7,8 @@
  * several times: what one look found harmless can be something else at the next. All looks into a copy see the same.
  *
  * A copy has the parts that a question needs, at the offsets that they have in the file. Of a section that is not copied, the copy's
- * header says that it has nothing in the file (SHT_NOBITS), as in the files that `objcopy --only-keep-debug` makes.
+ * header says that it has nothing in the file (SHT_NOBITS), as in the files that `objcopy --only-keep-debug` makes; a segment that
+ * is not copied has no size in the file if symbols are, and is none (PT_NULL) if its contents say where others are.
  *
  * Functions may be called by any thread.
  */
@@ -25,7 +26,8 @@ enum elf_parts {
 
 /*
  * What all copies that are alive may have, inflated sections included: no file takes more than half of what the others have
- * left of it. So large files leave small ones their names, and debug information leaves symbols theirs.
+ * left of it. So large files leave small ones their names, and debug information leaves symbols theirs. Beside that, each file has
+ * 64 KiB for its headers and notes. A part is copied whole or not at all.
  */
 #define ELF_COPY_SYMBOLS_MAX ((size_t)64 << 20)
 #define ELF_COPY_LINES_MAX   ((size_t)128 << 20)
@@ -39,7 +41,8 @@ struct elf_share {
 /*
  * Copies parts of an open ELF file. `share`: that of the reader, which gives it back when the copy and what has mapped it are gone;
  * NULL for a copy of at most 16 MiB that lives only for one question. Returns a descriptor of sealed memory, which the caller
- * closes. -1 if the file is no ELF file that can be read, or its headers and notes are larger than that.
+ * closes. -1 if the file is no ELF file that can be read; or, and then share->left_out is set, if its headers and notes are larger
+ * than that, or no copy could be made.
  */
 int elf_copy(int file, enum elf_parts parts, struct elf_share *share);
 

@@ -252,8 +252,9 @@ const struct profile_location *image_locate(struct image *image, uint64_t addres
 
 	if (*location)
 		return *location;
-	if (reader && reader->symbolizer && image->bias_known && !reader->is_cut) {
-		count = symbolizer_lookup(reader->symbolizer, address - (call ? 1 : 0) - image->bias, frames);
+	if (reader && reader->symbolizer && !reader->is_cut) {
+		if (image->bias_known)
+			count = symbolizer_lookup(reader->symbolizer, address - (call ? 1 : 0) - image->bias, frames);
 		limit = symbolizer_limit(reader->symbolizer);
 		reader->is_cut = cut_files_pages() != cut;
 	}
