@@ -124,8 +124,6 @@ static struct escape_output *read_output(const char *name, const char *directory
 
 	if (output)
 		escape_name_functions(output, directory);
-	for (size_t i = 0; output && i < output->caution_count; i++)
-		cli_warn("'%s' %s", name, output->cautions[i]);
 	return output;
 }
 

@@ -109,5 +109,11 @@ char *audit_incomplete(const struct escape_output *output)
 	if (output->cut)
 		return memory_format("the compiler output is cut off (\"%.80s\"): what follows there is unknown",
 				     output->cut);
+	if (output->hollow)
+		return memory_format(
+			"the compiler output has the header of %s without a message: if it was filtered, give the whole output; "
+			"if two commands wrote into it at once, words may be of the other package's files: give each command an "
+			"output of its own",
+			output->hollow);
 	return NULL;
 }

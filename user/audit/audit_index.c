@@ -9,6 +9,7 @@
 #include "audit/audit_positions.h"
 #include "base/memory.h"
 #include "base/pointer_map.h"
+#include "escape/escape_files.h"
 #include "escape/escape_functions.h"
 #include "profile/frames.h"
 

@@ -395,7 +395,7 @@ static void warn(struct audit *audit, char *sentence)
 
 static void add_warnings(struct join *join)
 {
-	enum { WARNINGS = 4 + ESCAPE_CAUTIONS };
+	enum { WARNINGS = 4 };
 	struct audit *audit = join->audit;
 	struct audit_program program;
 	bool beyond;
@@ -408,8 +408,6 @@ static void add_warnings(struct join *join)
 			     "the profile does not measure objects by line: a line without refills may have allocated "
 			     "too"));
 	warn(audit, audit_incomplete(audit->output));
-	for (size_t i = 0; i < audit->output->caution_count; i++)
-		warn(audit, memory_format("the compiler output %s", audit->output->cautions[i]));
 	audit_program_compare(audit, &program);
 	stale = audit_stale(audit, &program, uncovered);
 	audit->stale = stale != NULL;

@@ -7,7 +7,7 @@
 #include "audit/audit_calls.h"
 #include "base/memory.h"
 #include "base/search.h"
-#include "escape/escape_functions.h"
+#include "escape/escape_files.h"
 #include "profile/frames.h"
 
 static int by_key(const void *a, const void *b)

@@ -81,15 +81,7 @@ struct escape_unrecognized {
 /* A package that did not compile, for which the compiler therefore printed no escape analysis. */
 struct escape_failure {
 	const char *package, *text; /* the first error; NULL if the input has none */
-	const char *header;	    /* below which it was, as in escape_block; NULL if unknown */
 };
-
-/* What stands below one header of the go command, "# example.com/p [example.com/p.test]". */
-struct escape_block {
-	const char *package, *header; /* "example.com/p", and all of it; NULL before the first header */
-};
-
-enum { ESCAPE_CAUTIONS = 4 };
 
 struct escape_output {
 	struct escape_annotation *annotations; /* in input order; a repeated message at one position appears once */
@@ -99,11 +91,8 @@ struct escape_output {
 	size_t unrecognized_count;
 	const char **packages; /* in order of first appearance */
 	size_t package_count;
-	struct escape_block *blocks; /* what stands below each header; the first one has what stands before any */
-	size_t block_count;
-	uint32_t *last_blocks; /* of each annotation, the last block that had it; NULL once versions are settled */
-	bool repeated;	       /* the header of a package came more than once */
-	bool strayed;	       /* a line of an explanation does not follow the message that it explains */
+	bool repeated; /* the header of a package came more than once */
+	bool strayed;  /* a line of an explanation does not follow the message that it explains */
 	struct escape_failure *failures;
 	size_t failure_count;
 	const char
@@ -112,9 +101,6 @@ struct escape_output {
 		mixed; /* a line in which two commands wrote at once, so that nobody knows which package others are of; NULL */
 	/* A package whose header another one follows, if names of files do not show which of the two lines are about; NULL. */
 	const char *hollow;
-	const char *
-		cautions[ESCAPE_CAUTIONS]; /* what readers must know: sentences that begin with "the compiler output" */
-	size_t caution_count;
 	uint64_t line_count, byte_count; /* of the input */
 	struct escape_storage *storage;	 /* private to escape_parser.c */
 };

@@ -55,8 +55,7 @@ struct facts {
 	size_t file_count, file_capacity;
 	struct hash_index file_index; /* by package and file: number + 1 */
 	size_t last_file;	      /* number of the one that was looked up last */
-	size_t annotation_capacity, last_block_capacity, package_capacity, block_capacity;
-	uint32_t block; /* the number of the one that is being read */
+	size_t annotation_capacity, package_capacity;
 
 	const char *package;
 
@@ -209,13 +208,8 @@ static size_t find_or_add(struct facts *facts, struct file_facts *file, const st
 	struct escape_output *output = facts->output;
 	uint64_t *item = hash_index_at(&file->index, fact_hash(fact), same_fact, output->annotations, fact);
 
-	if (*item) {
-		output->last_blocks[*item - 1] = facts->block;
+	if (*item)
 		return *item - 1;
-	}
-	output->last_blocks = array_reserve(output->last_blocks, output->annotation_count,
-					    &facts->root->last_block_capacity, sizeof(*output->last_blocks));
-	output->last_blocks[output->annotation_count] = facts->block;
 	output->annotations = array_reserve(output->annotations, output->annotation_count,
 					    &facts->root->annotation_capacity, sizeof(*output->annotations));
 	output->annotations[output->annotation_count] = *fact;
@@ -493,17 +487,6 @@ static void settle_pending(struct facts *facts)
 
 /* ---- interface ---- */
 
-/* Begins the next block. */
-static void begin_block(struct facts *facts, const char *package, const char *header)
-{
-	struct escape_output *output = facts->output;
-
-	output->blocks = array_reserve(output->blocks, output->block_count, &facts->root->block_capacity,
-				       sizeof(*output->blocks));
-	output->blocks[output->block_count] = (struct escape_block){package, header};
-	facts->block = (uint32_t)output->block_count++;
-}
-
 struct facts *facts_new(struct escape_output *output, struct string_table *strings)
 {
 	struct facts *facts = memory_zeroed(1, sizeof(*facts));
@@ -512,8 +495,6 @@ struct facts *facts_new(struct escape_output *output, struct string_table *strin
 	facts->strings = strings;
 	facts->root = facts;
 	facts->raw_path = memory_resize(NULL, 1, 1);
-	if (!output->block_count)
-		begin_block(facts, NULL, NULL);
 	return facts;
 }
 
@@ -555,7 +536,7 @@ void facts_free(struct facts *facts)
 	free_text(facts);
 }
 
-void facts_package(struct facts *facts, struct span path, struct span header)
+void facts_package(struct facts *facts, struct span path)
 {
 	struct escape_output *output = facts->output;
 	uint32_t *known;
@@ -563,7 +544,6 @@ void facts_package(struct facts *facts, struct span path, struct span header)
 	end_explanation(facts);
 	settle_pending(facts);
 	facts->package = intern(facts, path);
-	begin_block(facts, facts->package, intern(facts, header));
 	known = pointer_map_at(&facts->root->packages, facts->package);
 	if (*known != POINTER_MAP_NONE) { /* headers repeat for test variants */
 		output->repeated = true;

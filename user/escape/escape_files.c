@@ -13,13 +13,18 @@
 #include "escape/escape_facts.h"
 #include "escape/escape_functions.h"
 #include "escape/escape_parser.h"
-#include "escape/escape_versions.h"
 
 /* What follows from it, and what to do. */
 #define UNKNOWN "so nobody knows which lines are about which file. "
 #define APART                                                                                                                 \
 	UNKNOWN "Give each command an output of its own (or let make keep them apart: make --output-sync), and the whole of " \
 		"it: a filter takes away what tells packages apart"
+#define ONE                                                                                                                     \
+	UNKNOWN "Keep only the output of the build that is measured, and of each command that runs at the same time an output " \
+		"of its own (make --output-sync)"
+
+enum { COLUMN_MAX = 255 /* before Go 1.26 the compiler limits columns to this */ };
+
 /* A file below the header of a package. */
 struct pair {
 	const char *file, *package;  /* interned */
@@ -34,8 +39,21 @@ struct settling {
 	size_t count, capacity;
 	struct hash_index by_content; /* pairs, + 1 */
 	struct pointer_map alike;     /* packages that have a file in a directory of their name */
-	const struct pair *silent[2]; /* own a file of one name, and declare nothing in it */
 };
+
+const char *escape_instance_dot(const char *subject)
+{
+	const char *bracket = strchr(subject, '['), *dot = strchr(subject, '.');
+
+	return bracket && dot && dot < bracket && subject[0] != '(' ? dot : NULL;
+}
+
+bool escape_is_declaration(const struct escape_annotation *annotation)
+{
+	return (annotation->kind == ESCAPE_CAN_INLINE || annotation->kind == ESCAPE_CANNOT_INLINE) &&
+	       annotation->package && annotation->file[0] != '<' &&
+	       !annotation->subject[escape_declared_function(annotation->subject)];
+}
 
 /* ---- files below headers ---- */
 
@@ -229,15 +247,10 @@ static bool owns(const struct settling *settling, const struct pair *pair)
 static bool rename_pairs(struct settling *settling, struct pair *const *pairs, size_t count)
 {
 	struct string_table *strings = escape_output_strings(settling->output);
-	size_t owners = 0, silent = 0;
+	size_t owners = 0;
 
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < count; i++)
 		owners += pairs[i]->owns = owns(settling, pairs[i]);
-		if (pairs[i]->owns && !pairs[i]->declares && silent < 2)
-			settling->silent[silent++] = pairs[i];
-	}
-	if (silent < 2)
-		settling->silent[0] = NULL;
 	for (size_t i = 0; owners > 1 && i < count; i++) {
 		char *name = memory_format("%s/%s", pairs[i]->package, base_of(pairs[i]->file));
 
@@ -267,6 +280,66 @@ static bool name_pairs(struct settling *settling)
 	return any;
 }
 
+/* ---- what contradicts itself ---- */
+
+/* Whether there is one function of that name in a package. */
+static bool is_plain(const char *name)
+{
+	return !strpbrk(name, "-[#") && strcmp(name, "_") != 0 && strncmp(name, "init", 4) != 0 &&
+	       strncmp(name, "glob..", 6) != 0 && !strstr(name, "wrap");
+}
+
+static bool is_comparable(const struct escape_annotation *annotation)
+{
+	return annotation->line && annotation->column && annotation->column < COLUMN_MAX &&
+	       escape_is_declaration(annotation) && !escape_of_generated_main(annotation) &&
+	       strcmp(annotation->package, "command-line-arguments") != 0 && ends_with(annotation->file, ".go") &&
+	       strncmp(base_of(annotation->file), "_cgo_", 5) != 0 && is_plain(annotation->subject);
+}
+
+static bool same_name(const void *annotations, uint64_t item, const void *key)
+{
+	const struct escape_annotation *a = (const struct escape_annotation *)annotations + item - 1, *b = key;
+
+	return a->subject == b->subject && a->file == b->file && a->package == b->package;
+}
+
+static char *contradiction(const struct escape_annotation *a, const struct escape_annotation *b)
+{
+	if (a->subject == b->subject)
+		return memory_format("has two versions of %s (%s): %s begins at line %" PRIu32 " and at line %" PRIu32
+				     "; " ONE,
+				     a->file, a->package, a->subject, a->line, b->line);
+	return memory_format("has two versions of %s (%s): %s and %s begin at line %" PRIu32 "; " ONE, a->file,
+			     a->package, a->subject, b->subject, a->line);
+}
+
+static char *find_contradiction(const struct escape_output *output)
+{
+	const struct escape_annotation *all = output->annotations;
+	struct hash_index names = {0}, places = {0};
+	char *found = NULL;
+
+	for (size_t i = 0; i < output->annotation_count && !found; i++) {
+		const struct escape_annotation *annotation = &all[i];
+		uint64_t *name, *place;
+
+		if (!is_comparable(annotation))
+			continue;
+		name = hash_index_at(&names, hash_fold(pair_hash(annotation), (uintptr_t)annotation->subject),
+				     same_name, all, annotation);
+		place = hash_index_at(&places, place_hash(annotation), same_place, all, annotation);
+		if (*name && all[*name - 1].line != annotation->line)
+			found = contradiction(&all[*name - 1], annotation);
+		else if (*place && all[*place - 1].subject != annotation->subject)
+			found = contradiction(&all[*place - 1], annotation);
+		*name = *place = i + 1;
+	}
+	hash_index_free(&names);
+	hash_index_free(&places);
+	return found;
+}
+
 /* ---- messages about functions of others ---- */
 
 static struct pair *pair_find(const struct settling *settling, const char *file, const char *package)
@@ -283,7 +356,7 @@ static bool names_function(const struct escape_annotation *annotation)
 	const char *name = annotation->function;
 
 	return name && annotation->package && annotation->kind != ESCAPE_CAN_INLINE &&
-	       annotation->kind != ESCAPE_CANNOT_INLINE && escape_is_plain(name) && !strchr(name, '.') &&
+	       annotation->kind != ESCAPE_CANNOT_INLINE && is_plain(name) && !strchr(name, '.') &&
 	       !name[escape_declared_function(name)];
 }
 
@@ -351,38 +424,6 @@ static void rename_annotation(const struct settling *settling, struct escape_ann
 	annotation->file = name_of(settling, annotation->file, annotation->package);
 }
 
-/* ---- what cannot be seen ---- */
-
-static void add_caution(struct escape_output *output, char *text)
-{
-	escape_output_caution(output, text);
-	free(text);
-}
-
-/* Says what may be wrong, and nothing shows whether it is. */
-static void add_cautions(const struct settling *settling)
-{
-	struct escape_output *output = settling->output;
-	const struct pair *const *silent = settling->silent;
-
-	if (output->hollow)
-		add_caution(
-			output,
-			memory_format(
-				"has the header of %s without a message: if it was filtered, give the whole output; if "
-				"two commands wrote into it at once, words may be of the other package's files: give "
-				"each command an output of its own",
-				output->hollow));
-	else if (silent[0])
-		add_caution(
-			output,
-			memory_format(
-				"has %s below the headers of %s and %s, and no message about inlining, which would show "
-				"whether its lines are those packages': if two commands wrote into it at once, words may "
-				"be of the other package's file: give the whole output, and each command one of its own",
-				silent[0]->file, silent[0]->package, silent[1]->package));
-}
-
 char *escape_settle_files(struct escape_output *output)
 {
 	struct settling settling = {.output = output};
@@ -396,7 +437,7 @@ char *escape_settle_files(struct escape_output *output)
 	if (settling.alike.count)
 		output->hollow = NULL;
 	if (named || output->repeated || output->hollow)
-		found = escape_settle_versions(output, named || output->hollow);
+		found = find_contradiction(output);
 	if (!found && (named || output->hollow))
 		found = output->strayed
 				? memory_format(
@@ -404,8 +445,6 @@ char *escape_settle_files(struct escape_output *output)
 				: find_stranger(output);
 	for (size_t i = 0; named && !found && i < output->annotation_count; i++)
 		rename_annotation(&settling, &output->annotations[i]);
-	if (!found)
-		add_cautions(&settling);
 	free(settling.pairs);
 	hash_index_free(&settling.by_content);
 	pointer_map_free(&settling.alike);

@@ -18,13 +18,20 @@
  * and its own. Returns NULL, or why nobody knows which lines are about which file, as the rest of a sentence that begins with the
  * output's name and ends with what to do about it; the caller frees it. That is so if
  *   - two commands wrote into one line;
- *   - a package declares a function at two lines of one file, or two functions at one place, and nothing tells whether that is
- *     another version of the file (escape_versions.h) or lines of another package;
+ *   - a package declares a function at two lines of one file, or two functions at one place: that is another version of the file,
+ *     or lines of another package;
  *   - a message names a function that its package, of which all functions are named, does not declare, or lines of an
  *     explanation are elsewhere.
- * Clears `hollow` if names have directories: these show which package a line is about. What may be wrong, and nothing shows whether
- * it is, becomes a caution of the output.
+ * Clears `hollow` if names have directories: these show which package a line is about.
  */
 char *escape_settle_files(struct escape_output *output);
+
+/* Returns the dot after the package in "sync.(*Map[int,bool]).Load", an instance of another package's generic function.
+ * A package's own functions are printed without it. NULL if there is none. */
+const char *escape_instance_dot(const char *subject);
+
+/* Whether the annotation is a message about inlining a function, at the function's declaration itself: closures are
+ * declared again wherever the function that contains them is inlined. */
+bool escape_is_declaration(const struct escape_annotation *annotation);
 
 #endif

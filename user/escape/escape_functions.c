@@ -69,26 +69,6 @@ size_t escape_declared_function(const char *function)
 	return length;
 }
 
-const char *escape_instance_dot(const char *subject)
-{
-	const char *bracket = strchr(subject, '['), *dot = strchr(subject, '.');
-
-	return bracket && dot && dot < bracket && subject[0] != '(' ? dot : NULL;
-}
-
-bool escape_is_declaration(const struct escape_annotation *annotation)
-{
-	return (annotation->kind == ESCAPE_CAN_INLINE || annotation->kind == ESCAPE_CANNOT_INLINE) &&
-	       annotation->package && annotation->file[0] != '<' &&
-	       !annotation->subject[escape_declared_function(annotation->subject)];
-}
-
-bool escape_is_plain(const char *name)
-{
-	return !strpbrk(name, "-[#") && strcmp(name, "_") != 0 && strncmp(name, "init", 4) != 0 &&
-	       strncmp(name, "glob..", 6) != 0 && !strstr(name, "wrap");
-}
-
 /* Returns "F[...]" for "F[go.shape.int]"; removes hashes that distinguish copies of a literal. */
 static const char *canonical(struct naming *naming, const char *name)
 {

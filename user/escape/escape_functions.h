@@ -27,15 +27,4 @@ size_t escape_name_functions(struct escape_output *output, const char *directory
  * prefix. */
 size_t escape_declared_function(const char *function);
 
-/* Returns the dot after the package in "sync.(*Map[int,bool]).Load", an instance of another package's generic function.
- * A package's own functions are printed without it. NULL if there is none. */
-const char *escape_instance_dot(const char *subject);
-
-/* Whether the annotation is a message about inlining a function, at the function's declaration itself: closures are
- * declared again wherever the function that contains them is inlined. */
-bool escape_is_declaration(const struct escape_annotation *annotation);
-
-/* Whether there is one function of that name in a package: no initialiser, instance, or what the compiler has made. */
-bool escape_is_plain(const char *name);
-
 #endif

@@ -21,7 +21,7 @@ enum table { UNRECOGNIZED, FAILURES, ANNOTATIONS, FLOWS, STEPS, PACKAGES, TABLES
 struct head {
 	uint64_t lines, bytes; /* of the compiler's text */
 	uint32_t rows[TABLES]; /* how many each table has */
-	uint32_t cut, cautions[ESCAPE_CAUTIONS], zero;
+	uint32_t cut, zero;
 };
 
 enum { EXPLAINED_ONLY = 1, TRUNCATED = 2 };
@@ -180,8 +180,6 @@ static int write_head(struct writer *writer, const struct escape_output *output)
 		head.rows[i] = (uint32_t)rows[i];
 	}
 	head.cut = interned(writer, output->cut);
-	for (size_t i = 0; i < output->caution_count; i++)
-		head.cautions[i] = interned(writer, output->cautions[i]);
 	fwrite(&head, sizeof(head), 1, writer->stream);
 	return 0;
 }
@@ -381,8 +379,8 @@ static void read_others(struct reader *reader, const struct head *head, const vo
 	output->failure_count = head->rows[FAILURES];
 	output->failures = memory_zeroed(output->failure_count, sizeof(*output->failures));
 	for (size_t i = 0; i < output->failure_count; i++)
-		output->failures[i] = (struct escape_failure){text(reader, failures[i].package),
-							      optional(reader, failures[i].text), NULL};
+		output->failures[i] =
+			(struct escape_failure){text(reader, failures[i].package), optional(reader, failures[i].text)};
 	output->package_count = head->rows[PACKAGES];
 	output->packages = memory_zeroed(output->package_count, sizeof(*output->packages));
 	for (size_t i = 0; i < output->package_count; i++)
@@ -402,12 +400,6 @@ struct escape_output *escape_image_read(const void *bytes, size_t size)
 	output->line_count = head->lines;
 	output->byte_count = head->bytes;
 	output->cut = optional(&reader, head->cut);
-	for (int i = 0; i < ESCAPE_CAUTIONS; i++) {
-		const char *caution = optional(&reader, head->cautions[i]);
-
-		if (caution)
-			output->cautions[output->caution_count++] = caution;
-	}
 	read_annotations(&reader, head, tables, output);
 	read_others(&reader, head, tables, output);
 	if (!reader.wrong)

@@ -9,9 +9,7 @@
 #include <cjson/cJSON.h>
 
 #include "base/hash.h"
-#include "base/hash_index.h"
 #include "base/memory.h"
-#include "escape/escape_facts.h"
 #include "escape/escape_position.h"
 
 enum {
@@ -19,8 +17,8 @@ enum {
 	PREFIX_MAX = 200,
 	PREFIXES_MAX = 32, /* as there are months, levels, and processes that write into one log */
 	HEX_LEAST = 6,
-	STREAMS_MAX = 4096, /* of each, a parser is kept */
-	DATE_DIGITS = 8,    /* of a number that is a time in itself */
+	STREAMS_MAX = 64,
+	DATE_DIGITS = 8, /* of a number that is a time in itself */
 };
 
 /*
@@ -44,11 +42,9 @@ struct stream {
 struct escape_input {
 	struct escape_parser *first;  /* the caller's */
 	struct escape_parser *parser; /* of the stream that the line is of */
-	struct stream *streams;
-	size_t stream_count, stream_capacity;
-	struct hash_index by_mark;  /* streams, + 1 */
-	struct escape_parser *rest; /* of the lines of all others; NULL if there are none */
-	char *pending;		    /* while the prefix is searched: all input so far; later: an incomplete line */
+	struct stream streams[STREAMS_MAX];
+	size_t stream_count;
+	char *pending; /* while the prefix is searched: all input so far; later: an incomplete line */
 	size_t pending_length, pending_capacity;
 	bool sniffed;
 	struct prefix prefixes[PREFIXES_MAX];
@@ -480,9 +476,11 @@ static uint64_t mark_of(const char *text, size_t length)
 
 static struct stream *stream_find(struct escape_input *input, uint64_t mark)
 {
-	uint64_t item = hash_index_get(&input->by_mark, mark, NULL, NULL, NULL);
-
-	return item ? &input->streams[item - 1] : NULL;
+	for (size_t i = 0; i < input->stream_count; i++) {
+		if (input->streams[i].mark == mark)
+			return &input->streams[i];
+	}
+	return NULL;
 }
 
 /*
@@ -502,20 +500,12 @@ static void choose_parser(struct escape_input *input, uint64_t mark, const char 
 		return;
 	}
 	header = is_header(line.text, line.length);
-	if (!header && !position_split(line, (struct span){NULL, 0}, &position, &rest))
+	if (input->stream_count == STREAMS_MAX ||
+	    (!header && !position_split(line, (struct span){NULL, 0}, &position, &rest)))
 		return;
-	if (input->stream_count == STREAMS_MAX) {
-		if (!input->rest)
-			input->rest = escape_parser_branch(input->first);
-		input->parser = input->rest;
-		return;
-	}
 	if (header && input->stream_count)
 		input->parser = escape_parser_branch(input->first);
-	input->streams =
-		array_reserve(input->streams, input->stream_count, &input->stream_capacity, sizeof(*input->streams));
 	input->streams[input->stream_count++] = (struct stream){mark, input->parser};
-	*hash_index_at(&input->by_mark, mark, NULL, NULL, NULL) = input->stream_count;
 }
 
 /* A hash of what an object of a log says about the process or container that wrote its text. */
@@ -672,27 +662,12 @@ void escape_input_feed(struct escape_input *input, const char *text, size_t leng
 		end_sniffing(input);
 }
 
-static void say_who_is_not_told_apart(struct escape_input *input)
-{
-	char *text = memory_format(
-		"has lines of more than %d writers: those of the others are read as if one had written them, in "
-		"their order",
-		STREAMS_MAX);
-
-	escape_parser_caution(input->first, text);
-	free(text);
-}
-
 void escape_input_finish(struct escape_input *input)
 {
 	if (!input->sniffed && input->pending_length)
 		end_sniffing(input);
 	if (input->pending_length)
 		feed_line(input, input->pending, input->pending_length);
-	if (input->rest)
-		say_who_is_not_told_apart(input);
-	hash_index_free(&input->by_mark);
-	free(input->streams);
 	free(input->pending);
 	free(input);
 }

@@ -48,7 +48,7 @@ struct escape_parser {
 	size_t branch_count;
 
 	/* The package whose lines are being read. */
-	const char *package, *header, *first_error;
+	const char *package, *first_error;
 	uint64_t recognized, header_line;
 	bool in_vet; /* after "# [import/path]": output of go vet */
 
@@ -122,7 +122,7 @@ static struct span make_printable(struct escape_parser *parser, struct span line
 
 /* ---- packages that did not compile, and logs that were cut ---- */
 
-static void add_failure(struct escape_parser *parser, const char *package, const char *header, const char *text)
+static void add_failure(struct escape_parser *parser, const char *package, const char *text)
 {
 	struct escape_output *output = parser->output;
 
@@ -134,27 +134,14 @@ static void add_failure(struct escape_parser *parser, const char *package, const
 	}
 	output->failures = array_reserve(output->failures, output->failure_count, &parser->root->failure_capacity,
 					 sizeof(*output->failures));
-	output->failures[output->failure_count++] = (struct escape_failure){package, text, header};
-}
-
-/* What did not compile has compiled in a later build. */
-static void forget_failure(struct escape_parser *parser)
-{
-	struct escape_output *output = parser->output;
-	size_t kept = 0;
-
-	for (size_t i = 0; i < output->failure_count; i++) {
-		if (!parser->header || output->failures[i].header != parser->header)
-			output->failures[kept++] = output->failures[i];
-	}
-	output->failure_count = kept;
+	output->failures[output->failure_count++] = (struct escape_failure){package, text};
 }
 
 /* The compiler stops at errors before escape analysis, so a package with errors and no messages did not compile. */
 static void end_package(struct escape_parser *parser)
 {
 	if (parser->package && parser->first_error && !parser->recognized)
-		add_failure(parser, parser->package, parser->header, parser->first_error);
+		add_failure(parser, parser->package, parser->first_error);
 	parser->first_error = NULL;
 	parser->recognized = 0;
 	parser->in_vet = false;
@@ -162,8 +149,7 @@ static void end_package(struct escape_parser *parser)
 
 void escape_parser_fail(struct escape_parser *parser, const char *package)
 {
-	add_failure(parser, string_table_intern(parser->strings, package, strcspn(package, " ")),
-		    string_table_intern(parser->strings, package, strlen(package)), NULL);
+	add_failure(parser, string_table_intern(parser->strings, package, strcspn(package, " ")), NULL);
 }
 
 void escape_parser_cut(struct escape_parser *parser, const char *text, size_t length)
@@ -373,7 +359,7 @@ static void note_trouble(struct escape_parser *parser, struct span line, const c
 	if (position_split(line, facts_likely_path(parser->facts), &position, &rest))
 		parser->first_error = text;
 	if (span_find(line, SPAN("internal compiler error")) >= 0)
-		add_failure(parser, parser->package, parser->header, text);
+		add_failure(parser, parser->package, text);
 }
 
 static void add_unrecognized(struct escape_parser *parser, struct span line, uint64_t line_number)
@@ -417,8 +403,7 @@ static bool recognize(struct escape_parser *parser, struct span line)
 		note_hollow(parser, text);
 		end_package(parser);
 		parser->package = string_table_intern(parser->strings, text.text, text.length);
-		parser->header = string_table_intern(parser->strings, line.text + 2, line.length - 2);
-		facts_package(parser->facts, text, span_from(line, 2));
+		facts_package(parser->facts, text);
 		return true;
 	}
 	if (!parse_message(parser, line, &position, &message, &text))
@@ -430,8 +415,7 @@ static bool recognize(struct escape_parser *parser, struct span line)
 	}
 	if (spliced)
 		note_mixed(parser, line);
-	if (parser->recognized++ == 0)
-		forget_failure(parser);
+	parser->recognized++;
 	return true;
 }
 
@@ -656,18 +640,6 @@ struct escape_output *escape_parser_finish(struct escape_parser *parser)
 	return output;
 }
 
-void escape_output_caution(struct escape_output *output, const char *text)
-{
-	if (output->caution_count < ESCAPE_CAUTIONS)
-		output->cautions[output->caution_count++] =
-			string_table_intern(&output->storage->strings, text, strlen(text));
-}
-
-void escape_parser_caution(struct escape_parser *parser, const char *text)
-{
-	escape_output_caution(parser->output, text);
-}
-
 struct string_table *escape_output_strings(struct escape_output *output)
 {
 	return &output->storage->strings;
@@ -732,8 +704,6 @@ void escape_free(struct escape_output *output)
 	free(output->annotations);
 	free(output->unrecognized);
 	free(output->packages);
-	free(output->blocks);
-	free(output->last_blocks);
 	free(output->failures);
 	string_table_free(&output->storage->strings);
 	free(output->storage);

@@ -48,14 +48,8 @@ struct escape_output *escape_parser_finish(struct escape_parser *parser);
 /* Records that the go command reported this package as not compiled. */
 void escape_parser_fail(struct escape_parser *parser, const char *package);
 
-/* Adds a caution, as escape_output_caution() does. */
-void escape_parser_caution(struct escape_parser *parser, const char *text);
-
 /* Records that the input was cut here. */
 void escape_parser_cut(struct escape_parser *parser, const char *text, size_t length);
-
-/* Adds a caution, of which the output keeps a copy: the rest of a sentence that begins with "the compiler output". */
-void escape_output_caution(struct escape_output *output, const char *text);
 
 /* Returns the output's string table, for strings that are found out later. */
 struct string_table *escape_output_strings(struct escape_output *output);

@@ -68,7 +68,7 @@ struct gate_measurement {
 	struct gate_count costs[VALUE_COUNT];
 	struct run_total *totals; /* of the runs */
 	bool unsteady_costs;
-	const char *warnings[8]; /* warnings of the first run's audit */
+	const char *warnings[4]; /* warnings of the first run's audit */
 	size_t warning_count;
 	struct gate_stacks *stacks; /* where those of the first run are kept; NULL: nowhere */
 	int side;
