@@ -112,21 +112,15 @@ static inline void prepare(void)
 		mcache_leave(mcache_enter());
 }
 
-/* Most allocations on the slow path need only the next window of the cache's span, or another span. NULL if this one needs
- * more. */
-static inline void *next_window(size_t size, unsigned flags, struct caller *caller)
+void *mallocgc(size_t size, unsigned flags, const struct goalloc_site *site, struct caller *caller)
 {
-	bool as_malloc = flags & ForMalloc;
-
-	if (size > MaxSmallSize || racy_get(&sampler_word.all) != 0 || (!as_malloc && flags && size < TinySize))
-		return NULL;
-	struct mcache *c = mcache_self;
-	unsigned spanclass = as_malloc ? malloc_span_class[(size + MallocSizeStep - 1) / MallocSizeStep]
-				       : go_span_class[(size + GoSizeStep - 1) / GoSizeStep];
-	return mcache_nextWindow(c, spanclass + (flags & ForNoscan), caller);
+	caller->site = (uintptr_t)site;
+	void *object = malloc_window(size, flags, caller);
+	return object ? object : mallocgc_slow(size, flags, caller);
 }
 
-static __attribute__((noinline)) void *mallocgc_whole(size_t size, unsigned flags, struct caller *caller)
+/* The slow path for every size. Zeroes tiny objects only; callers zero the rest if s->needzero. */
+void *mallocgc_slow(size_t size, unsigned flags, struct caller *caller)
 {
 	unsigned noscan = flags & ForNoscan;
 	size_t asked = size;
@@ -149,14 +143,6 @@ static __attribute__((noinline)) void *mallocgc_whole(size_t size, unsigned flag
 	if (unlikely(debug_level) && object)
 		debug_allocated(object, asked, caller);
 	return object;
-}
-
-/* The slow path for every size. Zeroes tiny objects only; callers zero the rest if s->needzero. */
-void *mallocgc(size_t size, unsigned flags, const struct goalloc_site *site, struct caller *caller)
-{
-	caller->site = (uintptr_t)site;
-	void *object = next_window(size, flags, caller);
-	return object ? object : mallocgc_whole(size, flags, caller);
 }
 
 /* The span class of small objects at an alignment; 0 if such an object is a large one. */
@@ -354,6 +340,18 @@ void free_slow(void *object)
 	else
 		free_small(c, s, address);
 	mcache_leave(c);
+}
+
+void free_others(void *object, struct mspan *s, size_t index)
+{
+	struct mcache *c = mcache_self;
+
+	if (unlikely(c == &mcache_dummy || index >= s->nelems)) {
+		free_slow(object);
+		return;
+	}
+	owner_add((uint64_t *)((char *)c + s->freesOffset), 1);
+	free_shared(s, (unsigned)index);
 }
 
 void goalloc_free(void *object)

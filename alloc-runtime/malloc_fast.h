@@ -31,6 +31,19 @@ static inline bool malloc_fast(size_t index, size_t limit, const uint8_t *table,
 	return true;
 }
 
+/* What most allocations need that find no object in the window: the next window of the cache's span, or another span. NULL if
+ * this one needs more. */
+static inline void *malloc_window(size_t size, unsigned flags, struct caller *caller)
+{
+	bool as_malloc = flags & ForMalloc;
+
+	if (size > MaxSmallSize || racy_get(&sampler_word.all) != 0 || (!as_malloc && flags && size < TinySize))
+		return NULL;
+	unsigned spanclass = as_malloc ? malloc_span_class[(size + MallocSizeStep - 1) / MallocSizeStep]
+				       : go_span_class[(size + GoSizeStep - 1) / GoSizeStep];
+	return mcache_nextWindow(mcache_self, spanclass + (flags & ForNoscan), caller);
+}
+
 static inline struct mspan *span_at(const void *object)
 {
 	uintptr_t page = ((uintptr_t)object - arena_map.start) >> PageShift;
@@ -39,6 +52,8 @@ static inline struct mspan *span_at(const void *object)
 }
 
 void free_slow(void *object);
+/* Frees object `index` of a span that is not the thread's own, and of which there is nothing else to know: see divMagic. */
+void free_others(void *object, struct mspan *s, size_t index);
 
 /* Clears bit n of an array of words and returns whether it was set. */
 static inline bool clear_bit(uint64_t *words, size_t n)
@@ -77,7 +92,7 @@ static inline void free_fast(void *object)
 		return free_slow(object);
 	struct mcache *c = mcache_self;
 	if (unlikely(racy_get((struct mcache **)&s->owner) != c))
-		return free_slow(object);
+		return free_others(object, s, index);
 	if (unlikely(!clear_bit(s->allocBits, index)))
 		return free_slow(object);
 	owner_add((uint64_t *)((char *)c + s->freesOffset), 1);

@@ -60,30 +60,32 @@ enum {
 	MaxReadyBytes = 2 << 20,
 	/* bytes of wholly free ones that a cache keeps of all classes together, beside one of each class */
 	MaxUnusedBytes = 1 << 20,
-	NotCounting = INT32_MAX,
 };
 
-static unsigned max_ready(const struct mspan *s)
+/* Whether `n` spans like this one may be ready. */
+static bool may_be_ready(const struct mspan *s, unsigned n)
 {
-	size_t most = MaxReadyBytes / mspan_bytes(s);
-
-	return most < MaxReady ? (unsigned)most : MaxReady;
+	return n <= MaxReady && n * mspan_bytes(s) <= MaxReadyBytes;
 }
 
 static void to_full(struct mcache *c, struct mspan *s, unsigned free)
 {
-	s->countdown = mspan_enough(s->nelems) - free;
+	mspan_countDown(s, mspan_enough(s->nelems) - free);
 	s->sweepgen = atomic_load_explicit(&mheap.sweepgen, memory_order_relaxed);
 	mSpanList_insert(&c->full[s->spanclass], s);
 }
 
+static inline void leave_ready(struct mcache *c, struct mspan *s)
+{
+	c->nready[s->spanclass]--;
+	if (s->countdown == NotCounting)
+		c->unused_bytes -= mspan_bytes(s);
+}
+
 static void leave_list(struct mcache *c, struct mspan *s)
 {
-	if (reader_get(&s->list) == &c->ready[s->spanclass]) {
-		c->nready[s->spanclass]--;
-		if (s->countdown == NotCounting)
-			c->unused_bytes -= mspan_bytes(s);
-	}
+	if (reader_get(&s->list) == &c->ready[s->spanclass])
+		leave_ready(c, s);
 	mSpanList_remove(reader_get(&s->list), s);
 }
 
@@ -92,38 +94,59 @@ static void give_back(struct mspan *s)
 	mcentral_uncacheSpan(&mheap.central[s->spanclass], s);
 }
 
-/* Puts a span that the cache owns but does not allocate from on `full` or `ready`, depending on the number of its free
- * objects. */
-static void place(struct mcache *c, struct mspan *s)
+/* A wholly free span is kept if it is the next to be used, or while there is room for it and for as many again: one that is given
+ * up while a part of it is free makes the frees of the others atomic. */
+static __attribute__((noinline)) void place_unused(struct mcache *c, struct mspan *s)
 {
-	unsigned spanclass = s->spanclass, free = mspan_countFree(s);
+	struct mSpanList *ready = &c->ready[s->spanclass];
+	bool listed = reader_get(&s->list) == ready;
+	bool first = ready->first == NULL || ready->first == s;
+	unsigned n = c->nready[s->spanclass];
 
-	bool listed = reader_get(&s->list) == &c->ready[spanclass], unused = free == s->nelems;
-
-	/* Nothing of it can become more free. (The scavenger may hold some of its objects just now.) */
-	if (listed && s->countdown == NotCounting)
-		return;
-	if (free < mspan_enough(s->nelems)) {
-		s->countdown = mspan_enough(s->nelems) - free;
-		return;
-	}
-	/* A wholly free span is kept if it is the next to be used, or while there is room for it and for as many again: one that
-	 * is given up while a part of it is free makes the frees of the others atomic. */
-	bool first = c->ready[spanclass].first == NULL || c->ready[spanclass].first == s;
-	bool room = c->nready[spanclass] <= max_ready(s) / 2 && c->unused_bytes + mspan_bytes(s) <= MaxUnusedBytes;
-	if ((unused && !first && !room) || (!listed && c->nready[spanclass] >= max_ready(s))) {
+	if ((!first && (!may_be_ready(s, 2 * n) || c->unused_bytes + mspan_bytes(s) > MaxUnusedBytes)) ||
+	    (!listed && !may_be_ready(s, n + 1))) {
 		leave_list(c, s);
 		give_back(s);
 		return;
 	}
 	if (!listed) {
 		leave_list(c, s);
-		mSpanList_insertBack(&c->ready[spanclass], s);
-		c->nready[spanclass]++;
+		mSpanList_insertBack(ready, s);
+		c->nready[s->spanclass]++;
 	}
-	s->countdown = unused ? NotCounting : s->nelems - free;
-	if (unused)
-		c->unused_bytes += mspan_bytes(s);
+	mspan_countDown(s, NotCounting);
+	c->unused_bytes += mspan_bytes(s);
+}
+
+/* Puts a span that the cache owns but does not allocate from on `full` or `ready`, depending on the number of its free
+ * objects. */
+static void place(struct mcache *c, struct mspan *s)
+{
+	struct mSpanList *ready = &c->ready[s->spanclass];
+	unsigned free = mspan_countFree(s);
+	bool listed = reader_get(&s->list) == ready;
+
+	/* Nothing of it can become more free. (The scavenger may hold some of its objects just now.) */
+	if (listed && s->countdown == NotCounting)
+		return;
+	if (free < mspan_enough(s->nelems)) {
+		mspan_countDown(s, mspan_enough(s->nelems) - free);
+		return;
+	}
+	if (free == s->nelems) {
+		place_unused(c, s);
+		return;
+	}
+	if (!listed) {
+		mSpanList_remove(&c->full[s->spanclass], s);
+		if (!may_be_ready(s, c->nready[s->spanclass] + 1u)) {
+			give_back(s);
+			return;
+		}
+		mSpanList_insertBack(ready, s);
+		c->nready[s->spanclass]++;
+	}
+	mspan_countDown(s, s->nelems - free);
 }
 
 void mcache_freedSome(struct mcache *c, struct mspan *s)
@@ -131,8 +154,6 @@ void mcache_freedSome(struct mcache *c, struct mspan *s)
 	scavenge_pollSometimes(c);
 	if (reader_get(&s->list))
 		place(c, s);
-	else
-		s->countdown = NotCounting;
 }
 
 void mcache_post(struct mcache *c, struct mspan *s)
@@ -179,10 +200,8 @@ static void start(struct mspan *s)
 	bool fresh = s->allocCount == 0 && s->freeindex == 0 && freeBits_count(s->freeBits, s->nelems) == 0;
 	unsigned free = mspan_collect(s);
 
-	s->countdown = NotCounting;
 	racy_set(&s->idle, 0);
-	owner_set(&s->allocCount, s->nelems - free);
-	owner_set(&s->allocCountBeforeCache, s->nelems - free);
+	mspan_setFree(s, free);
 	if (!fresh) {
 		s->needzero = true;
 		note_sweep(s, free);
@@ -206,16 +225,23 @@ static struct mspan *sweep_full(struct mcache *c, unsigned spanclass)
 	return NULL;
 }
 
+static __attribute__((noinline)) struct mspan *other_span(struct mcache *c, unsigned spanclass, struct caller *caller)
+{
+	struct mspan *s = sweep_full(c, spanclass);
+
+	return s ? s : mcentral_cacheSpan(&mheap.central[spanclass], c, caller);
+}
+
 static struct mspan *next_span(struct mcache *c, unsigned spanclass, struct caller *caller)
 {
-	struct mspan *s = c->ready[spanclass].first;
+	struct mSpanList *ready = &c->ready[spanclass];
+	struct mspan *s = ready->first;
 
-	if (s) {
-		leave_list(c, s);
-		return s;
-	}
-	s = sweep_full(c, spanclass);
-	return s ? s : mcentral_cacheSpan(&mheap.central[spanclass], c, caller);
+	if (!s)
+		return other_span(c, spanclass, caller);
+	leave_ready(c, s);
+	mSpanList_remove(ready, s);
+	return s;
 }
 
 /* Reports to the sweeper how much of the class this thread has freed since the last report. */
@@ -229,14 +255,15 @@ static void report_frees(struct mcache *c, unsigned spanclass)
 		sweep_freed(bytes);
 }
 
-bool refill(struct mcache *c, unsigned spanclass, struct caller *caller)
+static inline __attribute__((always_inline)) bool refill_from(struct mcache *c, unsigned spanclass,
+							      struct caller *caller)
 {
 	struct mspan *s = c->alloc[spanclass];
 	uint64_t bytes, objects;
 
 	sequence_step(&c->sequence.moving);
 	objects = take_objects(c, spanclass, &bytes);
-	unsigned free = mspan_countFree(s);
+	unsigned free = s == &emptymspan ? 0 : mspan_countFree(s);
 
 	/* Reuses the cache's current span if enough of it has been freed. */
 	if (s == &emptymspan || free < mspan_enough(s->nelems)) {
@@ -261,6 +288,11 @@ bool refill(struct mcache *c, unsigned spanclass, struct caller *caller)
 	}
 	sequence_step(&c->sequence.moving);
 	return s != NULL;
+}
+
+bool refill(struct mcache *c, unsigned spanclass, struct caller *caller)
+{
+	return refill_from(c, spanclass, caller);
 }
 
 static void release_list(struct mcache *c, struct mSpanList *list)
@@ -292,27 +324,34 @@ void *mcache_nextFree(struct mcache *c, unsigned spanclass, struct caller *calle
 	}
 }
 
-static void *refill_and_take(struct mcache *c, unsigned spanclass, struct caller *caller)
+static __attribute__((noinline)) void *refill_and_take(struct mcache *c, unsigned spanclass, struct caller *caller)
 {
 	void *object = NULL;
 
+	scavenge_pollSometimes(c);
 	sequence_step(&c->sequence.allocating);
-	if (refill(c, spanclass, caller))
+	if (refill_from(c, spanclass, caller))
 		object = nextFreeUnsampled(c, c->alloc[spanclass]);
 	sequence_step(&c->sequence.allocating);
 	return object;
 }
 
+static __attribute__((noinline)) void *window_or_refill(struct mcache *c, unsigned spanclass, struct caller *caller)
+{
+	scavenge_pollSometimes(c);
+	void *object = nextFreeUnsampled(c, c->alloc[spanclass]);
+	return object ? object : refill_and_take(c, spanclass, caller);
+}
+
+/* Nothing is saved on the stack for the two, each of which is called last. */
 void *mcache_nextWindow(struct mcache *c, unsigned spanclass, struct caller *caller)
 {
-	struct mspan *s = c->alloc[spanclass];
+	const struct mspan *s = c->alloc[spanclass];
 
 	if (unlikely(c->sample_distance != GOALLOC_NOT_LISTENING) || sample_semaphores_read() != c->sample_semaphores ||
 	    c->round != reader_get(&mheap.round) || (s->allocCache | s->allocHeld) != 0)
 		return NULL;
-	scavenge_pollSometimes(c);
-	void *object = nextFreeUnsampled(c, s);
-	return object ? object : refill_and_take(c, spanclass, caller);
+	return mspan_isUsedUp(s) ? refill_and_take(c, spanclass, caller) : window_or_refill(c, spanclass, caller);
 }
 
 static void releaseAll(struct mcache *c)

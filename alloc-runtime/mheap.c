@@ -507,6 +507,7 @@ static struct mspan *alloc_m(size_t npages, size_t align_pages, unsigned spancla
 	 * again. */
 	owner_set(&s->allocCount, 0);
 	owner_set(&s->allocCountBeforeCache, 0);
+	s->countdown = NotCounting;
 	s->freeindex = 0;
 	s->tiny = NULL;
 	s->specials = NULL;

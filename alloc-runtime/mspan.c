@@ -13,59 +13,7 @@ enum {
 	/* and, while the cache has one span of the class, 1 / FreshShare of the number of objects allocated from it */
 	FreshShare = 512,
 	FreshLeast = 4 * 1024, /* bytes, but at least one object */
-	/* at least so many objects are allocated between two refills, see is_due() */
-	RefillAfter = 512,
 };
-
-/* Objects allocated from a cached span since the last refill. */
-static uint32_t untold(const struct mspan *s)
-{
-	return s->allocCount - s->allocCountBeforeCache;
-}
-
-/*
- * Whether as many objects as a span has were allocated since the last refill. Then it is used up, although some are free again:
- * only a refill tells what was allocated. Without one, all that a loop on the same pages allocates would be unknown if the
- * process is killed, and after 2^32 objects in any case.
- */
-static bool is_due(const struct mspan *s)
-{
-	return untold(s) >= s->nelems && untold(s) >= RefillAfter;
-}
-
-/* Whether the cache goes on with the span that it has used up, of whose objects so many are free again: an eighth is enough, because
- * another span would cost ten times as much as the window, and take more memory. */
-static bool goes_on(const struct mspan *s, unsigned free)
-{
-	return free * 8 >= s->nelems && !is_due(s);
-}
-
-static void insert_between(struct mSpanList *list, struct mspan *s, struct mspan *prev, struct mspan *next)
-{
-	s->prev = prev;
-	s->next = next;
-	owner_set((prev ? &prev->next : &list->first), s);
-	owner_set((next ? &next->prev : &list->last), s);
-	owner_set(&s->list, list);
-}
-
-void mSpanList_insert(struct mSpanList *list, struct mspan *s)
-{
-	insert_between(list, s, NULL, list->first);
-}
-
-void mSpanList_insertBack(struct mSpanList *list, struct mspan *s)
-{
-	insert_between(list, s, list->last, NULL);
-}
-
-void mSpanList_remove(struct mSpanList *list, struct mspan *s)
-{
-	owner_set((s->prev ? &s->prev->next : &list->first), s->next);
-	owner_set((s->next ? &s->next->prev : &list->last), s->prev);
-	s->prev = s->next = NULL;
-	owner_set(&s->list, NULL);
-}
 
 /* Free objects move between a span's bits so that they are in both for a moment: whoever looks at a thread that was stopped
  * anywhere (mspan_freeIn, observers) finds each in one of them. The compiler keeps this order. */
@@ -119,7 +67,7 @@ static unsigned fresh_objects(const struct mcache *c, const struct mspan *s)
 {
 	unsigned least = (unsigned)(FreshLeast / s->elemsize), most = (unsigned)(FreshBytes / s->elemsize);
 	bool more_spans = c->full[s->spanclass].first || c->ready[s->spanclass].first;
-	unsigned objects = more_spans ? FreshObjects : (s->refilled + untold(s)) / FreshShare;
+	unsigned objects = more_spans ? FreshObjects : (s->refilled + mspan_untold(s)) / FreshShare;
 
 	if (most > FreshObjects)
 		most = FreshObjects;
@@ -145,8 +93,10 @@ static inline void collect_half(struct mspan *s, unsigned w, unsigned half)
 		s->allocBits[w] ^= freed;
 		keep_order();
 		if (likely(atomic_compare_exchange_strong_explicit(word, &bits, 0, memory_order_acq_rel,
-								   memory_order_relaxed)))
+								   memory_order_relaxed))) {
+			s->countdown -= (uint32_t)(bits >> 32);
 			return;
+		}
 		s->allocBits[w] |= freed;
 	}
 }
@@ -202,7 +152,7 @@ static __attribute__((noinline)) uint64_t next_window_of_new(const struct mcache
 	uint64_t free = freed < objects ? fresh_window(s, objects - freed) : 0;
 	if (free != 0)
 		return free;
-	if (is_due(s))
+	if (mspan_isDue(s))
 		return 0;
 	s->needzero = true;
 	s->freeindex = (uint16_t)((at + 1) * 64);
@@ -215,13 +165,12 @@ static uint64_t next_window(const struct mcache *c, struct mspan *s)
 
 	if (unlikely(s->fresh_from < s->nelems))
 		return next_window_of_new(c, s);
+	if (mspan_isUsedUp(s))
+		return 0;
 	if (words == 1) {
-		uint64_t free = ~s->allocBits[0] & mspan_word_mask(s, 0);
-		if (s->freeindex != 0 && !goes_on(s, bit_count(free)))
-			return 0;
 		s->needzero = true;
 		s->freeindex = 64;
-		return free;
+		return ~s->allocBits[0] & mspan_word_mask(s, 0);
 	}
 	while (s->freeindex / 64u < words) {
 		unsigned w = s->freeindex / 64;
@@ -292,47 +241,13 @@ static void close_window(struct mspan *s)
 	s->allocCache = s->allocHeld = 0;
 }
 
-unsigned freeBits_count(_Atomic uint64_t *freeBits, unsigned nelems)
-{
-	unsigned n = 0;
-
-	for (unsigned i = 0; i * 32 < nelems; i++)
-		n += atomic_load_explicit(&freeBits[i], memory_order_acquire) >> 32;
-	return n;
-}
-
-/* The window's objects are set in allocBits. */
-static unsigned count_free_of_one(struct mspan *s)
-{
-	uint64_t free = (~s->allocBits[0] & mspan_word_mask(s, 0)) | s->allocCache | s->allocHeld;
-	unsigned shared = atomic_load_explicit(&s->freeBits[0], memory_order_acquire) >> 32;
-
-	if (s->nelems > 32)
-		shared += atomic_load_explicit(&s->freeBits[1], memory_order_acquire) >> 32;
-	return bit_count(free) + shared;
-}
-
-unsigned mspan_countFree(struct mspan *s)
-{
-	if (mspan_words(s) == 1)
-		return count_free_of_one(s);
-	unsigned n = freeBits_count(s->freeBits, s->nelems) + bit_count(s->allocCache | s->allocHeld);
-	for (unsigned w = 0, words = mspan_words(s); w < words; w++)
-		n += bit_count(~s->allocBits[w] & mspan_word_mask(s, w));
-	return n;
-}
-
 unsigned mspan_collect(struct mspan *s)
 {
-	unsigned n = 0;
-
 	close_window(s);
-	for (unsigned w = 0, words = mspan_words(s); w < words; w++) {
+	for (unsigned w = 0, words = mspan_words(s); w < words; w++)
 		collect_word(s, w);
-		n += bit_count(~s->allocBits[w] & mspan_word_mask(s, w));
-	}
 	s->freeindex = 0;
-	return n;
+	return mspan_ownFree(s);
 }
 
 void mspan_adopt(struct mspan *s)
@@ -341,6 +256,7 @@ void mspan_adopt(struct mspan *s)
 	for (unsigned w = 0, words = mspan_words(s); w < words; w++)
 		s->allocBits[w] = mspan_word_mask(s, w);
 	s->allocCache = s->allocHeld = 0;
+	mspan_setFree(s, 0);
 	/* The bits are complete before the span gets an owner; mspan_abandon relies on it. */
 	machine_store_fence();
 }

@@ -56,8 +56,10 @@ enum {
 	TinySize = 16,
 	TinySizeClass = 2,
 	TinySpanClass = TinySizeClass << 1 | 1,
-	NumFreeLists = 128,  /* free spans of n pages are in a list, longer ones in a tree */
-	NumStackOrders = 30, /* of stacks: 2 KiB to 1 TiB */
+	NumFreeLists = 128,	 /* free spans of n pages are in a list, longer ones in a tree */
+	NumStackOrders = 30,	 /* of stacks: 2 KiB to 1 TiB */
+	RefillAfter = 512,	 /* at least so many objects are allocated between two refills, see mspan_isDue() */
+	NotCounting = INT32_MAX, /* as countdown of a span: its owner need not look at it again */
 };
 
 static inline unsigned spanclass_size_class(unsigned spanclass)
@@ -172,7 +174,8 @@ struct mspan {
 		uint64_t youngsince; /* free spans: see `young` */
 	};
 	uint64_t elemsize;
-	/* objects that were allocated when the mcache took the span, plus those allocated since */
+	/* objects that were allocated when the mcache took the span, plus those allocated since; of a span with an owner that does
+	 * not allocate from it, what mspan_ownFree needs */
 	uint32_t allocCount;
 	uint32_t allocCountBeforeCache;
 	uint16_t freeindex;
@@ -248,9 +251,33 @@ static inline uint64_t mspan_word_mask(const struct mspan *s, unsigned word)
 
 extern struct mspan emptymspan; /* stands for "no span" in an mcache: none of its objects is free */
 
-void mSpanList_insert(struct mSpanList *list, struct mspan *s);
-void mSpanList_insertBack(struct mSpanList *list, struct mspan *s);
-void mSpanList_remove(struct mSpanList *list, struct mspan *s);
+static inline void mSpanList_insertBetween(struct mSpanList *list, struct mspan *s, struct mspan *prev,
+					   struct mspan *next)
+{
+	s->prev = prev;
+	s->next = next;
+	owner_set((prev ? &prev->next : &list->first), s);
+	owner_set((next ? &next->prev : &list->last), s);
+	owner_set(&s->list, list);
+}
+
+static inline void mSpanList_insert(struct mSpanList *list, struct mspan *s)
+{
+	mSpanList_insertBetween(list, s, NULL, list->first);
+}
+
+static inline void mSpanList_insertBack(struct mSpanList *list, struct mspan *s)
+{
+	mSpanList_insertBetween(list, s, list->last, NULL);
+}
+
+static inline void mSpanList_remove(struct mSpanList *list, struct mspan *s)
+{
+	owner_set((s->prev ? &s->prev->next : &list->first), s->next);
+	owner_set((s->next ? &s->next->prev : &list->last), s->prev);
+	s->prev = s->next = NULL;
+	owner_set(&s->list, NULL);
+}
 
 static inline unsigned bit_count(uint64_t x)
 {
@@ -300,8 +327,75 @@ static inline void *nextFreeFast(struct mspan *s)
 void *nextFree(struct mcache *c, struct mspan *s, bool *sampled);
 /* The same in short for a cache that takes no samples, and a span whose window is used up. */
 void *nextFreeUnsampled(struct mcache *c, struct mspan *s);
-unsigned mspan_countFree(struct mspan *s);			      /* for spans with an owner */
-unsigned freeBits_count(_Atomic uint64_t *freeBits, unsigned nelems); /* number of set bits */
+/* The number of set bits of objects. There are always two words at least. */
+static inline unsigned freeBits_count(_Atomic uint64_t *freeBits, unsigned nelems)
+{
+	unsigned n = atomic_load_explicit(&freeBits[0], memory_order_acquire) >> 32;
+
+	n += atomic_load_explicit(&freeBits[1], memory_order_acquire) >> 32;
+	for (unsigned i = 2; i * 32 < nelems; i++)
+		n += atomic_load_explicit(&freeBits[i], memory_order_acquire) >> 32;
+	return n;
+}
+
+/*
+ * The free objects of a span with an owner, without those whose bit is set in freeBits. Every allocation adds to allocCount, every
+ * free by the owner takes from countdown, so that the bits need not be counted. What is taken from freeBits counts as freed by the
+ * owner (mspan_freed); who sets one of the two numbers keeps the sum (mspan_countDown).
+ */
+static inline unsigned mspan_ownFree(const struct mspan *s)
+{
+	return s->nelems + NotCounting - s->allocCount - s->countdown;
+}
+
+/* Objects allocated from a cached span since the last refill. */
+static inline uint32_t mspan_untold(const struct mspan *s)
+{
+	return s->allocCount - s->allocCountBeforeCache;
+}
+
+/*
+ * Whether as many objects as a span has were allocated since the last refill. Then it is used up, although some are free again:
+ * only a refill tells what was allocated. Without one, all that a loop on the same pages allocates would be unknown if the
+ * process is killed, and after 2^32 objects in any case.
+ */
+static inline bool mspan_isDue(const struct mspan *s)
+{
+	return mspan_untold(s) >= s->nelems && mspan_untold(s) >= RefillAfter;
+}
+
+/* Whether a cache's span has no further window, as far as that can be told at once. Of a span of one window, the cache goes on with
+ * what is free again: an eighth is enough, because another span would cost more than the window, and take more memory. */
+static inline bool mspan_isUsedUp(const struct mspan *s)
+{
+	if (s->fresh_from < s->nelems || s->freeindex == 0)
+		return false;
+	return s->nelems > 64 ? s->freeindex >= s->nelems : mspan_ownFree(s) * 8 < s->nelems || mspan_isDue(s);
+}
+
+/* All free objects of a span with an owner. */
+static inline unsigned mspan_countFree(const struct mspan *s)
+{
+	return mspan_ownFree(s) + freeBits_count(s->freeBits, s->nelems);
+}
+
+/* So many objects of a span with an owner are free. */
+static inline void mspan_setFree(struct mspan *s, unsigned free)
+{
+	s->countdown = NotCounting;
+	owner_set(&s->allocCount, s->nelems - free);
+	owner_set(&s->allocCountBeforeCache, s->nelems - free);
+}
+
+/* The owner, who does not allocate from the span, looks at it again after so many frees. */
+static inline void mspan_countDown(struct mspan *s, uint32_t frees)
+{
+	uint32_t count = s->allocCount + s->countdown - frees;
+
+	s->countdown = frees;
+	owner_set(&s->allocCount, count);
+	owner_set(&s->allocCountBeforeCache, count);
+}
 /* called by the owner: takes the bits from freeBits and starts a new pass; returns the number of free objects */
 unsigned mspan_collect(struct mspan *s);
 void mspan_adopt(struct mspan *s); /* prepares a span without an owner for mspan_collect */
@@ -619,6 +713,8 @@ enum malloc_flags {
 };
 
 void *mallocgc(size_t size, unsigned flags, const struct goalloc_site *site, struct caller *caller);
+/* The same for what is not served by malloc_window() (malloc_fast.h). The caller has its site. */
+void *mallocgc_slow(size_t size, unsigned flags, struct caller *caller);
 /* Allocates at a multiple of `alignment`, a power of two, by malloc's rules. */
 void *mallocgc_aligned(size_t alignment, size_t size, struct caller *caller);
 size_t mallocgc_usable(const void *object);

@@ -229,13 +229,12 @@ void note_uncached(struct mcache *c, unsigned spanclass, uint64_t objects, uint6
 	p->bytes += bytes;
 }
 
-void note_refill(struct mcache *c, unsigned spanclass, uint64_t objects, uint64_t bytes, const struct mspan *s,
-		 struct caller *caller)
+void report_refill(struct mcache *c, unsigned spanclass, uint64_t objects, uint64_t bytes, const struct mspan *s,
+		   struct caller *caller)
 {
 	uint64_t distance = rate_in_force(&mcache_refill_semaphores);
 	struct goalloc_pending *p = &c->pending[spanclass], report;
 
-	owner_add(&c->class_counters[spanclass].refills, 1);
 	if (!listens(c, distance))
 		return;
 	if (unlikely(p->distance != distance) && turn(p, distance, &report))
@@ -309,8 +308,8 @@ void note_large(struct mcache *c, size_t size, const struct mspan *s, struct cal
 	report_large(c, &report, size, s, caller);
 }
 
-void note_sweep(const struct mspan *s, unsigned freed)
+void report_sweep(const struct mspan *s, unsigned freed)
 {
-	if (__builtin_expect(__atomic_load_n(&span_sweep_semaphore, __ATOMIC_RELAXED) != 0, 0) && freed != 0)
+	if (freed != 0)
 		probe_span_sweep(s->spanclass, s->base, freed);
 }

@@ -34,14 +34,26 @@ bool sampler_listened(void); /* whether a probe that reports such events has an 
 uint64_t sampler_seed(uint32_t cache);
 
 void note_sample(struct mcache *c, void *object, uint64_t bytes, unsigned spanclass, struct caller *caller);
-void note_refill(struct mcache *c, unsigned spanclass, uint64_t objects, uint64_t bytes, const struct mspan *s,
-		 struct caller *caller);
+void report_refill(struct mcache *c, unsigned spanclass, uint64_t objects, uint64_t bytes, const struct mspan *s,
+		   struct caller *caller);
+static inline void note_refill(struct mcache *c, unsigned spanclass, uint64_t objects, uint64_t bytes,
+			       const struct mspan *s, struct caller *caller)
+{
+	owner_add(&c->class_counters[spanclass].refills, 1);
+	if (unlikely(c->listening || semaphores_read(&mcache_refill_semaphores) != 0))
+		report_refill(c, spanclass, objects, bytes, s, caller);
+}
 void note_uncached(struct mcache *c, unsigned spanclass, uint64_t objects,
 		   uint64_t bytes); /* objects of a span that was given up without a refill */
 void note_central_grow(struct mcache *c, const struct mspan *s, struct caller *caller);
 void note_heap_grow(const struct mheap_grown *grown, struct mcache *c, struct caller *caller);
 void note_large(struct mcache *c, size_t size, const struct mspan *s, struct caller *caller);
-void note_sweep(const struct mspan *s, unsigned freed);
+void report_sweep(const struct mspan *s, unsigned freed);
+static inline void note_sweep(const struct mspan *s, unsigned freed)
+{
+	if (unlikely(__atomic_load_n(&span_sweep_semaphore, __ATOMIC_RELAXED) != 0))
+		report_sweep(s, freed);
+}
 
 /* Draws an exponentially distributed number with this mean. */
 int64_t exponential(struct mcache *c, uint64_t mean);

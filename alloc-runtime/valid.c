@@ -34,7 +34,11 @@ static const char *bits_are_valid(const struct mspan *s)
 static const char *window_is_valid(const struct mspan *s)
 {
 	uint64_t window = s->allocCache | s->allocHeld;
+	unsigned free = bit_count(window);
 
+	for (unsigned w = 0; w < mspan_words(s); w++)
+		free += bit_count(~s->allocBits[w] & mspan_word_mask(s, w));
+	CHECK(free == mspan_ownFree(s));
 	CHECK((s->allocCache & s->allocHeld) == 0);
 	if (window == 0)
 		return NULL;

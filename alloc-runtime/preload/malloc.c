@@ -23,7 +23,9 @@ static NOINLINE void *malloc_slow(size_t size)
 {
 	struct caller caller = CALLER_HERE();
 
-	return perturb_allocated(mallocgc(size ? size : 1, ForMalloc, NULL, &caller), size);
+	size = size ? size : 1;
+	void *object = malloc_window(size, ForMalloc, &caller);
+	return likely(object) ? object : perturb_allocated(mallocgc_slow(size, ForMalloc, &caller), size);
 }
 
 EXPORT void *malloc(size_t size)

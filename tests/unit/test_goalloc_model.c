@@ -194,12 +194,16 @@ static void walkers_notice_corruption(void **state)
 	mheap.pagesInUse++;
 	assert_non_null(mheap_is_valid());
 	mheap.pagesInUse--;
-	uint64_t window = s->allocCache;
+	uint64_t window = s->allocCache, *word = &s->allocBits[s->freeindex / 64 - 1], bits = *word;
 	s->allocCache = UINT64_MAX;
-	s->allocBits[s->freeindex / 64 - 1] &= ~1ULL;
+	*word &= ~1ULL;
 	assert_non_null(mheap_is_valid());
-	s->allocBits[s->freeindex / 64 - 1] |= 1;
+	*word = bits;
 	s->allocCache = window;
+	/* An object that is allocated twice, or never again, is in the wrong number of bits. */
+	*word ^= 1;
+	assert_non_null(mheap_is_valid());
+	*word = bits;
 	goalloc_free(object);
 	assert_heap_valid();
 }
