@@ -373,30 +373,10 @@ static void add_rows(struct observed *observed, const struct event_store *store,
 }
 
 /*
- * Returns the objects that are in the totals but not between the two snapshots: at rate 1, totals are the events
- * between the edges of the recording, which differ slightly from the instants of the snapshots; and the totals of a
- * later phase begin where the phase before it ended.
- */
-static int64_t outside_check(const struct observed *observed, int64_t recorded)
-{
-	struct event_class_totals inside[SPAN_CLASSES];
-	int64_t objects = 0;
-
-	if (observed->rate == 1) {
-		event_process_totals(observed->sums, EVENTS_INSIDE, inside);
-		for (int class = 0; class < SPAN_CLASSES; class ++)
-			objects = add_saturated(objects, count_of_sum(inside[class].objects));
-		return objects - recorded;
-	}
-	for (int class = 0; class < SPAN_CLASSES; class ++)
-		objects += observed->start.counters.classes[class].objects -
-			   observed_beginning(observed)->counters.classes[class].objects;
-	return objects;
-}
-
-/*
  * Compares over the time between the two snapshots: what events reported, plus what they had not reported yet at the
- * end, minus the same at the start, with the runtime's counters.
+ * end, minus the same at the start, with the runtime's counters. The totals may have more: at rate 1 they are the events
+ * between the edges of the recording, which differ slightly from the instants of the snapshots; those of a later phase begin
+ * where the phase before it ended; and no class has fewer than 0.
  */
 static void add_check(struct observed *observed, struct profile_process *process)
 {
@@ -418,7 +398,8 @@ static void add_check(struct observed *observed, struct profile_process *process
 	process->check.objects = objects;
 	process->check.difference = recorded - objects;
 	process->check.bound = observed->start.bound + observed->end.bound;
-	process->check.outside = outside_check(observed, recorded);
+	if (process->totals[VALUE_OBJECTS] != VALUE_UNMEASURED)
+		process->check.outside = process->totals[VALUE_OBJECTS] - recorded;
 }
 
 void observed_detach(struct observed *observed)

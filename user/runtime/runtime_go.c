@@ -157,8 +157,9 @@ static int go_read(struct runtime *runtime, const struct target *target, int64_t
 		state.running--;
 	if (rate == 1 && runtime->is_starting)
 		state.unsettled += state.untold;
+	counters->in_flight = state.unsettled;
 	if (rate == 1 || runtime->objects_from_events)
-		counters->in_flight = state.running + state.starting + state.unsettled;
+		counters->in_flight += state.running + state.starting;
 	return heap_counters_check(counters, &runtime->refusal);
 }
 
