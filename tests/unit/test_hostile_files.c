@@ -382,6 +382,47 @@ static void notes_are_read_up_to_a_size(void **state)
 	}
 }
 
+/* 4095 segments of notes lie over each other at odd places, each of which libelf would copy. */
+static void notes_that_lie_over_each_other_are_not_read(void **state)
+{
+	enum { SEGMENTS = 4095, LENGTH = 300 << 10 };
+	struct {
+		Elf64_Ehdr header;
+		Elf64_Phdr segments[SEGMENTS];
+		uint8_t rest[LENGTH];
+	} *bytes = calloc(1, sizeof(*bytes));
+	struct symbolizer *symbolizer;
+	struct rusage before, after;
+
+	(void)state;
+	assert_non_null(bytes);
+	bytes->header = (Elf64_Ehdr){.e_ident = ELFMAG,
+				     .e_type = ET_DYN,
+				     .e_machine = EM_X86_64,
+				     .e_version = 1,
+				     .e_phoff = sizeof(Elf64_Ehdr),
+				     .e_phnum = SEGMENTS,
+				     .e_ehsize = sizeof(Elf64_Ehdr),
+				     .e_phentsize = sizeof(Elf64_Phdr)};
+	bytes->header.e_ident[EI_CLASS] = ELFCLASS64;
+	bytes->header.e_ident[EI_DATA] = ELFDATA2LSB;
+	bytes->header.e_ident[EI_VERSION] = EV_CURRENT;
+	for (int i = 0; i < SEGMENTS; i++)
+		bytes->segments[i] = (Elf64_Phdr){.p_type = PT_NOTE,
+						  .p_offset = offsetof(typeof(*bytes), rest) + 1,
+						  .p_filesz = LENGTH - 1,
+						  .p_align = 4};
+	write_file("notes", bytes, sizeof(*bytes));
+	free(bytes);
+	getrusage(RUSAGE_SELF, &before);
+	symbolizer = symbolizer_open(in_directory("notes"), NULL);
+	assert_non_null(symbolizer);
+	assert_non_null(strstr(symbolizer_limit(symbolizer), "notes are longer than 8 MiB"));
+	symbolizer_close(symbolizer);
+	getrusage(RUSAGE_SELF, &after);
+	assert_in_range(after.ru_maxrss - before.ru_maxrss, 0, 100 << 10); /* KiB */
+}
+
 /* A file whose symbols only its segments name, with a hash table whose chain ends at once or nowhere. */
 static void chains_of_hash_tables_need_not_end(void **state)
 {
@@ -658,6 +699,7 @@ int main(void)
 		cmocka_unit_test(compressed_sections_are_inflated_up_to_a_size),
 		cmocka_unit_test(tables_longer_than_those_of_programs_are_not_read),
 		cmocka_unit_test(notes_are_read_up_to_a_size),
+		cmocka_unit_test(notes_that_lie_over_each_other_are_not_read),
 		cmocka_unit_test(chains_of_hash_tables_need_not_end),
 		cmocka_unit_test(names_need_no_sections),
 		cmocka_unit_test(debug_files_have_symbols_of_static_programs),

@@ -622,12 +622,13 @@ static void close_file(struct dwarf_symbols *symbols)
 static bool open_plain(struct dwarf_symbols *symbols, int descriptor, const char *why)
 {
 	char *missing;
-	const void *id;
-	ssize_t length;
+	const void *id = NULL;
+	ssize_t length = 0;
 
 	if (!symbols->plain && !open_file(symbols, descriptor))
 		return false;
-	length = dwelf_elf_gnu_build_id(symbols->plain, &id);
+	if (elf_notes_are_few(symbols->plain))
+		length = dwelf_elf_gnu_build_id(symbols->plain, &id);
 	symbols->build_id = build_id_text(id, length);
 	if (!symbols->elf_symbols)
 		symbols->elf_symbols = elf_symbols_of_file(symbols->plain);

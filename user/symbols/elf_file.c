@@ -17,6 +17,7 @@ enum {
 	SECTIONS_MAX = 1 << 16, /* libelf takes 266 bytes for each, whether or not the file has anything there */
 	SEGMENTS_MAX = 4096,
 	NOTES_BYTES = 1 << 20,	  /* of a file: libelf copies those at odd places */
+	NOTES_MAX = 8 << 20,	  /* of all segments and sections together, which may lie over each other */
 	SYMBOLS_BYTES = 64 << 20, /* of a table: likewise */
 	XZ_BLOCK = 64 << 10,
 	XZ_MEMORY = 96 << 20,	  /* that the decoder of .gnu_debugdata may take: 65 MiB after xz -9 */
@@ -272,6 +273,32 @@ static bool names_are_compressed(Elf *elf)
 	       header.sh_flags & SHF_COMPRESSED;
 }
 
+bool elf_notes_are_few(Elf *elf)
+{
+	size_t segments = 0;
+	uint64_t left = NOTES_MAX;
+	Elf_Scn *section = NULL;
+	GElf_Phdr segment;
+	GElf_Shdr header;
+
+	elf_getphdrnum(elf, &segments);
+	for (size_t i = 0; i < segments; i++) {
+		if (!gelf_getphdr(elf, (int)i, &segment) || segment.p_type != PT_NOTE)
+			continue;
+		if (segment.p_filesz > left)
+			return false;
+		left -= segment.p_filesz;
+	}
+	while ((section = elf_nextscn(elf, section))) {
+		if (!gelf_getshdr(section, &header) || header.sh_type != SHT_NOTE)
+			continue;
+		if (header.sh_size > left)
+			return false;
+		left -= header.sh_size;
+	}
+	return true;
+}
+
 /* Fills `error` with the limit if a file inflates to more. */
 static bool inflates_little(Elf *elf, struct elf_share *share, struct error *error)
 {
@@ -313,7 +340,10 @@ bool elf_file_is_harmless(int file, struct elf_share *share, struct error *error
 		error_set(error, STATUS_USAGE, "it is no 64-bit ELF file of this byte order, or is damaged");
 		return false;
 	}
-	harmless = inflates_little(elf, share, error);
+	harmless = elf_notes_are_few(elf);
+	if (!harmless)
+		error_set(error, STATUS_USAGE, "its notes are longer than %d MiB together", NOTES_MAX >> 20);
+	harmless = harmless && inflates_little(elf, share, error);
 	elf_end(elf);
 	close(again);
 	return harmless;

@@ -21,6 +21,10 @@
  */
 bool elf_file_is_harmless(int file, struct elf_share *share, struct error *error);
 
+/* Whether the notes of all segments and sections, which may lie over each other, are together as short as those of real
+ * programs: libelf may copy each. Others are not to be looked through for a build id. */
+bool elf_notes_are_few(Elf *elf);
+
 /* Opens an ELF file, a regular and sound one; of one that others can change, a copy of these parts (elf_copy.h), up to 16 MiB. The
  * caller calls elf_end() and closes the descriptor `*file`. NULL if it is not an ELF file. */
 Elf *elf_file_open(const char *path, enum elf_parts parts, int *file);
