@@ -62,8 +62,9 @@ def test_what_the_stores_get_adds_up_to_the_rows_and_to_what_the_program_counted
     target = fleet.Target(t, fleet.go_program(), env={**os.environ, "GODEBUG": "memprofilerate=1"})
     nowhere = f"http://127.0.0.1:{clickhouse.ports(1)[0]}"
     # an exact window with a heap snapshot, then one of estimates
-    for rate, objects, more in ((1, 20000, "heap-every = 1s"), (524288, 50000, "")):
-        agent = fleet.Agent(t, config(t, nowhere, nowhere, more=f"rate = {rate}\nmax-overhead = 0\n{more}"), "--windows", 1)
+    for rate, objects, more in ((1, 20000, "heap-every = 4s"), (524288, 50000, "")):
+        # long enough for all objects on a busy machine
+        agent = fleet.Agent(t, config(t, nowhere, nowhere, "4s", "4s", f"rate = {rate}\nmax-overhead = 0\n{more}"), "--windows", 1)
         agent.wait_for("a window has begun: 1 process")
         first = target.ask(objects)
         last = target.ask(100)
