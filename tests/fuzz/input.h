@@ -26,13 +26,15 @@ static inline void input_file_open(struct input_file *file)
 	snprintf(file->path, sizeof(file->path), "/proc/self/fd/%d", file->descriptor);
 }
 
-/* Replaces the content of a file, which is zero before the first call. */
+/* Replaces the content of a file, which is zero before the first call. Who writes to its name writes from where the descriptor
+ * stands. */
 static inline void input_file_fill(struct input_file *file, const void *bytes, size_t size)
 {
 	if (!file->path[0])
 		input_file_open(file);
 	REQUIRE(!size || pwrite(file->descriptor, bytes, size, 0) == (ssize_t)size);
 	REQUIRE(ftruncate(file->descriptor, (off_t)size) == 0);
+	REQUIRE(lseek(file->descriptor, 0, SEEK_SET) == 0);
 }
 
 #endif
