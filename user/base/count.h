@@ -4,13 +4,14 @@
 
 #include <stdint.h>
 
-/* Arithmetic on counts that saturates instead of overflowing, because a file may contain any numbers. */
+/* Arithmetic on counts that saturates instead of overflowing, because a file may contain any numbers. Each result has an
+ * opposite. */
 static inline int64_t add_saturated(int64_t a, int64_t b)
 {
 	int64_t sum;
 
-	if (__builtin_add_overflow(a, b, &sum))
-		return b < 0 ? INT64_MIN : INT64_MAX;
+	if (__builtin_add_overflow(a, b, &sum) || sum == INT64_MIN)
+		return b < 0 ? -INT64_MAX : INT64_MAX;
 	return sum;
 }
 

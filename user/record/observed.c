@@ -396,10 +396,10 @@ static void add_check(struct observed *observed, struct profile_process *process
 	}
 	process->check.present = true;
 	process->check.objects = objects;
-	process->check.difference = recorded - objects;
+	process->check.difference = add_saturated(recorded, -objects);
 	process->check.bound = observed->start.bound + observed->end.bound;
 	if (process->totals[VALUE_OBJECTS] != VALUE_UNMEASURED)
-		process->check.outside = process->totals[VALUE_OBJECTS] - recorded;
+		process->check.outside = add_saturated(process->totals[VALUE_OBJECTS], -recorded);
 }
 
 void observed_detach(struct observed *observed)
