@@ -145,7 +145,8 @@ struct profile_key observed_row_key(const struct observed *observed, const struc
 	return key;
 }
 
-const struct snapshot *observed_beginning(const struct observed *observed)
+/* Returns the reading of the counters at which the totals begin. */
+static const struct snapshot *beginning(const struct observed *observed)
 {
 	return observed->continues && observed->base.taken ? &observed->base : &observed->start;
 }
@@ -214,7 +215,7 @@ static void add_class_totals(const struct observed *observed, struct profile_pro
 	for (int class = 0; class < SPAN_CLASSES; class ++) {
 		int64_t *totals = process->class_totals[class];
 		const struct event_class_totals *events = &inside[class];
-		const struct heap_class *from = &observed_beginning(observed)->counters.classes[class];
+		const struct heap_class *from = &beginning(observed)->counters.classes[class];
 		const struct heap_class *to = &end->counters.classes[class];
 
 		if (every_object || !end->taken) {

@@ -37,9 +37,6 @@ bool observed_bursts_suffice(const struct observed *observed);
 /* The rate in the keys of samples that are estimates. */
 int64_t observed_samples_rate(const struct observed *observed);
 
-/* Returns the reading of the counters at which the totals begin. */
-const struct snapshot *observed_beginning(const struct observed *observed);
-
 /* Whether the totals are to be added to those of earlier phases, whose process is in the profile already. */
 bool observed_is_joined(const struct observed *observed, const struct profile *profile);
 
