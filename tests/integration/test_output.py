@@ -188,7 +188,11 @@ def test_a_pipe_without_a_reader_is_an_error_after_a_while(t):
 def test_a_descriptor_is_written_from_where_it_stands(t):
     """As a shell's `>&9` does: nothing that is there is overwritten, and what it is does not matter."""
     expected = report(t, t.path("first")) and t.path("first").read_text()
-    for name in ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1", "-"):
+    t.path("link").symlink_to("/dev/stdout")
+    t.path("farther").symlink_to("link")
+    t.path("descriptors").symlink_to("/dev/fd")
+    links = [str(t.path(name)) for name in ("link", "farther", "descriptors/1")]
+    for name in ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1", "/proc/thread-self/fd/1", "-", *links):
         for mode in ("w", "a"):
             log = t.path("log")
             log.write_text("old\n")

@@ -15,11 +15,13 @@
 
 #include "base/caller.h"
 #include "base/memory.h"
+#include "base/path_walk.h"
 
 enum {
 	READER_TRIES = 100, /* waits for a reader to open a pipe */
 	READER_NS = 50 * 1000 * 1000,
 	COPY_BLOCK = 64 << 10,
+	LINKS_MAX = 40, /* the kernel's own limit */
 };
 
 static int cannot_write(struct error *error, const char *path, const char *why)
@@ -194,9 +196,17 @@ static int open_through(struct output *output, int fd)
 	return create_unnamed();
 }
 
-/* The descriptor that the path names, as a shell's `>&N` does; -1: none. Opening a name like that would give the file another
- * position: what others have written through the descriptor would be overwritten. */
-static int descriptor_named(const char *path)
+/* -1 if it is no number. */
+static int number_of(const char *name)
+{
+	char *end;
+	long number = *name >= '0' && *name <= '9' ? strtol(name, &end, 10) : -1;
+
+	return number >= 0 && number <= INT_MAX && !*end ? (int)number : -1;
+}
+
+/* The same by names alone, which /proc is not needed for. */
+static int descriptor_spelt(const char *path)
 {
 	static const struct {
 		const char *name;
@@ -209,18 +219,60 @@ static int descriptor_named(const char *path)
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		const char *rest = path + strlen(rows[i].name);
-		char *end;
-		long number;
 
 		if (strncmp(path, rows[i].name, strlen(rows[i].name)) != 0)
 			continue;
 		if (rows[i].descriptor >= 0 && !*rest)
 			return rows[i].descriptor;
-		number = *rest >= '0' && *rest <= '9' ? strtol(rest, &end, 10) : -1;
-		if (rows[i].descriptor < 0 && number >= 0 && number <= INT_MAX && !*end)
-			return (int)number;
+		if (rows[i].descriptor < 0 && number_of(rest) >= 0)
+			return number_of(rest);
 	}
 	return -1;
+}
+
+/* Whether it is the directory of our own descriptors in /proc. */
+static bool has_our_descriptors(int directory)
+{
+	static const char *const names[] = {"/proc/self/fd", "/proc/thread-self/fd"};
+	struct stat here, there;
+
+	if (fstat(directory, &here))
+		return false;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (stat(names[i], &there) == 0 && here.st_dev == there.st_dev && here.st_ino == there.st_ino)
+			return true;
+	}
+	return false;
+}
+
+/* The descriptor that the path names, as a shell's `>&N` does, itself or by links that lead there; -1: none. Opening a name like that
+ * would give the file another position: what others have written through the descriptor would be overwritten. */
+static int descriptor_named(const char *path)
+{
+	int at = AT_FDCWD, descriptor = descriptor_spelt(path), before;
+	char way[PATH_MAX];
+
+	if (descriptor >= 0 || strlen(path) >= sizeof(way))
+		return descriptor;
+	strcpy(way, path);
+	for (int links = 0; links < LINKS_MAX && descriptor < 0; links++) {
+		char *slash = strrchr(way, '/'), *final = memory_text(slash ? slash + 1 : way);
+		bool follows;
+
+		if (slash)
+			slash[1] = 0;
+		before = at;
+		at = openat(before, slash ? way : ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+		close_descriptor(&before);
+		if (at >= 0 && has_our_descriptors(at))
+			descriptor = number_of(final);
+		follows = at >= 0 && descriptor < 0 && path_walk_link(at, final, way);
+		free(final);
+		if (!follows)
+			break;
+	}
+	close_descriptor(&at);
+	return descriptor;
 }
 
 /* What was inherited; the descriptors that we opened ourselves close at an exec, and nobody can mean them. */

@@ -15,7 +15,7 @@
  *                               (fs.protected_symlinks) hold, and is overwritten through that descriptor, from an
  *                               unnamed temporary file, when the text is complete.
  *   pipe, device, socket        Written directly. A pipe without a reader is an error after some seconds.
- *   "-", /dev/stdout, /dev/stderr, /dev/fd/N, /proc/self/fd/N
+ *   "-", /dev/stdout, /dev/stderr, /dev/fd/N, /proc/self/fd/N, a link to one of these
  *                               What standard output, or that descriptor, is, from where it stands. Written directly.
  */
 

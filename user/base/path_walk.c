@@ -51,6 +51,16 @@ static int refusal(int directory, int link)
 	return 0;
 }
 
+bool path_walk_link(int directory, const char *name, char target[PATH_MAX])
+{
+	int found = openat(directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	bool follows = found >= 0 && read_link(found, target) && refusal(directory, found) == 0;
+
+	if (found >= 0)
+		close(found);
+	return follows;
+}
+
 int path_walk_by_steps(const char *path)
 {
 	return path_walk_held(path, NULL, NULL);

@@ -8,6 +8,7 @@
  * may be used by any thread.
  */
 
+#include <limits.h>
 #include <stdbool.h>
 
 /*
@@ -23,5 +24,8 @@ int path_walk_by_steps(const char *path);
 /* The same, where each step is judged: `*held` becomes false where `is_held` is false of one, that is, of a directory and what was
  * found in it (-1 if there is nothing of that name). Both are descriptors with O_PATH. */
 int path_walk_held(const char *path, bool (*is_held)(int directory, int found), bool *held);
+
+/* Stores where the link of that name in a directory leads. False if it is no link, or one that these functions do not follow. */
+bool path_walk_link(int directory, const char *name, char target[PATH_MAX]);
 
 #endif
