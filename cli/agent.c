@@ -47,8 +47,8 @@ static const struct option_usage usage = {
 	.synopsis = "agent --config FILE [OPTIONS]",
 	.description =
 		"Profiles the processes that a configuration names, all the time or in windows, and pushes what they "
-		"allocate to a store that answers for many machines. SIGHUP reads the configuration again; SIGTERM "
-		"and Ctrl-C end it. What could not be pushed stays on disk for the next time.",
+		"allocate to a store that answers for many machines. SIGHUP reads the configuration again; SIGTERM, "
+		"Ctrl-C and other signals that end a process end it. What could not be pushed stays on disk for the next time.",
 	.examples = "  escapement agent --config /etc/escapement/agent.conf\n"
 		    "  escapement agent --config agent.conf --windows 1 -v\n"
 		    "  escapement agent --config agent.conf --status\n"

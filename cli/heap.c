@@ -108,12 +108,8 @@ static const struct option_usage usage = {
 	.rows = rows,
 };
 
-static volatile sig_atomic_t stopped;
-
-static void stop(int signal)
-{
-	stopped = signal;
-}
+/* Nonzero after Ctrl-C and its like, where there is something to write then; elsewhere these end the command. */
+static const volatile sig_atomic_t not_stopped, *stopped = &not_stopped;
 
 /* Options that belong to others. */
 static int check_companions(struct error *error)
@@ -165,13 +161,12 @@ static int choose_target(int argc, char **argv, int first, struct error *error)
 /* Waits for two collections, if that was asked for. */
 static int wait_fresh(struct heap_process *process, struct error *error)
 {
-	struct sigaction action = {.sa_handler = stop};
 	int missing;
 
 	if (!chosen.fresh)
 		return 0;
-	sigaction(SIGINT, &action, NULL);
-	missing = heap_wait_fresh(process, chosen.wait, &stopped, error);
+	stopped = recording_watch_signals();
+	missing = heap_wait_fresh(process, chosen.wait, stopped, error);
 	if (missing > 0)
 		cli_warn("%d of the 2 collections that --fresh waits for did not come: what was allocated since the "
 			 "last one is not counted",
@@ -286,7 +281,7 @@ static void wait_interval(void)
 {
 	struct timespec left = {(time_t)chosen.interval, (long)(fmod(chosen.interval, 1) * 1e9)};
 
-	while (!stopped && nanosleep(&left, &left) && errno == EINTR)
+	while (!*stopped && nanosleep(&left, &left) && errno == EINTR)
 		;
 }
 
@@ -304,11 +299,11 @@ static bool wait_next(struct heap_process *process, struct error *error)
 	error->text[0] = 0;
 	if (chosen.interval > 0)
 		wait_interval();
-	if (chosen.heap_time && !stopped)
-		found = heap_wait_collection(process, chosen.wait, &stopped, error);
-	if (!found && !stopped)
+	if (chosen.heap_time && !*stopped)
+		found = heap_wait_collection(process, chosen.wait, stopped, error);
+	if (!found && !*stopped)
 		error_set(error, STATUS_CANNOT_MEASURE, "no collection came within %g s (--wait)", chosen.wait);
-	return found > 0 && !stopped;
+	return found > 0 && !*stopped;
 }
 
 /* Takes all snapshots after the first one, for heap time until so many collections were observed. If the process ends or no
@@ -317,18 +312,17 @@ static struct profile *watch(struct heap_process *process, struct growth *growth
 			     struct error *why)
 {
 	const char *unit = chosen.heap_time ? "collection" : "snapshot";
-	struct sigaction action = {.sa_handler = stop};
 	int64_t done = chosen.heap_time ? (int64_t)growth->snapshots : 1;
 
 	why->text[0] = 0;
-	sigaction(SIGINT, &action, NULL);
-	while (done < chosen.count && !stopped) {
+	stopped = recording_watch_signals();
+	while (done < chosen.count && !*stopped) {
 		struct profile *next;
 
 		if (cli_verbosity >= 0 && isatty(STDERR_FILENO))
 			fprintf(stderr, "\r%s %" PRId64 " of %" PRId64 "\033[K", unit, done, chosen.count);
 		next = wait_next(process, why) ? heap_snapshot(process, why) : NULL;
-		if (!next && !stopped && done)
+		if (!next && !*stopped && done)
 			cli_warn("%s; what follows is of %" PRId64 " %s%s", why->text, done, unit,
 				 done == 1 ? "" : "s");
 		if (!next)

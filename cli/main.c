@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/cut_files.h"
+#include "base/ending_signals.h"
 #include "base/memory.h"
 #include "base/output.h"
 #include "base/printable.h"
@@ -205,6 +206,7 @@ int main(int argc, char **argv)
 	mallopt(M_ARENA_MAX, 1);
 	cut_files_read_as_zeros();
 	fail_at_file_limit();
+	ending_signals_leave_no_core();
 	setlocale(LC_CTYPE, ""); /* for the widths of characters in names */
 	if (argc < 2) {
 		print_help(stderr);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/ending_signals.h"
 #include "base/memory.h"
 #include "base/priority.h"
 #include "cli.h"
@@ -25,6 +26,7 @@ static const double own_limit = 0.2;
 static volatile sig_atomic_t stop_signal;
 static atomic_llong stopped_ns;	 /* when it was set */
 static sigset_t ignored_signals; /* by our caller */
+static sigset_t watched_signals; /* whose handler is note_signal() */
 
 static void stop_by(int signal)
 {
@@ -33,11 +35,17 @@ static void stop_by(int signal)
 	stop_signal = signal;
 }
 
-/* The terminal sends signals to the program as well, so those are not passed on. */
+/* The terminal sends signals to the program as well, so those are not passed on. Instead of signals that are about us, such as
+ * a limit of CPU time, the program gets SIGTERM, and instead of SIGQUIT, which would have it dump its memory. */
 static void note_signal(int signal, siginfo_t *information, void *context)
 {
+	bool for_all = ending_signal_is_for_all(signal);
+
 	(void)context;
-	stop_by(information->si_code == SI_KERNEL ? -signal : signal);
+	if (for_all && information->si_code == SI_KERNEL)
+		stop_by(-signal);
+	else
+		stop_by(for_all && signal != SIGQUIT ? signal : SIGTERM);
 	priority_hurry(); /* the target's threads may leave the recorder little of the CPU */
 }
 
@@ -142,27 +150,41 @@ static void describe_end(struct recording *recording, const struct session_resul
 	}
 }
 
-static const int handled[] = {SIGINT, SIGTERM, SIGHUP};
-
 void recording_unwatch_signals(void)
 {
-	for (size_t i = 0; i < sizeof(handled) / sizeof(handled[0]); i++)
-		signal(handled[i], sigismember(&ignored_signals, handled[i]) ? SIG_IGN : SIG_DFL);
+	for (int number = 1; number <= SIGRTMAX; number++) {
+		if (sigismember(&watched_signals, number) == 1)
+			signal(number, sigismember(&ignored_signals, number) ? SIG_IGN : SIG_DFL);
+	}
+	sigemptyset(&watched_signals);
+	ending_signals_leave_no_core();
+}
+
+/* Whether a signal that our caller ignores does not end the recording. So it is with nohup; but scripts end a recording in the
+ * background by signals that their `&` made it ignore. */
+static bool stays_ignored(int number)
+{
+	return number == SIGHUP || !ending_signal_is_for_all(number);
 }
 
 const volatile sig_atomic_t *recording_watch_signals(void)
 {
 	struct sigaction action = {.sa_sigaction = note_signal, .sa_flags = SA_SIGINFO};
+	sigset_t ending;
 
-	for (size_t i = 0; i < sizeof(handled) / sizeof(handled[0]); i++) {
+	ending_signals(&ending);
+	for (int number = 1; number <= SIGRTMAX; number++) {
 		struct sigaction before;
 
-		/* Signals ignored by nohup or a script's `&` stay ignored in the program. We ignore only those of
-		 * nohup, because scripts end a recording in the background by SIGINT. */
-		if (sigaction(handled[i], NULL, &before) == 0 && before.sa_handler == SIG_IGN)
-			sigaddset(&ignored_signals, handled[i]); /* in a second run, our handlers are installed */
-		if (handled[i] != SIGHUP || !sigismember(&ignored_signals, SIGHUP))
-			sigaction(handled[i], &action, NULL);
+		if (sigismember(&ending, number) != 1 || sigaction(number, NULL, &before))
+			continue;
+		/* What is ignored stays so in the program. In a second run, our handlers are installed. */
+		if (before.sa_handler == SIG_IGN)
+			sigaddset(&ignored_signals, number);
+		if (before.sa_handler == SIG_IGN && stays_ignored(number))
+			continue;
+		sigaction(number, &action, NULL);
+		sigaddset(&watched_signals, number);
 	}
 	return &stop_signal;
 }

@@ -87,8 +87,8 @@ struct recording {
 	"with this option ends)"
 
 /*
- * From now on, Ctrl-C, SIGTERM and SIGHUP store their number in the returned variable, so that the command can clean up
- * before it ends. recording_run() does so by itself; call this if work before or after it must be cleaned up.
+ * From now on, the signals that ask a process to end (base/ending_signals.h) make the returned variable nonzero, so that the
+ * command can clean up before it ends. recording_run() does so by itself; call this if work before or after it must be cleaned up.
  */
 const volatile sig_atomic_t *recording_watch_signals(void);
 

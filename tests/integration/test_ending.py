@@ -70,7 +70,7 @@ def commands(t):
 def test_a_tree_that_ignores_signals_ends_with_the_command_that_is_asked_to_end(t):
     harness.require_root()
     for name, command in commands(t).items():
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT):
             t.path("pids").unlink(missing_ok=True)
             # Like the background job of a script: it ignores SIGINT, and its children inherit that.
             running = t.start(*command, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN))
@@ -101,10 +101,29 @@ def test_a_build_that_ignores_signals_ends_with_the_command_that_started_it(t):
             check_gone(found, f"{command[0]}, signal {number}")
 
 
+def test_every_signal_that_would_end_a_recording_keeps_it_and_ends_its_program(t):
+    harness.require_root()
+    for number in (signal.SIGQUIT, signal.SIGALRM, signal.SIGXCPU, signal.SIGRTMIN):
+        running = t.start(harness.ESCAPEMENT, "record", "-v", "--rate", "1", "-o", t.path("p"), "--", workload("seeds"),
+                          "--rounds", "0", "--sleep-us", "1000")
+        for line in running.stderr:
+            if "attached" in line:
+                break
+        program = harness.children(running.pid)[0]
+        harness.wait_until_run(program, 0.01)
+        running.send_signal(number)
+        messages = running.communicate(timeout=harness.TIMEOUT)[1]
+        same(running.returncode, 0, f"exit status after {number!r}: {messages}")
+        assert t.json("report", t.path("p"))["totals"]["objects"] > 0, number
+        t.path("p").unlink()
+        check_gone([program], repr(number))
+
+
 def test_signals_reach_the_thread_in_real_time_alone(t):
     """Another one may have to wait for a CPU, or lack the capability to hurry."""
     harness.require_root()
-    ending = sum(1 << number - 1 for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
+    ending = sum(1 << number - 1 for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT,
+                                                    signal.SIGALRM, signal.SIGXCPU))
 
     def taking(pid):
         """The policies of the threads that take them; None if a thread is gone."""

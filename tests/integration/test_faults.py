@@ -322,7 +322,7 @@ def check_signals(t, numbers):
             what = f"{number.name} after '{phase}'"
             status = send_in_phase(t, target, number, phase)
             assert status in (0, 3, -number, -signal.SIGINT), f"{what}: status {status}: {t.path('said').read_text()}"
-            if phase == "attached process" and number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if phase == "attached process" and number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
                 same(status, 0, what)
                 assert t.json("report", t.path("p"))["totals"]["objects"] > 0, what
             check_unharmed(target, what)

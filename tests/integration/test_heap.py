@@ -486,7 +486,7 @@ def test_collections_that_were_missed_are_counted(t):
         watched = pathlib.Path(watch.messages.name).read_text().count("snapshot of collection")
         alive.do("hold b 1 100", "gc 5")
         watch.wait(watched + 1)
-    watch.process.send_signal(signal.SIGINT)
+    watch.process.send_signal(signal.SIGQUIT)
     found = watch.ended()
     first, last = found["collections"]
     assert 2 <= found["observed"] <= 4 and found["missed"] > 0, found

@@ -10,6 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/ending_signals.h"
+
 enum { RAISED = -20 };
 
 static int nice_before;
@@ -103,7 +105,6 @@ void priority_restore(void)
 	raised = false;
 }
 
-static const int ends[] = {SIGINT, SIGTERM, SIGHUP};
 static sigset_t unwatched; /* the recorder's signal mask without the watch */
 
 void priority_calm_at(int64_t time_ns)
@@ -149,9 +150,7 @@ void priority_watch(int64_t time_ns)
 	priority_urgent(false);
 	if (!watch.started)
 		return;
-	sigemptyset(&ending);
-	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
-		sigaddset(&ending, ends[i]);
+	ending_signals(&ending);
 	pthread_sigmask(SIG_BLOCK, &ending, &unwatched);
 }
 

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/ending_signals.h"
 #include "base/memory.h"
 #include "fleet/agent_helpers.h"
 #include "fleet/agent_notes.h"
@@ -201,8 +202,8 @@ static void start_window(struct agent *agent)
 	kept_outputs_renew(agent->kept);
 	agent->window = agent_fork(agent->options->say);
 	if (agent->window == 0) {
+		ending_signals_ignore(); /* the agent tells us, by this one: */
 		signal(SIGTERM, stop_window);
-		signal(SIGINT, SIG_IGN); /* the agent tells us */
 		become_reader(agent);
 		_exit(agent_window_record(agent->options, agent->config, agent->spool, processes, (int)count,
 					  agent->heap, agent->kept, &window_stops, agent->shared));
@@ -455,18 +456,12 @@ static int64_t wait_ms(const struct agent *agent, bool delivering)
 static void wait_for_signal(struct agent *agent, int64_t milliseconds)
 {
 	struct timespec timeout = {milliseconds / 1000, milliseconds % 1000 * 1000000};
+	int number = sigtimedwait(&agent->signals, NULL, &timeout);
 
-	switch (sigtimedwait(&agent->signals, NULL, &timeout)) {
-	case SIGTERM:
-	case SIGINT:
-		stop(agent);
-		break;
-	case SIGHUP:
+	if (number == SIGHUP)
 		reload(agent);
-		break;
-	default:
-		break;
-	}
+	else if (number > 0 && number != SIGCHLD)
+		stop(agent);
 	reap(agent);
 }
 
@@ -523,11 +518,8 @@ static void end(struct agent *agent)
 
 static void block_signals(struct agent *agent)
 {
-	static const int taken[] = {SIGTERM, SIGINT, SIGHUP, SIGCHLD};
-
-	sigemptyset(&agent->signals);
-	for (size_t i = 0; i < sizeof(taken) / sizeof(taken[0]); i++)
-		sigaddset(&agent->signals, taken[i]);
+	ending_signals(&agent->signals);
+	sigaddset(&agent->signals, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &agent->signals, &agent->signals_before);
 }
 

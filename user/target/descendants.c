@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/ending_signals.h"
 #include "base/memory.h"
 #include "base/subprocess.h"
 #include "target/privilege.h"
@@ -170,8 +171,8 @@ static void close_others(int one, int other)
 	close_range(high + 1, ~0U, 0);
 }
 
-/* Runs in the guard's process: starts the program. The guard ignores the terminal's signals, which the program and
- * our process handle. */
+/* Runs in the guard's process: starts the program. The guard ignores the signals that ask to end, which the program
+ * and our process handle. */
 __attribute__((noreturn)) static void guard_begin(void (*become)(void *context), void *context, int status, int orders)
 {
 	pid_t guard = getpid();
@@ -186,9 +187,7 @@ __attribute__((noreturn)) static void guard_begin(void (*become)(void *context),
 	}
 	beginning.privileged = privilege_keep(PRIVILEGE_SIGNAL) ? errno : 0;
 	close_others(status, orders);
-	signal(SIGINT, SIG_IGN);
-	signal(SIGTERM, SIG_IGN);
-	signal(SIGHUP, SIG_IGN);
+	ending_signals_ignore();
 	signal(SIGPIPE, SIG_IGN);
 	if (beginning.program < 0 || write(status, &beginning, sizeof(beginning)) < 0)
 		_exit(127);

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "base/ending_signals.h"
+
+#include <stddef.h>
+#include <sys/prctl.h>
+
+/* All others that can be caught end a process by default, those of real time too. */
+static const int others[] = {SIGSEGV, SIGILL,  SIGFPE,	SIGBUS,	 SIGTRAP, SIGABRT, SIGSYS,   SIGPIPE, SIGXFSZ,
+			     SIGCHLD, SIGCONT, SIGTSTP, SIGTTIN, SIGTTOU, SIGURG,  SIGWINCH, SIGKILL, SIGSTOP};
+static const int for_all[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+static const int with_core[] = {SIGQUIT, SIGXCPU};
+
+void ending_signals(sigset_t *set)
+{
+	sigfillset(set);
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		sigdelset(set, others[i]);
+}
+
+void ending_signals_ignore(void)
+{
+	sigset_t set;
+
+	ending_signals(&set);
+	for (int number = 1; number <= SIGRTMAX; number++) {
+		if (sigismember(&set, number) == 1)
+			signal(number, SIG_IGN);
+	}
+}
+
+bool ending_signal_is_for_all(int number)
+{
+	for (size_t i = 0; i < sizeof(for_all) / sizeof(for_all[0]); i++) {
+		if (for_all[i] == number)
+			return true;
+	}
+	return false;
+}
+
+/* The signal is blocked until this returns, and then ends the process. */
+static void end_without_core(int number)
+{
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	signal(number, SIG_DFL);
+	raise(number);
+}
+
+void ending_signals_leave_no_core(void)
+{
+	for (size_t i = 0; i < sizeof(with_core) / sizeof(with_core[0]); i++) {
+		struct sigaction before;
+
+		if (sigaction(with_core[i], NULL, &before) == 0 && before.sa_handler == SIG_DFL)
+			signal(with_core[i], end_without_core);
+	}
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef ESCAPEMENT_ENDING_SIGNALS_H
+#define ESCAPEMENT_ENDING_SIGNALS_H
+
+/*
+ * The signals that ask a process to end: all that end one by default, but those of its own faults (SIGSEGV, SIGABRT, …), those
+ * of writing that fails (SIGPIPE, SIGXFSZ), and SIGKILL. Whoever has something to finish first finishes it after each of
+ * them: what a time limit ends (SIGXCPU, or SIGALRM of a wrapper that executes us) is as dear as what Ctrl-C ends.
+ */
+
+#include <signal.h>
+#include <stdbool.h>
+
+/* Sets *set to them. */
+void ending_signals(sigset_t *set);
+
+/* Ignores them. */
+void ending_signals_ignore(void);
+
+/* Whether people, terminals and service managers send it to end a process: SIGINT, SIGTERM, SIGHUP, SIGQUIT. The others are about
+ * one process, and may mean something else to a program that we run. */
+bool ending_signal_is_for_all(int number);
+
+/* From now on, Ctrl-\ and a limit of CPU time, unless ignored, end this process without a core file, in which there would be what
+ * was read from a target. To be called again whenever these signals have got their default action. */
+void ending_signals_leave_no_core(void);
+
+#endif
