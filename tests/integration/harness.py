@@ -376,6 +376,8 @@ def main():
     print(f"1..{len(tests)}", flush=True)
     _adopt_orphans()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))  # what a test has started is stopped then, too
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:  # under nohup; what a test starts takes it nevertheless
+        signal.signal(signal.SIGHUP, lambda *_: None)
     failed = 0
     for number, (name, function) in enumerate(tests, 1):
         label = f"{number} - {name[5:].replace('_', ' ')}"
