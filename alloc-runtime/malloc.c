@@ -127,6 +127,7 @@ void *mallocgc_slow(size_t size, unsigned flags, struct caller *caller)
 	struct request r;
 
 	prepare();
+	scavenge_atAllocation();
 	if (size > PTRDIFF_MAX - DebugTrailer)
 		return out_of_memory();
 	if (unlikely(debug_level))

@@ -28,13 +28,15 @@ extern uint16_t mheap_grow_semaphore, span_sweep_semaphore, stack_semaphore;
 
 /*
  * Every allocation adds this word to its index into the table of size classes. The word is 0 unless the per-event
- * semaphore of alloc_sample (its highest 16 bits) is raised, or another part of the library has to see each allocation
- * (a nonzero value in the bits below). Then the index is past the table's end, and the allocation takes the slow path.
+ * semaphore of alloc_sample (its highest 16 bits) is raised, or another part of the library has to see each allocation,
+ * or the next one (a nonzero value in the bits below). Then the index is past the table's end, and the allocation takes
+ * the slow path.
  */
 union sampler_word {
 	uint64_t all;
 	struct {
-		uint32_t unused;
+		uint16_t unused;  /* it would not be past the table's end */
+		uint16_t awaited; /* by the scavenger: see scavenge.h */
 		uint16_t force_slow;
 		uint16_t every; /* the semaphore */
 	};

@@ -600,6 +600,8 @@ struct mheap {
 	size_t idle_most;	/* idle bytes when the current series of steps began */
 	/* slow paths should read the clock. Read without the lock: a stale value only costs a read of the clock */
 	bool idle;
+	uint8_t awaited;	 /* allocations that are to be slow although they follow each other closely */
+	uint64_t awaited_last;	 /* time of the last one; both are read and written without the lock */
 	uint8_t rounds;		 /* walks over the spans of small objects that are still to be made */
 	uint32_t round;		 /* number of walks that have begun; read without the lock */
 	bool round_changed;	 /* this one has found objects that were freed since the last one */

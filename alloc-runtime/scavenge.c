@@ -25,10 +25,16 @@ enum {
 	AllWithin = 3000,    /* milliseconds in which all steps together return everything that is old enough */
 	RoundWithin =
 		2000,	 /* milliseconds in which a walk over all spans of small objects ends, if StepWork allows it */
-	StepWork = 2048, /* units of some 0.1 microseconds that a step of such a walk takes */
-	CallWork = 8,	 /* of these, for a call of the system; one is for a look at a span or a page returned */
-	Rounds = 2,	 /* such walks after the last free: one to see what is free, one to see that it still is */
+	StepWork = 2048, /* units of some 0.1 microseconds that a step of such a walk takes, StepPause after another */
+	/* A step that comes late does LateWork times the work of those that it stands for, up to that of MostSteps. */
+	LateWork = 4,
+	MostSteps = 50,
+	CallWork = 8, /* of these, for a call of the system; one is for a look at a span or a page returned */
+	Rounds = 2,   /* such walks after the last free: one to see what is free, one to see that it still is */
 	KernelPage = 4096,
+	Close = 1,	    /* milliseconds between allocations of a program that does much */
+	AwaitedPerTick = 4, /* such allocations that are slow nevertheless, for each TickOperations */
+	MaxAwaited = 200,   /* and after many */
 };
 #define MILLISECOND 1000000ULL
 
@@ -97,6 +103,17 @@ static void note_idle(void)
 	owner_set(&mheap.idle, mheap.rounds != 0 || idle_bytes() > (least > IdleLeast ? least : IdleLeast));
 }
 
+/* Makes the next allocation a slow one, and as many after it as are told here, however closely they follow each other. */
+static void await_allocation(unsigned more)
+{
+	unsigned sum = reader_get(&mheap.awaited) + more;
+
+	if (more != 0)
+		owner_set(&mheap.awaited, (uint8_t)(sum < MaxAwaited ? sum : MaxAwaited));
+	if (!reader_get(&sampler_word.awaited))
+		owner_set(&sampler_word.awaited, 1);
+}
+
 /* Makes one step: returns a share of what has been free for long enough. */
 static void step(uint64_t now)
 {
@@ -125,8 +142,12 @@ void scavenge_tick(void)
 			mheap.lastscavenge = mheap.now;
 		mheap.idle_most = idle;
 	}
+	bool was_idle = mheap.idle;
 	note_idle();
-	if (++mheap.ticks % TickOperations != 0)
+	bool looks = ++mheap.ticks % TickOperations == 0;
+	if (mheap.idle && (looks || !was_idle))
+		await_allocation(looks ? AwaitedPerTick : 0);
+	if (!looks)
 		return;
 	mheap.now = sysNow();
 	if (mheap.now >= mheap.scavenge_next)
@@ -141,6 +162,7 @@ void scavenge_freedSome(void)
 	if (!mheap.rounds_at)
 		owner_set(&mheap.rounds_next, sysNow() + ScavengeAge * MILLISECOND);
 	owner_set(&mheap.idle, true);
+	await_allocation(0);
 	lock_release(&mheap.lock);
 }
 
@@ -311,8 +333,10 @@ static bool begin_step(uint64_t now, struct mspan **at, struct budget *budget)
 	*budget = (struct budget){SpansAtOnce, StepWork};
 	if (due && *at) {
 		size_t all = mheap.spanalloc.inuse / mheap.spanalloc.size;
-		double passed = (double)(now - mheap.rounds_next + StepPause * MILLISECOND);
-		budget->spans += (size_t)((double)all * passed / (RoundWithin * (double)MILLISECOND));
+		double steps = 1 + (double)(now - mheap.rounds_next) / (StepPause * (double)MILLISECOND);
+		budget->spans += (size_t)((double)all * steps * StepPause / RoundWithin);
+		double late = 1 + (steps - 1) * LateWork;
+		budget->work = (size_t)(StepWork * (late < MostSteps ? late : MostSteps));
 	} else if (due) {
 		*at = mheap.allspans;
 		owner_set(&mheap.round, mheap.round + 1);
@@ -350,10 +374,8 @@ static void round_step(uint64_t now, bool whole)
 	lock_release(&mheap.scavengelock);
 }
 
-void scavenge_due(void)
+static void due(uint64_t now)
 {
-	uint64_t now = sysNow();
-
 	/* If another thread has the lock, it is freeing pages or making a step itself, so this one need not wait. */
 	if (now >= reader_get(&mheap.scavenge_next) && lock_try(&mheap.lock)) {
 		step(now);
@@ -361,6 +383,25 @@ void scavenge_due(void)
 	}
 	if (reader_get(&mheap.rounds) != 0 && now >= reader_get(&mheap.rounds_next))
 		round_step(now, false);
+}
+
+void scavenge_due(void)
+{
+	due(sysNow());
+}
+
+void scavenge_awaited(void)
+{
+	uint64_t now = sysNow();
+	uint8_t more = reader_get(&mheap.awaited);
+	bool close = now - reader_get(&mheap.awaited_last) < Close * MILLISECOND;
+
+	owner_set(&mheap.awaited_last, now);
+	due(now);
+	if (!reader_get(&mheap.idle) || (close && more == 0))
+		owner_set(&sampler_word.awaited, 0);
+	else if (close)
+		owner_set(&mheap.awaited, more - 1);
 }
 
 static void scavenge_by_clock(void)

@@ -12,14 +12,20 @@
  * become idle altogether there is a thread, Go's bgscavenge. It is started only on request, because programs may count
  * their threads.
  *
+ * A program that has freed much and now does little would take a slow path once in many seconds. So frees of pages also
+ * make the next allocation a slow one (sampler_word.awaited), and some more after it, because what frees much may allocate a
+ * little before it rests. After these, the next allocation stays slow as long as each comes a while after the one before:
+ * then the program does so little that it does not notice.
+ *
  * The scavenger also finds idle pages in spans of small objects: where few of a span's objects are left, or where other
  * threads have freed the objects of a thread that sleeps. It must not take such a span off the lists of its owner or
  * mcentral. But by taking the free objects out of freeBits it allocates them, and so may return the pages that hold
  * nothing else; then it puts the bits back. It walks over all spans in rounds, and takes from those in which nothing was
  * freed or allocated since the round before. Rounds end when two have found nothing new. A step takes some 0.2 ms,
- * however large the heap is and however long no slow path was taken before: a round over many spans takes longer instead.
+ * or up to 10 where the one before was long ago, however large the heap is: a round over many spans takes longer instead.
  */
 
+#include "probes.h"
 #include "runtime.h"
 
 #pragma GCC visibility push(hidden)
@@ -35,6 +41,7 @@ size_t scavenge_all(void); /* returns all free memory; the result is in bytes */
 
 /* Without mheap.lock. */
 void scavenge_due(void);
+void scavenge_awaited(void);
 static inline void scavenge_poll(void) /* called on slow paths */
 {
 	if (unlikely(reader_get(&mheap.idle)))
@@ -45,6 +52,11 @@ static inline void scavenge_pollSometimes(struct mcache *c)
 {
 	if (unlikely(reader_get(&mheap.idle)) && c->polls++ % 4 == 0)
 		scavenge_due();
+}
+static inline void scavenge_atAllocation(void) /* called by each allocation that takes a slow path */
+{
+	if (unlikely(reader_get(&sampler_word.awaited) != 0))
+		scavenge_awaited();
 }
 void scavenge_freedSome(
 	void);		     /* a span has become worth looking at: objects were freed that its owner does not count */

@@ -79,8 +79,8 @@ void *goalloc_profile_record(const void *object); /* NULL if there is none */
  * Sets the memory limit in bytes (0: none) and returns the previous one.
  *
  * Free memory is returned to the system in steps once it has been free for a second; all of it is returned within a few
- * seconds. The library checks the clock on its slow paths, which a program that allocates takes at least once per 64
- * allocations of a size. A process that neither allocates nor frees keeps its memory; see goalloc_start_scavenger().
+ * seconds. The library checks the clock on its slow paths; while there is memory to return, an allocation that comes a
+ * while after the one before takes one. A process that does not allocate keeps its memory; see goalloc_start_scavenger().
  *
  * With a limit, free memory is also returned as soon as the memory mapped and not returned would exceed the limit. The
  * limit never makes an allocation fail. GOALLOC_MEMORY_LIMIT in the environment (bytes, or a number with the suffix k,

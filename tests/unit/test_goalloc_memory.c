@@ -22,6 +22,7 @@
 #include "cachealloc.h"
 #include "goalloc_heap.h"
 #include "scavenge.h"
+#include "sys.h"
 
 static size_t resident(void)
 {
@@ -163,15 +164,26 @@ static void an_idle_process_with_a_scavenger_gives_memory_back(void **state)
 
 /* ---- the address space; each test in a separate process ---- */
 
-static int in_a_process(int (*function)(void))
+static pid_t begin_process(int (*function)(void))
 {
-	int status;
 	pid_t pid = fork();
 
 	if (pid == 0)
 		_exit(function());
+	return pid;
+}
+
+static int end_process(pid_t pid)
+{
+	int status;
+
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 100 + status;
+}
+
+static int in_a_process(int (*function)(void))
+{
+	return end_process(begin_process(function));
 }
 
 static bool take_addresses(uintptr_t at, size_t size)
@@ -299,7 +311,7 @@ static bool is_kept(unsigned i, unsigned n)
 	return i < n / 2 && i % 64 == 0;
 }
 
-static int burst(void)
+static int burst(unsigned pause, unsigned operations)
 {
 	enum { N = 200000 };
 	static void *objects[N];
@@ -321,12 +333,22 @@ static int burst(void)
 			goalloc_free(objects[i]);
 	clock_gettime(CLOCK_MONOTONIC, &begin);
 	do {
-		usleep(100000);
-		for (unsigned k = 0; k < 100; k++)
+		usleep(pause);
+		for (unsigned k = 0; k < operations; k++)
 			goalloc_free(goalloc_scan(100 + k * 5));
 		clock_gettime(CLOCK_MONOTONIC, &now);
 	} while (resident() > limit && now.tv_sec - begin.tv_sec <= 10);
 	return resident() > limit ? 2 : mheap_is_valid() ? 3 : 0;
+}
+
+static int burst_then_little(void)
+{
+	return burst(100000, 100);
+}
+
+static int burst_then_next_to_nothing(void)
+{
+	return burst(500000, 1);
 }
 
 static void what_is_idle_goes_back_while_the_program_does_little(void **state)
@@ -335,7 +357,10 @@ static void what_is_idle_goes_back_while_the_program_does_little(void **state)
 #ifdef __SANITIZE_THREAD__
 	skip(); /* resident memory is the sanitizer's, too */
 #endif
-	assert_int_equal(in_a_process(burst), 0);
+	pid_t little = begin_process(burst_then_little), next_to_nothing = begin_process(burst_then_next_to_nothing);
+
+	assert_int_equal(end_process(little), 0);
+	assert_int_equal(end_process(next_to_nothing), 0);
 }
 
 /* ---- how much is touched; each test in a separate process, whose heap is new ---- */
@@ -633,7 +658,7 @@ static void a_thread_keeps_little_that_is_free_of_all_classes_together(void **st
 	assert_int_equal(in_a_process(free_many_classes), 0);
 }
 
-enum { Left = 100000 };
+enum { Left = 500000 };
 static void *left[Left];
 
 static void *allocate_left(void *unused)
@@ -643,9 +668,9 @@ static void *allocate_left(void *unused)
 	return unused;
 }
 
-/* Two rounds over spans of an ended thread, of which little is left. Each step is long overdue, as in a program that has
- * allocated nothing for a while, and returns little all the same. */
-static int overdue_steps(void)
+/* Two rounds over spans of an ended thread, of which little is left. Each step is as late as told: in a program that has
+ * allocated nothing for a while a step returns more, but not everything. */
+static int late_steps(uint64_t nanoseconds, size_t at_most)
 {
 	size_t full, before, most = 0;
 	pthread_t thread;
@@ -659,14 +684,24 @@ static int overdue_steps(void)
 	mheap.scavenge_next = UINT64_MAX;
 	mheap.rounds = 2;
 	for (uint32_t last = mheap.round + 2; mheap.round != last || mheap.rounds_at;) {
-		mheap.rounds_next = 0;
+		mheap.rounds_next = sysNow() - nanoseconds;
 		scavenge_due();
 		size_t now = resident();
 		if (now < before && before - now > most)
 			most = before - now;
 		before = now;
 	}
-	return full < before + (20 << 20) ? 2 : most > 8 << 20 ? 3 : mheap_is_valid() ? 4 : 0;
+	return full < before + (40 << 20) ? 2 : most > at_most ? 3 : mheap_is_valid() ? 4 : 0;
+}
+
+static int steps_in_time(void)
+{
+	return late_steps(0, 8 << 20);
+}
+
+static int overdue_steps(void)
+{
+	return late_steps(1000000000000, 190 << 20);
 }
 
 static void a_step_returns_little_however_overdue_it_is(void **state)
@@ -675,6 +710,7 @@ static void a_step_returns_little_however_overdue_it_is(void **state)
 #ifdef __SANITIZE_THREAD__
 	skip(); /* as above */
 #endif
+	assert_int_equal(in_a_process(steps_in_time), 0);
 	assert_int_equal(in_a_process(overdue_steps), 0);
 }
 
