@@ -75,10 +75,13 @@ static void buffer_append(struct buffer *buffer, const char *text, size_t length
 	buffer->length += length;
 }
 
-/* Parses "# import/path" or "# import/path [import/path.test]", which is the same package compiled for its tests. */
-static bool parse_header(struct span line, struct span *path)
+/* Parses "# import/path", "# import/path [import/path.test]", which is the same package compiled for its tests, or "# import/path
+ * [import/main]", compiled with the profile of a main package. */
+static bool parse_header(struct span line, struct span *path, struct span *program)
 {
 	const char *space;
+
+	*program = SPAN("");
 
 	if (!span_starts(line, SPAN("# ")) || line.length == 2)
 		return false;
@@ -91,6 +94,9 @@ static bool parse_header(struct span line, struct span *path)
 		    variant.text[variant.length - 1] != ']')
 			return false;
 		*path = span_to(*path, (size_t)(space - path->text));
+		variant = (struct span){variant.text + 2, variant.length - 3};
+		if (!span_ends(variant, SPAN(".test")))
+			*program = variant;
 	}
 	return true;
 }
@@ -159,6 +165,11 @@ void escape_parser_cut(struct escape_parser *parser, const char *text, size_t le
 	parser->output->cut = string_table_intern(parser->strings, shown.text, shown.length);
 }
 
+void escape_parser_crowd(struct escape_parser *parser)
+{
+	parser->output->crowded = true;
+}
+
 /* Whether this line says that a log was cut. */
 static bool is_cut(struct span line)
 {
@@ -223,9 +234,9 @@ static bool is_position(struct span text, size_t colon)
 /* Whether "# " begins what can only be a header, which ends the text. */
 static bool is_header_end(struct span text, size_t hash)
 {
-	struct span path;
+	struct span path, program;
 
-	return parse_header(span_from(text, hash), &path) && path.text[0] != '[' &&
+	return parse_header(span_from(text, hash), &path, &program) && path.text[0] != '[' &&
 	       !memchr(path.text, ')', path.length) && !memchr(path.text, '}', path.length);
 }
 
@@ -392,10 +403,10 @@ static bool recognize(struct escape_parser *parser, struct span line)
 {
 	struct position position;
 	struct message message;
-	struct span text;
+	struct span text, program;
 	bool spliced;
 
-	if (line.text[0] == '#' && parse_header(line, &text)) {
+	if (line.text[0] == '#' && parse_header(line, &text, &program)) {
 		if (text.text[0] == '[') {
 			parser->in_vet = true;
 			return true;
@@ -403,7 +414,7 @@ static bool recognize(struct escape_parser *parser, struct span line)
 		note_hollow(parser, text);
 		end_package(parser);
 		parser->package = string_table_intern(parser->strings, text.text, text.length);
-		facts_package(parser->facts, text);
+		facts_package(parser->facts, text, program);
 		return true;
 	}
 	if (!parse_message(parser, line, &position, &message, &text))
@@ -500,11 +511,11 @@ static bool continue_joined(struct escape_parser *parser, struct span line)
 {
 	struct position position;
 	struct message message;
-	struct span text;
+	struct span text, program;
 
 	if (parser->joined_lines >= JOINED_LINES_MAX ||
 	    (line.length && (parse_message(parser, line, &position, &message, &text) ||
-			     (line.text[0] == '#' && parse_header(line, &text))))) {
+			     (line.text[0] == '#' && parse_header(line, &text, &program))))) {
 		end_joined(parser, false);
 		return false;
 	}
@@ -705,6 +716,7 @@ void escape_free(struct escape_output *output)
 	free(output->unrecognized);
 	free(output->packages);
 	free(output->failures);
+	free(output->builds);
 	string_table_free(&output->storage->strings);
 	free(output->storage);
 	free(output);
