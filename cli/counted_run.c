@@ -13,6 +13,7 @@
 
 #include "base/memory.h"
 #include "gate/go_test.h"
+#include "target/obstacle.h"
 #include "target/privilege.h"
 
 /* Copies the program's standard output to standard error, and reads its benchmarks. */
@@ -72,22 +73,24 @@ static void *copy_output(void *argument)
 	return NULL;
 }
 
-/* Starts the thread, which takes no signal: their handlers need the capabilities that it gives up. */
-static bool start_copying(struct output_copy *copy)
+/* Starts the thread, which takes no signal: their handlers need the capabilities that it gives up. 0, or an errno. */
+static int start_copying(struct output_copy *copy)
 {
 	sigset_t all, before;
-	bool started;
+	int failure;
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	started = pthread_create(&copy->thread, NULL, copy_output, copy) == 0;
+	failure = pthread_create(&copy->thread, NULL, copy_output, copy);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return started;
+	return failure;
 }
 
 /* Redirects the program's output, so that standard output has only ours. */
 static int move_output(struct output_copy *copy, struct gate_counts *counts, struct error *error)
 {
+	int failure;
+
 	fflush(stdout);
 	copy->counts = counts;
 	copy->privileged = 0;
@@ -95,8 +98,11 @@ static int move_output(struct output_copy *copy, struct gate_counts *counts, str
 	if (pipe2(copy->pipe, O_CLOEXEC))
 		return error_set(error, STATUS_CANNOT_MEASURE, "cannot make a pipe for the program's output: %m");
 	copy->saved = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
-	if (copy->saved < 0 || dup2(copy->pipe[1], STDOUT_FILENO) < 0 || !start_copying(copy))
+	if (copy->saved < 0 || dup2(copy->pipe[1], STDOUT_FILENO) < 0)
 		return error_set(error, STATUS_CANNOT_MEASURE, "cannot move the program's output: %m");
+	failure = start_copying(copy);
+	if (failure)
+		return obstacle_no_process(error, failure, "a thread for the program's output");
 	close(copy->pipe[1]);
 	return 0;
 }

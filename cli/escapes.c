@@ -16,6 +16,7 @@
 #include "base/output.h"
 #include "render/render_escapes.h"
 #include "target/descendants.h"
+#include "target/obstacle.h"
 #include "target/privilege.h"
 
 enum { UNSET = -1, TERMINAL_ROWS = 100 };
@@ -136,7 +137,8 @@ static struct escape_output *build_output(char **packages, int package_count, st
 				      .become = identity_become,
 				      .identity = &user,
 				      .stop = recording_watch_signals(),
-				      .end_all = descendants_end};
+				      .end_all = descendants_end,
+				      .refused = obstacle_no_process};
 	struct escape_build build = {
 		.go = go,
 		.as = &as,

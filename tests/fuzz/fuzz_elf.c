@@ -66,8 +66,8 @@ static void check(const char *path)
 	} else {
 		REQUIRE(error.text[0]);
 	}
-	elf_note_find(path, GOALLOC_NOTE_OWNER, GOALLOC_NOTE_DESCRIPTION, &address, &value);
-	elf_load_bias(path, 0x7f0000000000, 0, &value);
+	elf_note_find(path, GOALLOC_NOTE_OWNER, GOALLOC_NOTE_DESCRIPTION, &address, &value, NULL);
+	elf_load_bias(path, 0x7f0000000000, 0, &value, NULL);
 	check_symbols(path);
 }
 

@@ -130,6 +130,21 @@ def test_a_seccomp_filter_is_named_with_its_system_call(t):
     t.run(DENY, "process_vm_readv", errno.EPERM, harness.ESCAPEMENT, "heap", "--memory", "-p", pid)
 
 
+def test_a_filter_on_new_processes_is_named_by_all_that_start_one(t):
+    harness.require_root()
+    program, gate = ["--", workload("seeds")], ["gate", "--update", "--baseline", t.path("b.json")]
+    t.run("git", "init", "-q", t.directory)
+    for command in (["record", "-o", t.path("p"), *program], ["record", "--in-process", "-o", t.path("p"), *program],
+                    [*gate, *program], [*gate, "--in-process", *program], ["doctor"], ["escapes", "--build", "."],
+                    ["compare", "--base", "HEAD", "--build", "true", "--", "./program"]):
+        done = t.run(DENY, "clone,clone3", errno.EPERM, harness.ESCAPEMENT, *command, status=3, cwd=t.directory,
+                     env=harness.without_leaks())
+        said = done.stdout if command == ["doctor"] else done.stderr
+        contains(said, "a seccomp filter forbids the system call clone")
+        contains(said, "allow it in the filter of the container or service that escapement runs in")
+        contains(said, "cannot start ")
+
+
 def test_memory_that_cannot_be_read_in_either_way_is_told(t):
     harness.require_root()
     t.directory.chmod(0o777)

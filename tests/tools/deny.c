@@ -23,7 +23,9 @@ static const struct {
 	     {"perf_event_open", SYS_perf_event_open},
 	     {"openat2", SYS_openat2},
 	     {"capset", SYS_capset},
-	     {"seccomp", SYS_seccomp}};
+	     {"seccomp", SYS_seccomp},
+	     {"clone", SYS_clone},
+	     {"clone3", SYS_clone3}};
 
 enum { CALLS = sizeof(calls) / sizeof(calls[0]) };
 

@@ -53,7 +53,7 @@ static uint64_t address_of(const char *name, const char *function)
 {
 	uint64_t offset;
 	int file;
-	Elf *elf = elf_file_open(in_directory(name), ELF_EXPORTS, &file);
+	Elf *elf = elf_file_open(in_directory(name), ELF_EXPORTS, &file, NULL);
 
 	assert_non_null(elf);
 	assert_true(elf_exported_offset(elf, function, &offset));
@@ -205,7 +205,7 @@ static void read_all(const char *path, const uint64_t *addresses, size_t count)
 
 	if (usdt_read(path, "goalloc", &probes, NULL) == 0)
 		usdt_free(&probes);
-	elf_note_find(path, "GNU", 3, &address, &value);
+	elf_note_find(path, "GNU", 3, &address, &value, NULL);
 	elf_imports(path, "ptrace");
 	symbolizer = symbolizer_open(path, NULL);
 	for (size_t i = 0; symbolizer && i < count; i++)
@@ -363,11 +363,11 @@ static void a_copy_answers_as_its_file_does(void **state)
 		assert_null(symbolizer_limit(copy));
 		symbolizer_close(direct);
 		symbolizer_close(copy);
-		assert_int_equal(elf_note_find(in_directory("copied"), "GNU", 3, &address, &value), 1);
-		assert_int_equal(elf_note_find(in_directory("direct"), "GNU", 3, &known, &its), 1);
+		assert_int_equal(elf_note_find(in_directory("copied"), "GNU", 3, &address, &value, NULL), 1);
+		assert_int_equal(elf_note_find(in_directory("direct"), "GNU", 3, &known, &its, NULL), 1);
 		assert_true(address == known && value == its);
-		assert_int_equal(elf_load_bias(in_directory("copied"), 0x10000, 0, &value),
-				 elf_load_bias(in_directory("direct"), 0x10000, 0, &its));
+		assert_int_equal(elf_load_bias(in_directory("copied"), 0x10000, 0, &value, NULL),
+				 elf_load_bias(in_directory("direct"), 0x10000, 0, &its, NULL));
 		assert_int_equal(value, its);
 		assert_int_equal(elf_imports(in_directory("copied"), "__libc_start_main"),
 				 elf_imports(in_directory("direct"), "__libc_start_main"));

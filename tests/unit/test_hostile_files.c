@@ -219,7 +219,7 @@ static void symbols_in_xz_are_inflated_up_to_a_size(void **state)
 static void mark_as_compressed(const char *name, const char *section)
 {
 	int file, changed = open(in_directory(name), O_WRONLY);
-	Elf *elf = elf_file_open(in_directory(name), ELF_NOTES, &file);
+	Elf *elf = elf_file_open(in_directory(name), ELF_NOTES, &file, NULL);
 	const uint64_t flags = SHF_COMPRESSED;
 	GElf_Ehdr header;
 	GElf_Shdr found;
@@ -299,7 +299,7 @@ static void compressed_sections_are_inflated_up_to_a_size(void **state)
 	(void)state;
 	run("gcc -g -gz -O1 -no-pie -rdynamic -o compressed plain.c");
 	assert_string_equal(first_function("compressed"), "first");
-	elf = elf_file_open(in_directory("compressed"), ELF_NOTES, &file);
+	elf = elf_file_open(in_directory("compressed"), ELF_NOTES, &file, NULL);
 	assert_non_null(elf_section_find(elf, ".debug_info", &header));
 	assert_true(header.sh_flags & SHF_COMPRESSED);
 	elf_end(elf);
@@ -339,7 +339,7 @@ static void tables_longer_than_those_of_programs_are_not_read(void **state)
 		assert_int_equal(ftruncate(file, TABLE + (off_t)ENTRIES * (off_t)sizeof(first)), 0);
 		assert_false(elf_file_is_harmless(file, NULL, NULL));
 		close(file);
-		assert_null(elf_file_open(in_directory("sections"), ELF_NOTES, &file));
+		assert_null(elf_file_open(in_directory("sections"), ELF_NOTES, &file, NULL));
 		assert_null(symbolizer_open(in_directory("sections"), NULL));
 	}
 }
@@ -378,7 +378,7 @@ static void notes_are_read_up_to_a_size(void **state)
 		assert_int_equal(pwrite(file, &note, sizeof(note), 4097), sizeof(note));
 		assert_int_equal(ftruncate(file, 4097 + (off_t)sizes[i]), 0);
 		close(file);
-		assert_int_equal(elf_note_find(in_directory("notes"), "own", 7, &address, &value), i == 0);
+		assert_int_equal(elf_note_find(in_directory("notes"), "own", 7, &address, &value, NULL), i == 0);
 	}
 }
 
@@ -673,7 +673,7 @@ static int make_program(void **state)
 	run("printf '__attribute__((section(\".text.first\"))) int first(void)\\n{\\n\\treturn 1;\\n}\\n"
 	    "int main(void)\\n{\\n\\treturn first();\\n}\\n' > plain.c && "
 	    "gcc -O1 -no-pie -rdynamic -o plain plain.c");
-	elf = elf_file_open(in_directory("plain"), ELF_EXPORTS, &file);
+	elf = elf_file_open(in_directory("plain"), ELF_EXPORTS, &file, NULL);
 	assert_non_null(elf);
 	assert_true(elf_exported_offset(elf, "first", &offset));
 	text = 0x400000 + offset;

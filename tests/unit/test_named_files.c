@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -29,6 +30,7 @@
 #include "symbols/elf_file.h"
 #include "symbols/go_image.h"
 #include "symbols/symbolizer.h"
+#include "symbols/usdt.h"
 #include "target/core.h"
 #include "target/target.h"
 
@@ -122,7 +124,8 @@ static void every_reader_refuses(const char *path, const char *words)
 	assert_int_equal(regular_file_open(path, NULL, &error), -1);
 	assert_non_null(strstr(error.text, words));
 	assert_false(regular_file_or_none(path));
-	assert_null(elf_file_open(path, ELF_NOTES, &file));
+	assert_null(elf_file_open(path, ELF_NOTES, &file, &error));
+	assert_non_null(strstr(error.text, words));
 	assert_false(elf_imports(path, "malloc"));
 	assert_null(symbolizer_open(path, &error));
 	assert_non_null(strstr(error.text, words));
@@ -162,7 +165,7 @@ static size_t places_known(const char *program)
 	GElf_Shdr header;
 	size_t known = 0;
 	int file;
-	Elf *elf = elf_file_open(in_directory(program), ELF_EXPORTS, &file);
+	Elf *elf = elf_file_open(in_directory(program), ELF_EXPORTS, &file, NULL);
 
 	assert_non_null(symbolizer);
 	assert_non_null(elf);
@@ -369,6 +372,97 @@ static void a_mapping_is_not_what_came_in_its_place(void **state)
 	close(late);
 }
 
+/* Leaves this process so many descriptors more. Returns the limit from before. */
+static struct rlimit leave_descriptors(int count)
+{
+	int first = open("/", O_PATH | O_CLOEXEC);
+	struct rlimit before, limit;
+
+	assert_true(first >= 0);
+	close(first);
+	getrlimit(RLIMIT_NOFILE, &before);
+	limit = before;
+	limit.rlim_cur = (rlim_t)(first + count);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	return before;
+}
+
+enum { READERS = 5 };
+
+/* Whether each reader has what it wants of the program. */
+static void ask_readers(const char *path, bool has[READERS], struct error errors[READERS])
+{
+	uint64_t address, value;
+	struct usdt_probes probes;
+	struct go_image image;
+	int file;
+	Elf *elf = elf_file_open(path, ELF_EXPORTS, &file, &errors[0]);
+
+	has[0] = elf != NULL;
+	elf_end(elf);
+	if (elf)
+		close(file);
+	has[1] = elf_note_find(path, "GNU", 3, &address, &value, &errors[1]) >= 0;
+	has[2] = elf_load_bias(path, 0x10000, 0, &value, &errors[2]) == 0;
+	has[3] = usdt_read(path, "goalloc", &probes, &errors[3]) == 0;
+	if (has[3])
+		usdt_free(&probes);
+	has[4] = go_image_open(&image, path, &errors[4]) == 0;
+	if (has[4])
+		go_image_close(&image);
+}
+
+/* Of symbols: either they are read, or it is said why not. */
+static bool names_are_known(const char *path)
+{
+	struct error error;
+	struct dwarf_symbols *symbols = dwarf_symbols_open(path, &error);
+	const char *limit = symbols ? dwarf_symbols_limit(symbols) : NULL;
+	bool known = symbols && !limit;
+
+	if (!symbols)
+		assert_int_equal(error.status, STATUS_CANNOT_MEASURE);
+	if (!known)
+		assert_true(strstr(limit ? limit : error.text, "Too many open files") ||
+			    strstr(limit ? limit : error.text, "descriptors"));
+	dwarf_symbols_close(symbols);
+	return known;
+}
+
+static void want_of_descriptors_says_nothing_of_a_file(void **state)
+{
+	static const char *const names[] = {"program", "others"};
+	const char *path;
+
+	(void)state;
+	run("cp program others && chmod 777 others"); /* which root reads a copy of */
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		bool has[READERS], known, all = false;
+		int count = 0, refusals = 0;
+
+		path = in_directory(names[i]);
+		for (; !all && count < 32; count++) {
+			struct error errors[READERS] = {0};
+			struct rlimit before = leave_descriptors(count);
+
+			ask_readers(path, has, errors);
+			known = names_are_known(path);
+			assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+			all = known;
+			for (size_t k = 0; k < READERS; k++) {
+				all = all && has[k];
+				refusals += !has[k];
+				if (!has[k])
+					assert_int_equal(errors[k].status, STATUS_CANNOT_MEASURE);
+				if (!has[k])
+					assert_non_null(strstr(errors[k].text, "Too many open files"));
+			}
+		}
+		assert_true(all);
+		assert_true(count > 1 && refusals >= READERS);
+	}
+}
+
 static int make_program(void **state)
 {
 	(void)state;
@@ -396,6 +490,7 @@ int main(void)
 		cmocka_unit_test(parts_of_debug_information_are_read_from_files_only),
 		cmocka_unit_test(probes_are_put_into_the_file_that_says_where),
 		cmocka_unit_test(a_mapping_is_not_what_came_in_its_place),
+		cmocka_unit_test(want_of_descriptors_says_nothing_of_a_file),
 	};
 
 	return cmocka_run_group_tests_name("named_files", tests, make_program, end_writers);

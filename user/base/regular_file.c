@@ -55,6 +55,11 @@ const char *regular_file_name(int file, char name[REGULAR_FILE_NAME])
 	return name;
 }
 
+enum exit_status regular_file_status(int code)
+{
+	return code == EMFILE || code == ENFILE || code == ENOMEM ? STATUS_CANNOT_MEASURE : STATUS_USAGE;
+}
+
 /* Looks at what open(2) finds with O_PATH, which does not open it. 0 if it may be opened, or -1 with an error. `path` is for
  * messages. */
 static int look_at(int found, const char *path, struct stat *known, struct error *error)
@@ -62,7 +67,7 @@ static int look_at(int found, const char *path, struct stat *known, struct error
 	struct statfs system;
 
 	if (found < 0 || fstat(found, known))
-		return error_set(error, STATUS_USAGE, "cannot open '%s': %s", path, strerror(errno));
+		return error_set(error, regular_file_status(errno), "cannot open '%s': %s", path, strerror(errno));
 	if (!S_ISREG(known->st_mode))
 		return error_set(error, STATUS_USAGE, "'%s' is not a regular file", path);
 	if (fstatfs(found, &system))
@@ -85,7 +90,7 @@ static int open_found(int found, const char *path, struct stat *status, struct e
 	if (look_at(found, path, &known, error) == 0) {
 		file = open_again(found);
 		if (file < 0)
-			error_set(error, STATUS_USAGE, "cannot open '%s': %s", path,
+			error_set(error, regular_file_status(errno), "cannot open '%s': %s", path,
 				  errno == EWOULDBLOCK ? "another process holds a lease on it" : strerror(errno));
 	}
 	if (found >= 0)

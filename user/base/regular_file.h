@@ -22,7 +22,8 @@
 /*
  * Opens a regular file to read it, and stores its status (may be NULL). The caller closes the descriptor. Returns -1 with
  * STATUS_USAGE if there is no such file, it may not be read, is of another kind, the kernel's own, or larger than
- * REGULAR_FILE_MAX, or if another process holds a lease on it that reading would break.
+ * REGULAR_FILE_MAX, or if another process holds a lease on it that reading would break; with STATUS_CANNOT_MEASURE if that is not
+ * known, for want of descriptors or memory.
  */
 int regular_file_open(const char *path, struct stat *status, struct error *error);
 
@@ -32,6 +33,10 @@ int regular_file_open_in(int directory, const char *name, struct stat *status, s
 /* The same for a path that does not lead through /proc/PID/root and the like, where other processes say what has which name
  * (base/path_walk.h). */
 int regular_file_open_here(const char *path, struct stat *status, struct error *error);
+
+/* The status of an error that ended with this errno where something was to be opened or mapped: STATUS_CANNOT_MEASURE if it says
+ * nothing of the file, as descriptors or memory were used up; else STATUS_USAGE. */
+enum exit_status regular_file_status(int code);
 
 /* Writes a path by which this process opens that very file again, whatever has its name by then. Valid until the descriptor is
  * closed. Returns `name`. */

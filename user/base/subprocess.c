@@ -139,11 +139,14 @@ static int read_outputs(const struct subprocess *process, pid_t pid, int files[2
 int subprocess_run(const struct subprocess *process, struct error *error)
 {
 	int pipes[3][2] = {{-1, -1}, {-1, -1}, {-1, -1}}, failure = 0, status = -1;
+	bool refused = false;
 	pid_t parent = getpid(), pid = -1;
 
 	if (pipe2(pipes[0], O_CLOEXEC) || pipe2(pipes[1], O_CLOEXEC) || pipe2(pipes[2], O_CLOEXEC) ||
-	    (pid = fork()) < 0)
+	    (pid = fork()) < 0) {
 		failure = errno;
+		refused = process->refused != NULL;
+	}
 	if (pid == 0) {
 		priority_restore();
 		become(process, parent, (int[]){pipes[0][1], pipes[1][1]}, pipes[2][1]);
@@ -154,7 +157,9 @@ int subprocess_run(const struct subprocess *process, struct error *error)
 	}
 	while (pid > 0 && read(pipes[2][0], &failure, sizeof(failure)) < 0 && errno == EINTR)
 		;
-	if (failure) {
+	if (refused) {
+		process->refused(error, failure, "'%s'", process->words[0]);
+	} else if (failure) {
 		if (pid > 0)
 			waitpid(pid, NULL, 0);
 		error_set(error, STATUS_CANNOT_MEASURE, "cannot run '%s'%s%s: %s", process->words[0],

@@ -37,7 +37,9 @@ struct subprocess {
 	/* Nonzero: it is sent SIGINT, upon which commands remove what they made, and has a second to end. NULL: never. */
 	const volatile sig_atomic_t *stop;
 	void (*end_all)(int grace_ms); /* with `stop`: then ends what this process has started, and reaps it */
-	bool protected_from_terminal;  /* Ctrl-C does not reach it: for commands that clean up */
+	/* Fills the error for a process that could not be started, by its errno. NULL: the errno's text says all. */
+	int (*refused)(struct error *error, int code, const char *what, ...) __attribute__((format(printf, 3, 4)));
+	bool protected_from_terminal; /* Ctrl-C does not reach it: for commands that clean up */
 };
 
 /* In a child: the kernel sends it the signal when `parent` ends. Ends at once if that has ended before. */

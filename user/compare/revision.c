@@ -97,7 +97,7 @@ struct repository_view *repository_view_open(const struct workspace *workspace, 
 	    (view->index =
 		     git(view, view->top, error, "rev-parse", "--path-format=absolute", "--git-path", "index", NULL)))
 		return view;
-	if (!*workspace->stop) {
+	if (!*workspace->stop && !error->cause) {
 		error->status = STATUS_USAGE;
 		error_prefix(error, "--base compares revisions of a git repository");
 	}

@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "base/temporary_directory.h"
 #include "target/descendants.h"
+#include "target/obstacle.h"
 
 enum { OUTPUT_MAX = 64 << 20, COMPLAINT_MAX = 400 };
 
@@ -18,7 +19,8 @@ struct subprocess workspace_command(const struct workspace *workspace, const cha
 				   .become = identity_become,
 				   .identity = &workspace->user,
 				   .stop = workspace->stop,
-				   .end_all = descendants_end};
+				   .end_all = descendants_end,
+				   .refused = obstacle_no_process};
 }
 
 int workspace_interrupted(struct error *error)

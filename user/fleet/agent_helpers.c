@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "fleet/agent_helpers.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -11,15 +12,19 @@
 #include "fleet/credentials.h"
 #include "fleet/metrics_server.h"
 #include "fleet/pusher.h"
+#include "target/obstacle.h"
 
 enum { RESTART_MS = 5000, LISTEN_WAIT_MS = 2000, LISTEN_POLL_MS = 20 };
 
 pid_t agent_fork(agent_say_function *say)
 {
 	pid_t parent = getpid(), child = fork();
+	struct error refused;
 
-	if (child < 0)
-		say("cannot start a process: %m");
+	if (child < 0) {
+		obstacle_no_process(&refused, errno, "a process");
+		say("%s", refused.text);
+	}
 	if (child)
 		return child;
 	subprocess_end_with(parent, SIGKILL);

@@ -57,46 +57,48 @@ static struct file_note *place_of(struct watch_cache *cache, const struct file_k
 	return &cache->places[mixed >> 52 & (PLACES - 1)];
 }
 
-/* Whether the Go linker made the file: it leaves its build id in a note, and build information in a section. */
-static bool is_go_file(const char *path)
+/* 1 if the Go linker made the file: it leaves its build id in a note, and build information in a section. -1: not known, for want
+ * of descriptors or memory. */
+static int is_go_file(const char *path)
 {
 	enum { GO_BUILD_ID = 4 };
 	uint64_t address, value;
 	GElf_Shdr header;
-	bool found;
-	int file;
+	struct error why;
+	int file, found = elf_note_find(path, "Go", GO_BUILD_ID, &address, &value, &why);
 	Elf *elf;
 
-	if (elf_note_find(path, "Go", GO_BUILD_ID, &address, &value) > 0)
-		return true;
-	elf = elf_file_open(path, ELF_NOTES, &file);
+	if (found)
+		return found;
+	elf = elf_file_open(path, ELF_NOTES, &file, &why);
 	if (!elf)
-		return false;
+		return why.status == STATUS_USAGE ? 0 : -1;
 	found = elf_section_find(elf, ".go.buildinfo", &header) != NULL;
 	elf_end(elf);
 	close(file);
 	return found;
 }
 
-/* The same of the executable of a process, about which the cache may know. */
+/* The same of the executable of a process, about which the cache may know. What is not known is asked again at the next search. */
 static bool is_go_process(struct watch_cache *cache, int pid)
 {
 	struct file_note *note;
 	struct file_key key;
 	struct stat file;
 	char path[64];
+	int go;
 
 	snprintf(path, sizeof(path), "/proc/%d/exe", pid);
 	if (stat(path, &file))
 		return false;
 	key = (struct file_key){file.st_dev, file.st_ino, file.st_ctim.tv_sec, file.st_ctim.tv_nsec};
 	note = place_of(cache, &key);
-	if (memcmp(&note->key, &key, sizeof(key)) != 0) {
-		bool go = is_go_file(path);
-
-		*note = (struct file_note){key, go};
-	}
-	return note->go;
+	if (memcmp(&note->key, &key, sizeof(key)) == 0)
+		return note->go;
+	go = is_go_file(path);
+	if (go >= 0)
+		*note = (struct file_note){key, go > 0};
+	return go > 0;
 }
 
 static bool runs_go(struct watch_cache *cache, const struct watched *process, struct watch_found *found)

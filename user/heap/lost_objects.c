@@ -220,7 +220,9 @@ int lost_objects_find(struct lost_objects *lost, const struct goalloc_layout *la
 	lost->memory = resident_private(target);
 	refusal->text[0] = 0;
 	search->resident = resident_new(target);
-	search->glibc = process_roots_glibc(target);
+	if (process_roots_glibc(target, &search->glibc, refusal))
+		return -1;
+	refusal->text[0] = 0;
 	return reserve(search, refusal) || stop_and_copy(search, refusal) || follow(search, refusal) ? -1 : 0;
 }
 

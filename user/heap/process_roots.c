@@ -90,8 +90,9 @@ static uint64_t exported(const struct target *target, Elf *elf, const struct tar
 }
 
 static Elf *open_library(const struct target *target, const char *name, const struct target_mapping **library,
-			 int *file)
+			 int *file, struct error *error)
 {
+	error->status = STATUS_USAGE;
 	for (size_t i = 0; i < target->mapping_count; i++) {
 		const struct target_mapping *mapping = &target->mappings[i];
 		const char *base = strrchr(mapping->path, '/');
@@ -102,8 +103,8 @@ static Elf *open_library(const struct target *target, const char *name, const st
 		if (!mapping->inode || mapping->offset || !base || strncmp(base + 1, name, strlen(name)) != 0)
 			continue;
 		*library = mapping;
-		mapped = target_file_open(target, mapping, NULL);
-		elf = mapped >= 0 ? elf_file_open(regular_file_name(mapped, path), ELF_EXPORTS, file) : NULL;
+		mapped = target_file_open(target, mapping, error);
+		elf = mapped >= 0 ? elf_file_open(regular_file_name(mapped, path), ELF_EXPORTS, file, error) : NULL;
 		if (mapped >= 0)
 			close(mapped);
 		return elf;
@@ -119,34 +120,34 @@ static uint64_t field_offset(const struct target *target, uint64_t description)
 	return description && target_read(target, description, field, sizeof(field)) == 0 ? field[2] : 0;
 }
 
-struct glibc process_roots_glibc(const struct target *target)
+int process_roots_glibc(const struct target *target, struct glibc *glibc, struct error *error)
 {
-	struct glibc glibc = {.descriptor_bytes = DESCRIPTOR_BYTES};
 	const struct target_mapping *library;
 	uint64_t stacks = 0, global = 0;
 	uint32_t bytes;
 	int file;
-	Elf *elf = open_library(target, "libc.so.6", &library, &file);
+	Elf *elf = open_library(target, "libc.so.6", &library, &file, error);
 
+	*glibc = (struct glibc){.descriptor_bytes = DESCRIPTOR_BYTES};
 	if (elf) {
 		uint64_t size = exported(target, elf, library, "_thread_db_sizeof_pthread");
 
 		if (size && target_read(target, size, &bytes, sizeof(bytes)) == 0 && bytes && bytes <= CHUNK)
-			glibc.descriptor_bytes = bytes;
+			glibc->descriptor_bytes = bytes;
 		stacks = field_offset(target, exported(target, elf, library, "_thread_db_rtld_global__dl_stack_used"));
-		glibc.list_offset = field_offset(target, exported(target, elf, library, "_thread_db_pthread_list"));
+		glibc->list_offset = field_offset(target, exported(target, elf, library, "_thread_db_pthread_list"));
 		elf_end(elf);
 		close(file);
 	}
-	elf = stacks ? open_library(target, "ld-linux", &library, &file) : NULL;
+	elf = stacks ? open_library(target, "ld-linux", &library, &file, error) : NULL;
 	if (elf) {
 		global = exported(target, elf, library, "_rtld_global");
 		elf_end(elf);
 		close(file);
 	}
-	if (global && glibc.list_offset)
-		glibc.lists = global + stacks;
-	return glibc;
+	if (global && glibc->list_offset)
+		glibc->lists = global + stacks;
+	return error->status == STATUS_USAGE ? 0 : -1;
 }
 
 /* --- data segments --- */

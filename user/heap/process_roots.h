@@ -35,8 +35,9 @@ struct glibc {
 };
 
 /* Reads that from the C library's files. To be called before the process is stopped: it may be the process itself that serves
- * the file system on which they are. */
-struct glibc process_roots_glibc(const struct target *target);
+ * the file system on which they are. What they do not say stays unknown. Returns -1 with an error if they could not be opened for
+ * want of descriptors or memory. */
+int process_roots_glibc(const struct target *target, struct glibc *glibc, struct error *error);
 
 /* Marks from all roots, and all objects of spans that threads inside libgoalloc refer to. Returns -1 if they cannot be read within
  * the budget of the target's reader. */

@@ -18,6 +18,7 @@
 #include "record/go_memory_profile.h"
 #include "target/descendants.h"
 #include "target/launch.h"
+#include "target/obstacle.h"
 #include "target/privilege.h"
 #include "record/raw_profile.h"
 
@@ -57,7 +58,7 @@ static struct guard *start(const struct session_options *options, char *const *a
 	start.report = report[1];
 	guard = guard_start(become, &start);
 	if (!guard)
-		error_set(error, STATUS_CANNOT_MEASURE, "cannot start '%s': %m", options->argv[0]);
+		obstacle_no_process(error, errno, "'%s'", options->argv[0]);
 	close(report[1]);
 	if (guard && read(report[0], &failure, sizeof(failure)) > 0) {
 		error_set(error, STATUS_USAGE, "cannot run '%s': %s", options->argv[0], strerror(failure));

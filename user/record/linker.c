@@ -25,7 +25,7 @@ static bool find_notice(int linker, uint64_t *offset)
 	static const char *const names[] = {"_dl_debug_state", "dl_debug_state"}; /* glibc's, musl's */
 	bool found = false;
 	int file;
-	Elf *elf = elf_file_open(regular_file_name(linker, path), ELF_EXPORTS, &file);
+	Elf *elf = elf_file_open(regular_file_name(linker, path), ELF_EXPORTS, &file, NULL);
 
 	for (size_t i = 0; elf && !found && i < sizeof(names) / sizeof(names[0]); i++)
 		found = elf_exported_offset(elf, names[i], offset);

@@ -45,7 +45,7 @@ static enum obstacle look_into(const struct target *target, const struct target_
 
 	if (mapped < 0)
 		return is_denied(target, mapping) ? OBSTACLE_FILE : found;
-	elf = elf_file_open(regular_file_name(mapped, name), ELF_NOTES, &file);
+	elf = elf_file_open(regular_file_name(mapped, name), ELF_NOTES, &file, NULL);
 	close(mapped);
 	if (!elf)
 		return found;

@@ -278,6 +278,7 @@ static struct runtime *detect_in(const struct target *target, const struct targe
 	char path[REGULAR_FILE_NAME];
 	const struct target_mapping *image = target_image_start(target, mapping);
 	uint64_t address, relative, bias;
+	int found;
 	struct usdt_probes probes;
 	struct goalloc *goalloc;
 
@@ -289,11 +290,12 @@ static struct runtime *detect_in(const struct target *target, const struct targe
 	if (!probes.count)
 		return NULL;
 	*absent = false;
-	if (!elf_note_find(path, GOALLOC_NOTE_OWNER, GOALLOC_NOTE_DESCRIPTION, &address, &relative) ||
-	    elf_load_bias(path, image->start, image->offset, &bias)) {
+	found = elf_note_find(path, GOALLOC_NOTE_OWNER, GOALLOC_NOTE_DESCRIPTION, &address, &relative, error);
+	if (found == 0)
 		error_set(error, STATUS_CANNOT_MEASURE,
 			  "'%s' has goalloc probes but no description of its counters: it is another version",
 			  mapping->path);
+	if (found <= 0 || elf_load_bias(path, image->start, image->offset, &bias, error)) {
 		usdt_free(&probes);
 		return NULL;
 	}

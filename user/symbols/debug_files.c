@@ -3,7 +3,6 @@
 
 #include <dwarf.h>
 #include <elfutils/libdwelf.h>
-#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -115,22 +114,16 @@ static bool has_checksum(struct debug_files *files, int file, const struct stat 
 	return known && sum == wanted;
 }
 
-/* What could not be opened for want of descriptors or memory may be as good as any. */
-static bool is_verdict(int cause)
-{
-	return cause != EMFILE && cause != ENFILE && cause != ENOMEM;
-}
-
 static bool is_harmless(int file, const struct stat *status)
 {
 	const struct finding *finding;
+	struct error why;
 	bool value;
 
 	pthread_mutex_lock(&harmless.lock);
 	finding = finding_of(&harmless, status);
-	errno = 0;
-	value = finding ? finding->value != 0 : elf_file_is_harmless(file, NULL, NULL);
-	if (!finding && (value || is_verdict(errno)))
+	value = finding ? finding->value != 0 : elf_file_is_harmless(file, NULL, &why);
+	if (!finding && (value || why.status == STATUS_USAGE))
 		keep(&harmless, status, value);
 	pthread_mutex_unlock(&harmless.lock);
 	return value;

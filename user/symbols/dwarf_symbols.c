@@ -600,12 +600,11 @@ static char *build_id_text(const unsigned char *bytes, ssize_t length)
 	return text;
 }
 
-/* Returns false if it is no ELF file. */
-static bool open_file(struct dwarf_symbols *symbols, int descriptor)
+static bool open_file(struct dwarf_symbols *symbols, int descriptor, struct error *error)
 {
 	char name[REGULAR_FILE_NAME];
 
-	symbols->plain = elf_file_open(regular_file_name(descriptor, name), ELF_SYMBOLS, &symbols->plain_file);
+	symbols->plain = elf_file_open(regular_file_name(descriptor, name), ELF_SYMBOLS, &symbols->plain_file, error);
 	return symbols->plain != NULL;
 }
 
@@ -625,7 +624,7 @@ static bool open_plain(struct dwarf_symbols *symbols, int descriptor, const char
 	const void *id = NULL;
 	ssize_t length = 0;
 
-	if (!symbols->plain && !open_file(symbols, descriptor))
+	if (!symbols->plain && !open_file(symbols, descriptor, NULL))
 		return false;
 	if (elf_notes_are_few(symbols->plain))
 		length = dwelf_elf_gnu_build_id(symbols->plain, &id);
@@ -644,10 +643,8 @@ static bool read_symbols_of_segments(struct dwarf_symbols *symbols, int descript
 {
 	GElf_Ehdr header;
 
-	if (!open_file(symbols, descriptor)) {
-		error_set(error, STATUS_USAGE, "it cannot be opened twice");
+	if (!open_file(symbols, descriptor, error))
 		return false;
-	}
 	if (!elf_symbols_are_by_segments(symbols->plain)) {
 		close_file(symbols);
 		return true;
@@ -698,7 +695,7 @@ struct dwarf_symbols *dwarf_symbols_open(const char *path, struct error *error)
 	if (!elf_file_is_harmless(descriptor, symbols->files.copied ? &symbols->files.copies : NULL, &why) ||
 	    !read_symbols_of_segments(symbols, descriptor, &why)) {
 		if (!open_plain(symbols, descriptor, why.text)) {
-			error_set(error, STATUS_USAGE, "cannot read '%s' as an ELF file: %s", path, why.text);
+			error_set(error, why.status, "cannot read '%s' as an ELF file: %s", path, why.text);
 			dwarf_symbols_close(symbols);
 			symbols = NULL;
 		}

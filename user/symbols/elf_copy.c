@@ -578,7 +578,12 @@ static int memory_file(off_t size)
 
 	if (file < 0 && errno == EINVAL)
 		file = memfd_create("elf", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (file >= 0 && (!may_be_as_long(size) || ftruncate(file, size))) {
+	if (file >= 0 && !may_be_as_long(size)) {
+		close(file);
+		errno = EFBIG;
+		return -1;
+	}
+	if (file >= 0 && ftruncate(file, size)) {
 		close(file);
 		file = -1;
 	}
@@ -606,17 +611,25 @@ int elf_copy(int file, enum elf_parts parts, struct elf_share *share)
 {
 	struct copy copy = {.from = file, .share = share, .temporary_left = TEMPORARY_MAX, .reserve_left = RESERVE};
 	struct stat status;
+	int failure;
 
-	if (fstat(file, &status) || status.st_size < (off_t)sizeof(Elf64_Ehdr))
+	if (fstat(file, &status))
 		return -1;
+	if (status.st_size < (off_t)sizeof(Elf64_Ehdr)) {
+		errno = ENOEXEC;
+		return -1;
+	}
 	copy.size = (uint64_t)status.st_size;
 	copy.to = memory_file(status.st_size);
 	copy.failed = copy.to < 0;
+	failure = errno;
 	if (!copy.failed && !fill_file(&copy, parts)) {
 		close(copy.to);
 		copy.to = -1;
+		failure = copy.failed ? ENOMEM : copy.too_large ? EFBIG : ENOEXEC;
 	}
 	if (share && !share->left_out)
 		share->left_out = copy.failed ? not_copied : copy.cut ? cut : copy.too_large ? too_large : NULL;
+	errno = failure;
 	return copy.to;
 }

@@ -41,8 +41,8 @@ struct elf_share {
 /*
  * Copies parts of an open ELF file. `share`: that of the reader, which gives it back when the copy and what has mapped it are gone;
  * NULL for a copy of at most 16 MiB that lives only for one question. Returns a descriptor of sealed memory, which the caller
- * closes. -1 if the file is no ELF file that can be read; or, and then share->left_out is set, if its headers and notes are larger
- * than that, or no copy could be made.
+ * closes. -1 with errno: ENOEXEC if the file is no ELF file that can be read; or, and then share->left_out is set, EFBIG if its headers
+ * and notes are larger than that, others if no copy could be made.
  */
 int elf_copy(int file, enum elf_parts parts, struct elf_share *share);
 

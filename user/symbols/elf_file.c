@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "symbols/elf_file.h"
 
+#include <errno.h>
 #include <endian.h>
 #include <limits.h>
 #include <lzma.h>
@@ -72,28 +73,40 @@ static bool bytes_are_sound(const uint8_t *bytes, size_t size)
 	return headers_are_sound(&header, &first, size);
 }
 
-static int open_unchanging(const char *path, enum elf_parts parts)
+static int refuse(const char *path, int code, struct error *error)
 {
-	int file = regular_file_open(path, NULL, NULL), copy;
+	if (code == ENOEXEC)
+		return error_set(error, STATUS_USAGE, "'%s' is no 64-bit ELF file of this byte order, or is damaged",
+				 path);
+	return error_set(error, regular_file_status(code), "'%s', which others can change, cannot be copied: %s", path,
+			 strerror(code));
+}
+
+static int open_unchanging(const char *path, enum elf_parts parts, struct error *error)
+{
+	int file = regular_file_open(path, NULL, error), copy;
 
 	if (file < 0 || only_ours_file(file))
 		return file;
 	copy = elf_copy(file, parts, NULL);
+	if (copy < 0)
+		refuse(path, errno, error);
 	close(file);
 	return copy;
 }
 
-Elf *elf_file_open(const char *path, enum elf_parts parts, int *file)
+Elf *elf_file_open(const char *path, enum elf_parts parts, int *file, struct error *error)
 {
 	Elf *elf;
 
 	elf_version(EV_CURRENT);
-	*file = open_unchanging(path, parts);
+	*file = open_unchanging(path, parts, error);
 	if (*file < 0)
 		return NULL;
 	elf = is_sound(*file) ? elf_begin(*file, ELF_C_READ_MMAP, NULL) : NULL;
 	if (elf && elf_kind(elf) == ELF_K_ELF && gelf_getclass(elf) == ELFCLASS64)
 		return elf;
+	refuse(path, ENOEXEC, error);
 	elf_end(elf);
 	close(*file);
 	*file = -1;
@@ -332,12 +345,16 @@ static bool inflates_little(Elf *elf, struct elf_share *share, struct error *err
 bool elf_file_is_harmless(int file, struct elf_share *share, struct error *error)
 {
 	char name[REGULAR_FILE_NAME];
+	struct error why;
 	int again;
-	Elf *elf = elf_file_open(regular_file_name(file, name), ELF_SYMBOLS, &again);
+	Elf *elf = elf_file_open(regular_file_name(file, name), ELF_SYMBOLS, &again, &why);
 	bool harmless;
 
 	if (!elf) {
-		error_set(error, STATUS_USAGE, "it is no 64-bit ELF file of this byte order, or is damaged");
+		if (why.status == STATUS_USAGE)
+			error_set(error, STATUS_USAGE, "it is no 64-bit ELF file of this byte order, or is damaged");
+		else
+			error_set(error, why.status, "%s", why.text);
 		return false;
 	}
 	harmless = elf_notes_are_few(elf);
@@ -379,7 +396,7 @@ bool elf_exported_offset(Elf *elf, const char *symbol, uint64_t *offset)
 bool elf_imports(const char *path, const char *symbol)
 {
 	int file;
-	Elf *elf = elf_file_open(path, ELF_EXPORTS, &file);
+	Elf *elf = elf_file_open(path, ELF_EXPORTS, &file, NULL);
 	uint64_t unused;
 	bool found = elf && find_dynamic(elf, symbol, false, &unused);
 
@@ -398,15 +415,17 @@ static bool note_matches(const char *name, const GElf_Nhdr *note, const char *ow
 	       (note->n_namesz == length || name[length] == 0);
 }
 
-int elf_note_find(const char *path, const char *owner, uint32_t type, uint64_t *address, uint64_t *value)
+int elf_note_find(const char *path, const char *owner, uint32_t type, uint64_t *address, uint64_t *value,
+		  struct error *error)
 {
+	struct error why;
 	size_t segments = 0, left = NOTES_BYTES;
 	int file, found = 0;
-	Elf *elf = elf_file_open(path, ELF_NOTES, &file);
+	Elf *elf = elf_file_open(path, ELF_NOTES, &file, &why);
 	GElf_Phdr header;
 
 	if (!elf)
-		return 0;
+		return why.status == STATUS_USAGE ? 0 : error_set(error, why.status, "%s", why.text);
 	elf_getphdrnum(elf, &segments);
 	for (size_t i = 0; i < segments && !found; i++) {
 		size_t position = 0, next, name_offset, descriptor_offset;
@@ -435,12 +454,12 @@ int elf_note_find(const char *path, const char *owner, uint32_t type, uint64_t *
 	return found;
 }
 
-int elf_load_bias(const char *path, uint64_t start, uint64_t offset, uint64_t *bias)
+int elf_load_bias(const char *path, uint64_t start, uint64_t offset, uint64_t *bias, struct error *error)
 {
 	const uint64_t page = 4096;
 	size_t segments = 0;
 	int file, status = -1;
-	Elf *elf = elf_file_open(path, ELF_NOTES, &file);
+	Elf *elf = elf_file_open(path, ELF_NOTES, &file, error);
 	GElf_Phdr header;
 
 	if (!elf)
@@ -454,6 +473,8 @@ int elf_load_bias(const char *path, uint64_t start, uint64_t offset, uint64_t *b
 			status = 0;
 		}
 	}
+	if (status)
+		error_set(error, STATUS_USAGE, "'%s' has no segment at offset %llu", path, (unsigned long long)offset);
 	elf_end(elf);
 	close(file);
 	return status;

@@ -2,8 +2,9 @@
 #ifndef ESCAPEMENT_ELF_FILE_H
 #define ESCAPEMENT_ELF_FILE_H
 
-/* Queries on a 64-bit ELF file. Pure functions of the file. A file that cannot be opened counts as "not an ELF
- * file". */
+/* Queries on a 64-bit ELF file. Pure functions of the file. An error has STATUS_USAGE if it is no ELF file that can be read, and
+ * STATUS_CANNOT_MEASURE if that is not known, for want of descriptors or memory: it says nothing of the file, and another time may
+ * be better. */
 
 #include <gelf.h>
 #include <libelf.h>
@@ -26,8 +27,8 @@ bool elf_file_is_harmless(int file, struct elf_share *share, struct error *error
 bool elf_notes_are_few(Elf *elf);
 
 /* Opens an ELF file, a regular and sound one; of one that others can change, a copy of these parts (elf_copy.h), up to 16 MiB. The
- * caller calls elf_end() and closes the descriptor `*file`. NULL if it is not an ELF file. */
-Elf *elf_file_open(const char *path, enum elf_parts parts, int *file);
+ * caller calls elf_end() and closes the descriptor `*file`. NULL with an error if it is not an ELF file, or cannot be opened. */
+Elf *elf_file_open(const char *path, enum elf_parts parts, int *file, struct error *error);
 /* Computes the file offset of a virtual address from the loaded segments. Returns false if no
  * segment contains it, or the file ends before it. */
 bool elf_file_offset(Elf *elf, uint64_t address, uint64_t *offset);
@@ -44,14 +45,15 @@ bool elf_exported_offset(Elf *elf, const char *symbol, uint64_t *offset);
 /*
  * Finds the note with this owner and type in a PT_NOTE segment. Returns 1 and stores the virtual address of its
  * descriptor and the descriptor's first 8 bytes (in host byte order; 0 if it is shorter). Returns 0 if there is no such
- * note, or the file is not an ELF file.
+ * note, or the file is not an ELF file; -1 with an error if that is not known.
  */
-int elf_note_find(const char *path, const char *owner, uint32_t type, uint64_t *address, uint64_t *value);
+int elf_note_find(const char *path, const char *owner, uint32_t type, uint64_t *address, uint64_t *value,
+		  struct error *error);
 
 /*
  * Computes the load bias (address in the process minus virtual address in the file) of an image whose bytes at file
- * offset `offset` are mapped at `start`. Returns -1 if the file is not an ELF file or has no such segment.
+ * offset `offset` are mapped at `start`. Returns -1 with an error if the file is not an ELF file or has no such segment.
  */
-int elf_load_bias(const char *path, uint64_t start, uint64_t offset, uint64_t *bias);
+int elf_load_bias(const char *path, uint64_t start, uint64_t offset, uint64_t *bias, struct error *error);
 
 #endif

@@ -171,7 +171,7 @@ bool go_binary_has_note(const char *path)
 {
 	uint64_t address, value;
 
-	return elf_note_find(path, "Go", NOTE_GO_BUILD_ID, &address, &value) == 1;
+	return elf_note_find(path, "Go", NOTE_GO_BUILD_ID, &address, &value, NULL) == 1;
 }
 
 uint64_t go_binary_bias(const struct go_binary *binary, const struct target *target, const char *path)

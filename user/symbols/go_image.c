@@ -161,7 +161,7 @@ int go_image_open(struct go_image *image, const char *path, struct error *error)
 		return not_a_program(path, error);
 	data = map_file(image->file, (size_t)status.st_size);
 	if (data == MAP_FAILED)
-		return error_set(error, STATUS_USAGE, "cannot map '%s': %s", path, strerror(errno));
+		return error_set(error, regular_file_status(errno), "cannot map '%s': %s", path, strerror(errno));
 	image->data = data;
 	image->size = (size_t)status.st_size;
 	return read_layout(image, path, error);

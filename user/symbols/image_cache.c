@@ -194,6 +194,7 @@ void image_release(struct image *image)
 static struct reader *reader_share(const struct image *image, const char *path)
 {
 	struct reader *reader = NULL;
+	struct error why;
 
 	for (const struct image *other = image->cache->images; other && !reader; other = other->next) {
 		if (memcmp(&other->key, &image->key, offsetof(struct image_key, start)) == 0)
@@ -201,7 +202,10 @@ static struct reader *reader_share(const struct image *image, const char *path)
 	}
 	if (!reader) {
 		reader = memory_zeroed(1, sizeof(*reader));
-		reader->symbolizer = symbolizer_open(path, NULL);
+		reader->symbolizer = symbolizer_open(path, &why);
+		if (!reader->symbolizer && why.status != STATUS_USAGE)
+			profile_warn(image->cache->profile, "%s: functions in it have no names: %s", image->path,
+				     why.text);
 	}
 	reader->images++;
 	return reader;
@@ -219,7 +223,7 @@ const struct profile_mapping *image_mapping(struct image *image)
 		return image->mapping;
 	if (image->file >= 0) {
 		path = regular_file_name(image->file, name);
-		image->bias_known = !elf_load_bias(path, mapping.start, mapping.offset, &image->bias);
+		image->bias_known = !elf_load_bias(path, mapping.start, mapping.offset, &image->bias, NULL);
 		image->reader = reader_share(image, path);
 		image->reader->is_cut |= cut_files_pages() != cut;
 		if (image->reader->symbolizer && !image->reader->is_cut)

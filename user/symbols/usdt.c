@@ -78,11 +78,12 @@ int usdt_read(const char *path, const char *provider, struct usdt_probes *probes
 	Elf_Data *data;
 	GElf_Nhdr note;
 	int file, status = 0;
-	Elf *elf = elf_file_open(path, ELF_NOTES, &file);
+	struct error why;
+	Elf *elf = elf_file_open(path, ELF_NOTES, &file, &why);
 
 	*probes = (struct usdt_probes){0};
 	if (!elf)
-		return 0;
+		return why.status == STATUS_USAGE ? 0 : error_set(error, why.status, "%s", why.text);
 	if (elf_section_find(elf, ".stapsdt.base", &header))
 		base = header.sh_addr;
 	section = elf_section_find(elf, ".note.stapsdt", &header);

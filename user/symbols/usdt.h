@@ -25,7 +25,7 @@ struct usdt_probes {
 };
 
 /* Reads all probes of one provider, in the file's order. A file that is not ELF or has none gives an empty list;
- * malformed notes in an ELF file are an error. */
+ * malformed notes in an ELF file are an error, and so is want of descriptors or memory. */
 int usdt_read(const char *path, const char *provider, struct usdt_probes *probes, struct error *error);
 void usdt_free(struct usdt_probes *probes);
 

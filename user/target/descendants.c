@@ -120,7 +120,8 @@ void descendants_end(int grace_ms)
 
 /* What the guard tells us first. */
 struct beginning {
-	pid_t program;
+	pid_t program;	/* -1: there is none, and `failure` says why */
+	int failure;	/* errno */
 	int privileged; /* guard_privileged() */
 };
 
@@ -176,7 +177,7 @@ static void close_others(int one, int other)
 __attribute__((noreturn)) static void guard_begin(void (*become)(void *context), void *context, int status, int orders)
 {
 	pid_t guard = getpid();
-	struct beginning beginning;
+	struct beginning beginning = {.program = -1};
 
 	descendants_adopt(true);
 	beginning.program = fork();
@@ -185,11 +186,12 @@ __attribute__((noreturn)) static void guard_begin(void (*become)(void *context),
 		become(context);
 		_exit(127);
 	}
+	beginning.failure = errno;
 	beginning.privileged = privilege_keep(PRIVILEGE_SIGNAL) ? errno : 0;
 	close_others(status, orders);
 	ending_signals_ignore();
 	signal(SIGPIPE, SIG_IGN);
-	if (beginning.program < 0 || write(status, &beginning, sizeof(beginning)) < 0)
+	if (write(status, &beginning, sizeof(beginning)) < 0 || beginning.program < 0)
 		_exit(127);
 	guard_run(beginning.program, status, orders);
 }
@@ -197,24 +199,31 @@ __attribute__((noreturn)) static void guard_begin(void (*become)(void *context),
 struct guard *guard_start(void (*become)(void *context), void *context)
 {
 	enum { READ, WRITE };
-	int status[2] = {-1, -1}, orders[2] = {-1, -1};
+	int status[2] = {-1, -1}, orders[2] = {-1, -1}, failure;
 	struct guard *guard = memory_zeroed(1, sizeof(*guard));
 
 	if (pipe2(status, O_CLOEXEC) || pipe2(orders, O_CLOEXEC) || (guard->pid = fork()) < 0) {
+		failure = errno;
 		guard->pid = -1;
 	} else if (guard->pid == 0) {
 		close(orders[WRITE]);
 		close(status[READ]);
 		guard_begin(become, context, status[WRITE], orders[READ]);
+	} else {
+		failure = ECHILD; /* unless it says something else: it was killed */
 	}
 	close(status[WRITE]);
 	close(orders[READ]);
 	guard->status = status[READ];
 	guard->orders = orders[WRITE];
 	if (guard->pid > 0 &&
-	    read(guard->status, &guard->beginning, sizeof(guard->beginning)) == sizeof(guard->beginning))
-		return guard;
+	    read(guard->status, &guard->beginning, sizeof(guard->beginning)) == sizeof(guard->beginning)) {
+		if (guard->beginning.program >= 0)
+			return guard;
+		failure = guard->beginning.failure;
+	}
 	guard_free(guard);
+	errno = failure;
 	return NULL;
 }
 

@@ -448,7 +448,7 @@ int launch_try(struct error *error)
 		return -1;
 	child = fork();
 	if (child < 0)
-		return error_set(error, STATUS_CANNOT_MEASURE, "cannot start a process: %m");
+		return obstacle_no_process(error, errno, "a process");
 	if (child == 0) {
 		subprocess_end_with(parent, SIGKILL);
 		for (;;)
@@ -506,7 +506,7 @@ struct launch *launch_start(char *const *argv, const sigset_t *ignored, const st
 	launch->pid = -1;
 	if (watch_children(launch) || pipe2(files + GO_CHILD, O_CLOEXEC) || pipe2(files + REPORT, O_CLOEXEC) ||
 	    (launch->pid = fork()) < 0) {
-		failed = error_set(error, STATUS_CANNOT_MEASURE, "cannot start '%s': %m", argv[0]);
+		failed = obstacle_no_process(error, errno, "'%s'", argv[0]);
 	} else {
 		if (launch->pid == 0)
 			run_child(argv, ignored, user, place, &launch->mask, files[GO_CHILD], files[REPORT_CHILD]);

@@ -98,6 +98,7 @@ static const struct call_row {
 	[CALL_LINK] = {"bpf", BPF | PERFMON},
 	[CALL_PERF_UPROBE] = {"perf_event_open", ADMIN},
 	[CALL_FILTER] = {"seccomp", 0},
+	[CALL_FORK] = {"clone", 0},
 };
 
 const char *obstacle_name(enum obstacle obstacle)
@@ -260,6 +261,23 @@ int obstacle_refused(struct error *error, enum obstacle_call call, int code, con
 	if (obstacle)
 		return obstacle_set(error, obstacle, detail[0] ? detail : NULL, "cannot %s:", subject);
 	return error_set(error, STATUS_CANNOT_MEASURE, "cannot %s: %s", subject, strerror(code));
+}
+
+int obstacle_no_process(struct error *error, int code, const char *what, ...)
+{
+	char subject[512];
+	va_list arguments;
+
+	va_start(arguments, what);
+	printable_format(subject, sizeof(subject), what, arguments);
+	va_end(arguments);
+	if (code == EAGAIN)
+		return error_set(
+			error, STATUS_CANNOT_MEASURE,
+			"cannot start %s: there are as many processes as may be (ulimit -u, or pids.max of a control "
+			"group)",
+			subject);
+	return obstacle_refused(error, CALL_FORK, code, "start %s", subject);
 }
 
 void obstacle_why_unreadable(int code, char *why, size_t size)

@@ -44,7 +44,8 @@ enum obstacle_call {
 	CALL_LOAD,	  /* bpf(): programs */
 	CALL_LINK,	  /* bpf(): probes of uprobe.multi */
 	CALL_PERF_UPROBE, /* perf_event_open(): probes */
-	CALL_FILTER	  /* seccomp(): what a program of another user may not do */
+	CALL_FILTER,	  /* seccomp(): what a program of another user may not do */
+	CALL_FORK,	  /* fork(): a process for a program */
 };
 
 /* The cause as data files name it: "user-namespace"; NULL for OBSTACLE_NONE. */
@@ -67,6 +68,9 @@ int obstacle_set(struct error *error, enum obstacle obstacle, const char *detail
  */
 int obstacle_refused(struct error *error, enum obstacle_call call, int code, const char *what, ...)
 	__attribute__((format(printf, 4, 5)));
+
+/* The same for a process or thread that cannot be started: "cannot start WHAT: ". */
+int obstacle_no_process(struct error *error, int code, const char *what, ...) __attribute__((format(printf, 3, 4)));
 
 /* The same for a process whose memory we may not read while it is measured: OBSTACLE_UNREADABLE, and why. */
 int obstacle_unreadable(struct error *error, int code, int pid, const char *comm);

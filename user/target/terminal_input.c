@@ -82,7 +82,7 @@ int terminal_input_try(void)
 	if (child == 0)
 		_exit(terminal_input_refuse() ? errno : 0);
 	if (child < 0)
-		return -1;
+		return 0; /* nor can a program be started, which says why */
 	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
 		;
 	errno = WIFSIGNALED(status) ? EPERM : WEXITSTATUS(status); /* some sandboxes kill */
