@@ -160,6 +160,22 @@ def test_a_go_library_that_is_loaded_on_the_way_is_observed(t):
     assert abs(report["check"]["difference"]) <= report["check"]["bound"], report["check"]
 
 
+def test_a_second_library_is_in_no_row_and_no_total_and_that_is_said(t):
+    """Each library for C programs has a heap and counters of its own; those of one are observed."""
+    harness.require_root()
+    version = go_programs.versions()[-1]
+    for name in ("one", "two", "three"):
+        build(t, version, f"lib{name}.so", LIBRARY.replace("Grow", f"Grow{name}"), "c-shared")
+    t.path("host.c").write_text("void Growone(int), Growtwo(int), Growthree(int);\n"
+                                "int main(void) { Growone(1000); Growtwo(1000); Growthree(1000); return 0; }\n")
+    t.run("gcc", "-o", t.path("host"), t.path("host.c"), *[t.path(f"lib{name}.so") for name in ("one", "two", "three")], "-Wl,-rpath,$ORIGIN")
+    for rate in ("1", "512k"):
+        done = t.escapement("record", "--rate", rate, "-o", "p.pb.gz", "--", "./host")
+        contains(done.stderr, " and 1 more, a Go library with an allocator and a heap of its own, which is not observed")
+        contains(done.stderr, "in no row of a line, and not in the totals")
+        same(t.json("report", "p.pb.gz")["exact"], {"totals": False, "rows": False}, f"rate {rate}")
+
+
 def test_a_plugin_is_named_and_rows_are_lower_bounds(t):
     """A plugin has its own copy of the allocator's code but shares the program's heap and counters. The program's
     probes therefore miss its allocations: rows are lower bounds, totals are exact."""

@@ -125,15 +125,18 @@ static void check_watch(struct examination *examination, struct doctor_finding *
 
 static void describe_runtime(const struct runtime *runtime, const struct target *target, struct doctor_finding *finding)
 {
-	const char *elsewhere = runtime->ops->elsewhere ? runtime->ops->elsewhere(runtime, target) : NULL;
+	struct runtime_others others = {0};
 
+	if (runtime->ops->find_others)
+		runtime->ops->find_others(runtime, target, &others);
 	snprintf(finding->detail, sizeof(finding->detail), "%s%s%s", runtime->version, runtime->library ? " in " : "",
 		 runtime->library ? runtime->library : "");
-	if (!elsewhere)
+	if (!others.count)
 		return;
 	finding->state = DOCTOR_DEGRADED;
 	snprintf(finding->advice, sizeof(finding->advice),
-		 "what %s allocates is in no row: its copy of the allocator is not observed", elsewhere);
+		 "what %s allocates is in no row%s: its copy of the allocator is not observed%s", others.file,
+		 others.uncounted ? " and no total" : "", others.count > 1 ? "; there are more such files" : "");
 }
 
 static void check_runtime(struct examination *examination, struct doctor_finding *finding)

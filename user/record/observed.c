@@ -219,14 +219,28 @@ static void remember_row(void *context, const struct event_key *key, const struc
 	observed->runtime->ops->remember(observed->runtime, observed->target, key);
 }
 
+/* Looks for other copies of the runtime among the mappings, if these are others than the last time. */
+static void find_others(struct observed *observed)
+{
+	const struct runtime_ops *ops = observed->runtime->ops;
+	struct runtime_others others;
+
+	if (!ops->find_others || observed->target->mapping_count == observed->others_mappings)
+		return;
+	observed->others_mappings = observed->target->mapping_count;
+	ops->find_others(observed->runtime, observed->target, &others);
+	if (others.count <= observed->others.count)
+		return;
+	observed->others = others;
+	observed->others.file = profile_path(observed->profile, others.file);
+}
+
 static void remember_rows(struct observed *observed)
 {
 	const struct runtime_ops *ops = observed->runtime->ops;
 
 	address_space_update(observed->space);
-	if (!observed->elsewhere && ops->elsewhere)
-		observed->elsewhere =
-			profile_path(observed->profile, ops->elsewhere(observed->runtime, observed->target));
+	find_others(observed);
 	target_allow(observed->target);
 	if (observed->runtime->ops->remember)
 		collector_rows(observed->collector, observed->slot, remember_row, observed);
@@ -472,19 +486,33 @@ static void tell_few_bursts(const struct observed *observed)
 		observed->runtime->in_bursts, enough_time(&bursts, time), runtime_unsampled_advice);
 }
 
+/* Warns of copies of the runtime that are not observed. */
+static void tell_others(const struct observed *observed, const struct profile_process *process)
+{
+	const struct runtime_others *others = &observed->others;
+	struct profile *profile = observed->profile;
+	char more[40] = "";
+
+	profile->rows_least = true;
+	profile->totals_exact &= observed->rate > 1 && !others->uncounted;
+	if (others->count > 1)
+		snprintf(more, sizeof(more), " and %zu more", others->count - 1);
+	profile_warn(
+		profile,
+		"process %d (%s) has loaded %s%s, %s of its own, which is not observed: what its code allocates is in no "
+		"row of a line%s",
+		process->pid, process->comm, others->file, more,
+		others->uncounted ? "a Go library with an allocator and a heap" : "a Go plugin with an allocator",
+		others->uncounted ? ", and not in the totals" : "");
+}
+
 /* Warns of what its totals and rows lack. */
 static void tell_lacks(const struct observed *observed, struct profile_process *process)
 {
 	struct profile *profile = observed->profile;
 
-	if (observed->elsewhere) {
-		profile->rows_least = true;
-		profile->totals_exact &= observed->rate > 1;
-		profile_warn(profile,
-			     "process %d (%s) has loaded %s, a Go plugin or library with an allocator of its own, "
-			     "which is not observed: what its code allocates is in no row of a line",
-			     process->pid, process->comm, observed->elsewhere);
-	}
+	if (observed->others.count)
+		tell_others(observed, process);
 	tell_few_bursts(observed);
 	if (observed->end.taken)
 		return;

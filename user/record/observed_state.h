@@ -31,9 +31,10 @@ struct observed {
 	volatile struct event_process *sums;
 	uint32_t slot;
 	int64_t rate;
-	bool replaced;	       /* the process has become another program (exec), so nothing can be read at the end */
-	const char *elsewhere; /* file of another copy of the runtime that no probe observes; NULL: none was seen */
-	bool mixed;	       /* the process has other rows with another rate */
+	bool replaced; /* the process has become another program (exec), so nothing can be read at the end */
+	struct runtime_others others; /* the most that were seen; `file` is the profile's */
+	size_t others_mappings;	      /* how many mappings there were when others were last looked for */
+	bool mixed;		      /* the process has other rows with another rate */
 	struct snapshot start, latest, end;
 	struct bursts *bursts;	/* bursts.h; NULL: it is not recorded in bursts */
 	struct live_rows *live; /* live.h; NULL before the first view of it */

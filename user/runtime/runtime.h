@@ -44,6 +44,13 @@ int heap_counters_check(const struct heap_counters *counters, struct error *refu
 
 struct runtime;
 
+/* Copies of the runtime that the process has mapped and that no probe observes. */
+struct runtime_others {
+	const char *file; /* one of them, as the process sees it; NULL: none */
+	size_t count;
+	bool uncounted; /* one has counters of its own: the observed ones are not of the whole process */
+};
+
 struct runtime_ops {
 	const char *counter_source; /* "goalloc counters", as the source named in the check */
 
@@ -88,9 +95,8 @@ struct runtime_ops {
 	void (*estimate)(struct runtime *runtime, struct event_key *key, struct event_sums *sums,
 			 const struct event_stack *stack);
 
-	/* The file, as the process sees it, of another copy of the runtime that the process has mapped and that no
-	 * probe observes; NULL if there is none. May be NULL. */
-	const char *(*elsewhere)(const struct runtime *runtime, const struct target *target);
+	/* Looks for other copies of the runtime in the process. May be NULL. */
+	void (*find_others)(const struct runtime *runtime, const struct target *target, struct runtime_others *others);
 
 	/* Returns why nothing samples the process's objects now; NULL if something does. May be NULL. */
 	const char *(*unsampled)(const struct runtime *runtime);

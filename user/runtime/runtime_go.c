@@ -227,18 +227,48 @@ static void go_free(struct runtime *runtime)
 	free(go);
 }
 
-/* A plugin brings its own copy of the allocator's code, and so does another library. */
-static const char *go_elsewhere(const struct runtime *runtime, const struct target *target)
+/* Opens the file of a mapping, if it is Go's. */
+static struct go_binary *open_mapping(const struct target *target, const struct target_mapping *mapping)
+{
+	char name[REGULAR_FILE_NAME];
+	int file = target_file_open(target, mapping, NULL);
+	struct go_binary *binary = file >= 0 ? go_binary_share(regular_file_name(file, name), NULL) : NULL;
+
+	if (file >= 0)
+		close(file);
+	return binary;
+}
+
+/* Whether the file is a library for C programs. Old plugins do not say what they are. */
+static bool is_c_library(const struct target *target, const struct target_mapping *mapping)
+{
+	struct go_binary *binary = open_mapping(target, mapping);
+	char mode[sizeof("c-shared") + 1];
+	bool is =
+		binary && go_binary_setting(binary, "-buildmode", mode, sizeof(mode)) && strcmp(mode, "c-shared") == 0;
+
+	go_binary_unshare(binary);
+	return is;
+}
+
+/* A plugin, which only a Go program can load, brings its own copy of the allocator's code, which uses the program's heap. Another
+ * library has a heap of its own. */
+static void go_find_others(const struct runtime *runtime, const struct target *target, struct runtime_others *others)
 {
 	const struct go *go = (const struct go *)runtime;
+	const char *last = go->mapped; /* a file's mappings follow each other */
 
+	*others = (struct runtime_others){0};
 	for (size_t i = 0; i < target->mapping_count; i++) {
 		const struct target_mapping *mapping = &target->mappings[i];
 
-		if (strcmp(mapping->path, go->mapped) != 0 && is_go_mapping(target, mapping))
-			return mapping->path;
+		if (strcmp(mapping->path, last) == 0 || strcmp(mapping->path, go->mapped) == 0 ||
+		    !is_go_mapping(target, mapping))
+			continue;
+		last = others->file = mapping->path;
+		others->count++;
+		others->uncounted |= runtime->library || is_c_library(target, mapping);
 	}
-	return NULL;
 }
 
 static int64_t go_heap_in_use(const struct runtime *runtime, const struct target *target)
@@ -256,7 +286,7 @@ static const struct runtime_ops go_ops = {
 	.read = go_read,
 	.heap_in_use = go_heap_in_use,
 	.came_fresh = go_came_fresh,
-	.elsewhere = go_elsewhere,
+	.find_others = go_find_others,
 	.unsampled = go_sampler_unsampled,
 	.adjust = go_sampler_adjust,
 	.stack = go_stack,
@@ -267,18 +297,6 @@ static const struct runtime_ops go_ops = {
 	.type = go_type,
 	.free = go_free,
 };
-
-/* Opens the file of a mapping, if it is Go's. */
-static struct go_binary *open_mapping(const struct target *target, const struct target_mapping *mapping)
-{
-	char name[REGULAR_FILE_NAME];
-	int file = target_file_open(target, mapping, NULL);
-	struct go_binary *binary = file >= 0 ? go_binary_share(regular_file_name(file, name), NULL) : NULL;
-
-	if (file >= 0)
-		close(file);
-	return binary;
-}
 
 struct go_binary *go_process_binary(const struct target *target, const struct target_mapping **where)
 {
