@@ -128,6 +128,13 @@ bool only_ours_file(int file)
 	       is_reachable(link, &status);
 }
 
+uid_t only_ours_owner(int file)
+{
+	struct stat status;
+
+	return fstat(file, &status) || is_served(file) ? (uid_t)-1 : status.st_uid;
+}
+
 /* Of a directory that others may write to, but where they cannot exchange what is ours (as /tmp), that which is there. */
 static bool is_held(int directory, int found)
 {

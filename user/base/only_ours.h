@@ -12,12 +12,16 @@
  */
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 /*
  * Whether nobody else can write to an open file; true in a process without privileges. What has no such name in our own mount
  * namespace may be root's of a container, who is somebody else; and a file system in user space (FUSE) shows what its server says.
  */
 bool only_ours_file(int file);
+
+/* Whose an open file is; (uid_t)-1 if that is not known, as a file system in user space shows what its server says. */
+uid_t only_ours_owner(int file);
 
 /* Whether nobody else decides what is at this absolute path, be it a file or nothing: in none of its directories can others
  * exchange or make what the path leads through. */

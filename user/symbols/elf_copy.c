@@ -12,7 +12,6 @@
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +21,7 @@
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "base/only_ours.h"
 
 enum {
 	SECTIONS_MAX = 1 << 16,
@@ -38,7 +38,7 @@ enum {
 static const char too_large[] =
 	"some functions or lines are not known: others may write to the file, and of such files "
 	"at most 64 MiB of symbols and 128 MiB of debug information are read, half of what is left "
-	"for each";
+	"for each, and three quarters for each owner of files";
 static const char not_copied[] =
 	"some functions or lines are not known: others may write to the file, and it could not be copied for want of "
 	"memory or descriptors";
@@ -48,45 +48,11 @@ static const char cut[] =
 
 /* ---- how much ---- */
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static size_t symbols_left = ELF_COPY_SYMBOLS_MAX, lines_left = ELF_COPY_LINES_MAX; /* under the lock */
-
-static bool take(uint64_t bytes, size_t *most, size_t *left, size_t *shared)
-{
-	if (bytes > *most || bytes > *left)
-		return false;
-	*most -= bytes;
-	*left -= bytes;
-	*shared += bytes;
-	return true;
-}
-
-bool elf_share_take(struct elf_share *share, size_t bytes)
-{
-	size_t most;
-	bool fits;
-
-	pthread_mutex_lock(&lock);
-	most = symbols_left / 2;
-	fits = take(bytes, &most, &symbols_left, &share->symbols);
-	pthread_mutex_unlock(&lock);
-	return fits;
-}
-
-void elf_share_end(struct elf_share *share)
-{
-	pthread_mutex_lock(&lock);
-	symbols_left += share->symbols;
-	lines_left += share->lines;
-	pthread_mutex_unlock(&lock);
-	*share = (struct elf_share){0};
-}
-
 struct copy {
 	int from, to;
 	uint64_t size; /* of the file, and of the copy */
 	struct elf_share *share;
-	size_t temporary_left, reserve_left, symbols_most, lines_most;
+	size_t temporary_left, reserve_left, most[ELF_BUDGETS];
 	Elf64_Ehdr header;
 	Elf64_Phdr *segments;
 	Elf64_Shdr *sections;
@@ -115,10 +81,9 @@ static bool claim(struct copy *copy, enum elf_parts part, uint64_t bytes)
 	} else if (part == ELF_NOTES && take_own(bytes, &copy->reserve_left)) {
 		fits = true;
 	} else {
-		pthread_mutex_lock(&lock);
-		fits = part == ELF_LINES ? take(bytes, &copy->lines_most, &lines_left, &copy->share->lines)
-					 : take(bytes, &copy->symbols_most, &symbols_left, &copy->share->symbols);
-		pthread_mutex_unlock(&lock);
+		enum elf_budget budget = part == ELF_LINES ? ELF_BUDGET_LINES : ELF_BUDGET_SYMBOLS;
+
+		fits = elf_share_claim(copy->share, budget, bytes, &copy->most[budget]);
 	}
 	copy->too_large |= !fits;
 	return fits;
@@ -595,10 +560,10 @@ static bool fill_file(struct copy *copy, enum elf_parts parts)
 {
 	bool done;
 
-	pthread_mutex_lock(&lock);
-	copy->symbols_most = symbols_left / 2;
-	copy->lines_most = lines_left / 2;
-	pthread_mutex_unlock(&lock);
+	if (copy->share && !copy->share->account)
+		copy->share->owner = only_ours_owner(copy->from);
+	if (copy->share)
+		elf_share_allow(copy->share, copy->most);
 	done = fill(copy, parts);
 	free(copy->segments);
 	free(copy->sections);

@@ -13,8 +13,7 @@
  * Functions may be called by any thread.
  */
 
-#include <stdbool.h>
-#include <stddef.h>
+#include "symbols/elf_share.h"
 
 /* What a question needs; each has those before it, too. */
 enum elf_parts {
@@ -25,31 +24,12 @@ enum elf_parts {
 };
 
 /*
- * What all copies that are alive may have, inflated sections included: no file takes more than half of what the others have
- * left of it. So large files leave small ones their names, and debug information leaves symbols theirs. Beside that, each file has
- * 64 KiB for its headers and notes. A part is copied whole or not at all.
- */
-#define ELF_COPY_SYMBOLS_MAX ((size_t)64 << 20)
-#define ELF_COPY_LINES_MAX   ((size_t)128 << 20)
-
-/* What the copies of one reader have. Begins as zeros. */
-struct elf_share {
-	size_t symbols, lines;
-	const char *left_out; /* NULL, or what was not copied, and why; lives for ever */
-};
-
-/*
- * Copies parts of an open ELF file. `share`: that of the reader, which gives it back when the copy and what has mapped it are gone;
- * NULL for a copy of at most 16 MiB that lives only for one question. Returns a descriptor of sealed memory, which the caller
+ * Copies parts of an open ELF file. Beside what it takes of the share, each file has 64 KiB for its headers and notes; a part is copied
+ * whole or not at all. `share`: that of the reader, which gets the file's owner if it has taken nothing; NULL for a copy of at most
+ * 16 MiB that lives only for one question. Returns a descriptor of sealed memory, which the caller
  * closes. -1 with errno: ENOEXEC if the file is no ELF file that can be read; or, and then share->left_out is set, EFBIG if its headers
  * and notes are larger than that, others if no copy could be made.
  */
 int elf_copy(int file, enum elf_parts parts, struct elf_share *share);
-
-/* Counts so many bytes of symbols to a share, beside its copies. Returns false if they are more than half of what is left. */
-bool elf_share_take(struct elf_share *share, size_t bytes);
-
-/* Gives a share back, which may be used again. */
-void elf_share_end(struct elf_share *share);
 
 #endif

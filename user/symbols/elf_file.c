@@ -247,7 +247,7 @@ static bool is_plain_inside(const struct bytes *bytes)
 	if (bytes->size < SELFMAG || memcmp(bytes->of, ELFMAG, SELFMAG) != 0)
 		return true;
 	elf = bytes_are_sound(bytes->of, bytes->size) ? elf_memory((char *)bytes->of, bytes->size) : NULL;
-	plain = elf && !is_odd_inside(elf);
+	plain = elf && elf_notes_are_few(elf) && !is_odd_inside(elf);
 	elf_end(elf);
 	return plain;
 }
@@ -268,8 +268,9 @@ static int64_t debugdata_inflated(Elf *elf, struct error *error)
 			  "its .gnu_debugdata inflates to more than %d MiB, or takes %d MiB to read",
 			  DEBUGDATA_MAX >> 20, XZ_MEMORY >> 20);
 	else if (!is_plain_inside(&bytes))
-		error_set(error, STATUS_USAGE,
-			  "its .gnu_debugdata is damaged, or has something compressed in it once more");
+		error_set(
+			error, STATUS_USAGE,
+			"its .gnu_debugdata is damaged, or has something compressed in it once more, or notes that lie over each other");
 	else
 		inflated = (int64_t)bytes.size;
 	free(bytes.of);
@@ -336,7 +337,7 @@ static bool inflates_little(Elf *elf, struct elf_share *share, struct error *err
 		error_set(error, STATUS_USAGE,
 			  "others can change it, and its .gnu_debugdata inflates to more than half of what such files "
 			  "may still have of %zu MiB",
-			  ELF_COPY_SYMBOLS_MAX >> 20);
+			  ELF_SHARE_SYMBOLS_MAX >> 20);
 		return false;
 	}
 	return true;
