@@ -17,7 +17,7 @@ ESCAPE = harness.FIXTURES / "escape-output"
 
 
 def run(t, allocation, command, status=None):
-    return t.run(TOOL, *command, status=status, env={**os.environ, "FAIL_ALLOCATION": str(allocation)})
+    return t.run(TOOL, *command, status=status, env={**os.environ, "FAIL_ALLOCATION": str(allocation), "TMPDIR": str(t.directory)})
 
 
 def count(t, command):
