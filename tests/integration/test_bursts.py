@@ -149,6 +149,12 @@ def test_too_few_bursts_give_lower_bounds_and_one_sentence_with_the_switch(t):
     contains(said, f"{report['totals']['objects']} objects, ")
     known = sum(row["objects"] for row in t.json("report", "--by", "frame", t.path("p"))["rows"] if row["objects"])
     contains(said, f"; lines are known of {known} of them: lower bounds, see the warnings: ")
+    # Shares are parts of all that was allocated: what is counted at the beginning is not what the program allocates.
+    document = t.json("audit", "--escape", t.path("m2.txt"), t.path("p"))
+    share = 100 * document["totals"]["bytes"] / report["totals"]["bytes"]
+    shown = [float(line.split()[4].rstrip("%")) for line in audit.stdout.splitlines() if re.match(r"[a-z-]+ +[0-9-]+ +[0-9]", line)]
+    assert abs(sum(shown) - share) <= 0.05 * len(shown) + 0.01, (shown, share)
+    same("next: begin with" in audit.stdout, share >= 50, f"where to begin, {share} % are known")
     contains(audit.stderr, "for which this recording was too short")
     contains(t.json("audit", "--escape", t.path("m2.txt"), t.path("p"))["warnings"][0], "for which this recording was too short")
     for command in (("gate", "compare"), ("compare",)):  # an uncounted site must not be reported as gone

@@ -131,10 +131,12 @@ struct audit {
 	const struct escape_output *output;
 	struct audit_row *rows; /* sorted by verdict, then by `sort`, bytes, objects, refills, file, line, column */
 	size_t row_count;
-	int sort;					/* enum profile_value or AUDIT_BY_SITE */
-	uint64_t verdicts[AUDIT_VERDICT_COUNT];		/* number of rows of each, before any filter */
-	uint64_t over_top[AUDIT_VERDICT_COUNT + 1];	/* rows that passed the filter, and that its `top` left out */
-	int64_t totals[VALUE_COUNT];			/* of all rows, before any filter: 100 % for shares */
+	int sort;				    /* enum profile_value or AUDIT_BY_SITE */
+	uint64_t verdicts[AUDIT_VERDICT_COUNT];	    /* number of rows of each, before any filter */
+	uint64_t over_top[AUDIT_VERDICT_COUNT + 1]; /* rows that passed the filter, and that its `top` left out */
+	int64_t totals[VALUE_COUNT];		    /* of all rows, before any filter */
+	/* 100 % for shares: the same or, where rows are lower bounds, what the runtime counted, if that is more */
+	int64_t whole[VALUE_COUNT];
 	struct audit_sum sums[AUDIT_VERDICT_COUNT + 1]; /* by verdict, then AUDIT_OUTSIDE; before any filter */
 	/* whether the row with the most bytes is known to within a factor of two (precision.h), before any filter */
 	bool tells;

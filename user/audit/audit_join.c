@@ -383,6 +383,7 @@ static void add_unseen(struct join *join)
 static void finish_rows(struct audit *audit)
 {
 	uint32_t measured = audit->profile->row_measured;
+	int64_t counted[VALUE_COUNT];
 
 	for (size_t i = 0; i < audit->row_count; i++) {
 		struct audit_row *row = &audit->rows[i];
@@ -406,6 +407,12 @@ static void finish_rows(struct audit *audit)
 		for (int i = 0; i <= AUDIT_OUTSIDE && !(measured & 1U << j); i++)
 			audit->sums[i].values[j] = VALUE_UNMEASURED;
 	}
+	memcpy(audit->whole, audit->totals, sizeof(audit->whole));
+	if (!audit->profile->rows_least || !audit->profile->totals_exact)
+		return;
+	profile_totals(audit->profile, counted);
+	for (int j = 0; j < VALUE_COUNT; j++)
+		audit->whole[j] = counted[j] > audit->whole[j] ? counted[j] : audit->whole[j];
 }
 
 /* Adds a warning and frees the sentence; NULL is ignored. */

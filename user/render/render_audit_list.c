@@ -59,7 +59,7 @@ static void put_markdown_row(const struct audit_row *row, FILE *stream)
 
 static void put_share(const struct audit *audit, const struct audit_sum *sum, FILE *stream)
 {
-	int64_t bytes = sum->values[VALUE_BYTES], all = audit->totals[VALUE_BYTES];
+	int64_t bytes = sum->values[VALUE_BYTES], all = audit->whole[VALUE_BYTES];
 
 	if (bytes != VALUE_UNMEASURED && all > 0)
 		fprintf(stream, ", %.1f %% of the bytes", 100 * (double)bytes / (double)all);

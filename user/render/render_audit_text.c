@@ -43,7 +43,7 @@ static void print_values(const struct audit_page *page, const int64_t values[VAL
 
 	fprintf(page->stream, "%11s %9s %6s %7s %9s", terminal_number(objects, values[VALUE_OBJECTS]),
 		terminal_bytes(bytes, values[VALUE_BYTES]),
-		share_text(values[page->cost], page->audit->totals[page->cost], share),
+		share_text(values[page->cost], page->audit->whole[page->cost], share),
 		terminal_number(refills, values[VALUE_REFILLS]), terminal_bytes(growth, values[VALUE_HEAP_GROW_BYTES]));
 }
 
@@ -178,7 +178,7 @@ static void print_hidden(const struct audit_page *page, int verdict)
 	audit_page_wrap(page, INDENT,
 			audit_page_text("%zu more line%s, each at most %s, together %s: --verdict %s lists them",
 					hidden, hidden == 1 ? "" : "s", cost_text(page, greatest, most),
-					share_text(sum, page->audit->totals[page->cost], share),
+					share_text(sum, page->audit->whole[page->cost], share),
 					audit_verdict_name(verdict)));
 }
 
@@ -278,7 +278,7 @@ static void print_verdicts(const struct audit_page *page)
 			i == AUDIT_OUTSIDE ? "-" : terminal_number(rows, (int64_t)sum->rows),
 			allocates ? terminal_number(objects, sum->values[VALUE_OBJECTS]) : "-",
 			allocates ? terminal_bytes(bytes, sum->values[VALUE_BYTES]) : "-",
-			allocates ? share_text(sum->values[page->cost], audit->totals[page->cost], share) : "-",
+			allocates ? share_text(sum->values[page->cost], audit->whole[page->cost], share) : "-",
 			i == AUDIT_OUTSIDE ? "  no line of the program" : "");
 	}
 }
@@ -333,13 +333,15 @@ static char *what_to_do(const struct audit_page *page, const struct audit_row *r
 			     page->options->advice ? "" : "; --advice prints what else there is to try");
 }
 
-/* Prints one line about where to begin. */
+/* Prints one line about where to begin. If the lines of most of the costs are unknown, the costliest is, too. */
 static void print_next(const struct audit_page *page)
 {
 	const struct audit *audit = page->audit;
 	const struct audit_line *costliest = NULL;
 	char share[TERMINAL_NUMBER_SIZE], *place, *todo;
 
+	if (audit->totals[page->cost] < audit->whole[page->cost] / 2)
+		return;
 	for (size_t i = 0; i < page->lines.count; i++) {
 		const struct audit_line *line = &page->lines.list[i];
 
@@ -356,7 +358,7 @@ static void print_next(const struct audit_page *page)
 	audit_page_wrap(page, 0,
 			audit_page_text("next: begin with %s (%s, %s of the %s): %s", place,
 					audit_verdict_name(costliest->verdict),
-					share_text(costliest->values[page->cost], audit->totals[page->cost], share),
+					share_text(costliest->values[page->cost], audit->whole[page->cost], share),
 					profile_values[page->cost].plural, todo));
 	free(place);
 	free(todo);
