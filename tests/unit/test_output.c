@@ -8,7 +8,9 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "directory_fixture.h"
 #include "base/output.h"
 
 static void a_full_device_is_named_after_any_number_of_bytes_in_any_pieces(void **state)
@@ -31,10 +33,38 @@ static void a_full_device_is_named_after_any_number_of_bytes_in_any_pieces(void 
 	}
 }
 
+/* What is begun in a directory ends there, whatever has its name by then: for a new file, one that is replaced, and one that a link
+ * leads to. */
+static void a_directory_that_is_exchanged_is_the_same_to_what_is_written(void **state)
+{
+	static const char *const names[] = {"new", "old", "link"};
+
+	(void)state;
+	assert_non_null(mkdtemp(directory));
+	run("mkdir here there && echo before | tee here/old here/led there/new there/old there/led > /dev/null && ln -s led here/link && "
+	    "ln -s led there/link");
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		struct error error = {0};
+		struct output output;
+		char path[32];
+
+		snprintf(path, sizeof(path), "here/%s", names[i]);
+		assert_int_equal(output_open(&output, in_directory(path), &error), 0);
+		fputs("after\n", output.stream);
+		run("mv here away && ln -s there here");
+		assert_int_equal(output_commit(&output, &error), 0);
+		run("rm here && mv away here");
+	}
+	run("for name in new old led; do echo after | cmp - here/$name && echo before | cmp - there/$name || exit 1; done && "
+	    "test -L here/link && test $(ls -A here there | grep -c escapement) = 0");
+	remove_directory(state);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_full_device_is_named_after_any_number_of_bytes_in_any_pieces),
+		cmocka_unit_test(a_directory_that_is_exchanged_is_the_same_to_what_is_written),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
