@@ -458,18 +458,23 @@ def test_what_cannot_be_observed_is_said_once(t):
     sleeper.kill()
 
 
-def test_sigterm_ends_it_and_keeps_the_window_in_progress(t):
+def test_signals_end_it_and_keep_the_window_in_progress(t):
+    """SIGTERM; and Ctrl-\\, which the terminal sends to its processes, too."""
     harness.require_root()
     target = fleet.Target(t, fleet.go_program())
-    agent = fleet.Agent(t, config(t, window="600s", every="600s", heap_every="600s"))
-    agent.wait_for("a window has begun: 1 process")
-    target.ask(20000)
-    agent.end(signal.SIGTERM)
-    same(fleet.spooled(t, t.path("spool"))["heap"], [], "snapshots, for which nobody waits any more")
-    assert "heap snapshots" not in agent.said(), agent.said()
-    rows = fleet.spooled(t, t.path("spool"))["windows"]
-    same(len(rows), 1)
-    assert 20000 <= int(rows[0]["objects"]) <= 20100, rows
+    for number in (signal.SIGTERM, signal.SIGQUIT):
+        shutil.rmtree(t.path("spool"), ignore_errors=True)
+        agent = fleet.Agent(t, config(t, window="600s", every="600s", heap_every="600s"))
+        agent.wait_for("a window has begun: 1 process")
+        target.ask(20000)
+        for child in harness.children(agent.process.pid) if number == signal.SIGQUIT else []:
+            os.kill(child, number)
+        agent.end(number)
+        same(fleet.spooled(t, t.path("spool"))["heap"], [], "snapshots, for which nobody waits any more")
+        assert "heap snapshots" not in agent.said(), agent.said()
+        rows = fleet.spooled(t, t.path("spool"))["windows"]
+        same(len(rows), 1)
+        assert 20000 <= int(rows[0]["objects"]) <= 20100, rows
 
 
 def test_without_privileges_it_ends_with_3(t):
