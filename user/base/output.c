@@ -254,7 +254,7 @@ static int descriptor_named(const char *path)
 
 	if (descriptor >= 0 || strlen(path) >= sizeof(way))
 		return descriptor;
-	strcpy(way, path);
+	snprintf(way, sizeof(way), "%s", path);
 	for (int links = 0; links < LINKS_MAX && descriptor < 0; links++) {
 		char *slash = strrchr(way, '/'), *final = memory_text(slash ? slash + 1 : way);
 		bool follows;
