@@ -41,7 +41,7 @@ static struct symbolizer *open_of_others(const char *name)
 	return symbolizer_open(in_directory(name), NULL);
 }
 
-/* No file takes more than half of what is left, be it in the file or inflated, and what it took is there again after it. What it
+/* No file takes more than half of what its owner has left, be it in the file or inflated, and what it took is there again after it. What it
  * has in holes is as much as anything else. */
 static void each_file_leaves_something_to_the_others(void **state)
 {
@@ -52,7 +52,7 @@ static void each_file_leaves_something_to_the_others(void **state)
 	require_root();
 	run("echo '.section .debug_str,\"MS\",@progbits,1; .fill 73400320,1,120; .byte 0; .section .note.GNU-stack,\"\"' > texts.s && "
 	    "gcc -g -O1 -no-pie -rdynamic -o texts plain.c texts.s && objcopy --compress-debug-sections texts");
-	run("gcc -g -O1 -no-pie -rdynamic -o whole plain.c && truncate -s 40M some && truncate -s 70M much && "
+	run("gcc -g -O1 -no-pie -rdynamic -o whole plain.c && truncate -s 30M some && truncate -s 70M much && "
 	    "cp whole large && objcopy --add-section .debug_str_offsets=some whole first && "
 	    "objcopy --add-section .debug_str_offsets=some whole second && "
 	    "objcopy --add-section .debug_str_offsets=some whole third && "
@@ -163,17 +163,17 @@ static void each_owner_leaves_something_to_the_others(void **state)
 
 	(void)state;
 	elf_share_allow(&other, before);
-	assert_int_equal(before[ELF_BUDGET_SYMBOLS], ELF_SHARE_SYMBOLS_MAX / 2);
-	assert_int_equal(before[ELF_BUDGET_LINES], ELF_SHARE_LINES_MAX / 2);
+	assert_int_equal(before[ELF_BUDGET_SYMBOLS], ELF_SHARE_SYMBOLS_MAX / 8 * 3);
+	assert_int_equal(before[ELF_BUDGET_LINES], ELF_SHARE_LINES_MAX / 8 * 3);
 	for (size_t i = 0; i < 8; i++) {
 		greedy[i] = (struct elf_share){.owner = NOBODY};
 		take_all(&greedy[i]);
 		taken += greedy[i].taken[ELF_BUDGET_SYMBOLS];
 	}
-	assert_int_equal(taken, ELF_SHARE_SYMBOLS_MAX / 4 * 3);
+	assert_int_equal(taken, ELF_SHARE_SYMBOLS_MAX / 4 * 3 - 1); /* of the last byte, half is none */
 	elf_share_allow(&other, most);
-	assert_int_equal(most[ELF_BUDGET_SYMBOLS], ELF_SHARE_SYMBOLS_MAX / 8);
-	assert_int_equal(most[ELF_BUDGET_LINES], ELF_SHARE_LINES_MAX / 2);
+	assert_int_equal(most[ELF_BUDGET_SYMBOLS], ELF_SHARE_SYMBOLS_MAX / 32 * 3);
+	assert_int_equal(most[ELF_BUDGET_LINES], ELF_SHARE_LINES_MAX / 8 * 3);
 	assert_true(elf_share_take(&other, 1 << 20));
 	for (size_t i = 0; i < OWNERS; i++) { /* more than there are accounts */
 		shares[i].owner = (uid_t)(1000 + i);
@@ -186,6 +186,25 @@ static void each_owner_leaves_something_to_the_others(void **state)
 		elf_share_end(&greedy[i]);
 	elf_share_allow(&other, most);
 	assert_memory_equal(most, before, sizeof(most));
+}
+
+/* Each takes all that a file may: half of what the owner still has. */
+static void large_files_of_an_owner_leave_something_to_its_others(void **state)
+{
+	struct elf_share shares[5];
+	size_t room = ELF_SHARE_SYMBOLS_MAX / 4 * 3, most[ELF_BUDGETS];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(shares) / sizeof(shares[0]); i++) {
+		shares[i] = (struct elf_share){.owner = NOBODY};
+		elf_share_allow(&shares[i], most);
+		assert_int_equal(most[ELF_BUDGET_SYMBOLS], room / 2);
+		assert_false(elf_share_take(&shares[i], room / 2 + 1));
+		assert_true(elf_share_take(&shares[i], room / 2));
+		room -= room / 2;
+	}
+	for (size_t i = 0; i < sizeof(shares) / sizeof(shares[0]); i++)
+		elf_share_end(&shares[i]);
 }
 
 /* A recording that meets an address in the file warns of it. */
@@ -312,6 +331,7 @@ int main(void)
 		cmocka_unit_test(large_symbol_tables_are_not_read),
 		cmocka_unit_test(a_copy_has_what_its_question_needs),
 		cmocka_unit_test(each_owner_leaves_something_to_the_others),
+		cmocka_unit_test(large_files_of_an_owner_leave_something_to_its_others),
 		cmocka_unit_test(a_file_without_a_share_is_told_of),
 		cmocka_unit_test(a_want_of_descriptors_passes),
 		cmocka_unit_test(a_want_of_descriptors_is_told_of),

@@ -37,8 +37,8 @@ enum {
 
 static const char too_large[] =
 	"some functions or lines are not known: others may write to the file, and of such files "
-	"at most 64 MiB of symbols and 128 MiB of debug information are read, half of what is left "
-	"for each, and three quarters for each owner of files";
+	"at most 64 MiB of symbols and 128 MiB of debug information are read, three quarters of what is left "
+	"for each owner of files, and half of what is left of that for each file";
 static const char not_copied[] =
 	"some functions or lines are not known: others may write to the file, and it could not be copied for want of "
 	"memory or descriptors";

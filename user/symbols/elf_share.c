@@ -41,7 +41,7 @@ static size_t least(size_t a, size_t b)
 	return a < b ? a : b;
 }
 
-/* What the owner may still take. */
+/* What all files of the owner may still take together. */
 static size_t room_of(const struct account *account, enum elf_budget budget)
 {
 	size_t taken = account->taken[budget], both = left[budget] + taken, most = both - both / 4;
@@ -53,7 +53,7 @@ void elf_share_allow(const struct elf_share *share, size_t most[ELF_BUDGETS])
 {
 	pthread_mutex_lock(&lock);
 	for (int i = 0; i < ELF_BUDGETS; i++)
-		most[i] = least(left[i] / 2, room_of(&accounts[account_of(share)], (enum elf_budget)i));
+		most[i] = room_of(&accounts[account_of(share)], (enum elf_budget)i) / 2;
 	pthread_mutex_unlock(&lock);
 }
 

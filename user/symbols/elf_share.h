@@ -6,8 +6,10 @@
  * How much memory copies of files take that others can change (elf_copy.h), inflated sections included: all that are alive have a
  * budget of symbols and one of debug information, so that debug information leaves symbols theirs. In each,
  *
- *   a file takes at most 1/2 of what is left, so that large ones leave something to others;
- *   the files of an owner have at most 3/4 of what the other owners have left, however many they are.
+ *   the files of an owner have at most 3/4 of what the other owners have left, however many they are;
+ *   a file takes at most 1/2 of what those of its owner may still have, so that large ones leave something to the others.
+ *
+ * An owner is a user number: whoever has several, as a container's root may, has the parts of several.
  *
  * Functions may be called by any thread.
  */
