@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <dirent.h>
+#include <fcntl.h>
 #include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "base/regular_file.h"
 #include "base/text_compare.h"
 #include "symbols/elf_file.h"
 #include "target/obstacle.h"
@@ -58,7 +60,7 @@ static struct file_note *place_of(struct watch_cache *cache, const struct file_k
 }
 
 /* 1 if the Go linker made the file: it leaves its build id in a note, and build information in a section. -1: not known, for want
- * of descriptors or memory. */
+ * of descriptors or memory, or because it may not be copied. */
 static int is_go_file(const char *path)
 {
 	enum { GO_BUILD_ID = 4 };
@@ -79,25 +81,34 @@ static int is_go_file(const char *path)
 	return found;
 }
 
-/* The same of the executable of a process, about which the cache may know. What is not known is asked again at the next search. */
+/* The same of the executable of a process, about which the cache may know. What is not known is asked again at the next search. The
+ * name is looked up once: the process may execute another program at any time. */
 static bool is_go_process(struct watch_cache *cache, int pid)
 {
+	char path[64], itself[REGULAR_FILE_NAME];
 	struct file_note *note;
 	struct file_key key;
-	struct stat file;
-	char path[64];
-	int go;
+	struct stat status;
+	int file, go = 0;
 
 	snprintf(path, sizeof(path), "/proc/%d/exe", pid);
-	if (stat(path, &file))
+	file = open(path, O_PATH | O_CLOEXEC);
+	if (file < 0)
 		return false;
-	key = (struct file_key){file.st_dev, file.st_ino, file.st_ctim.tv_sec, file.st_ctim.tv_nsec};
+	if (fstat(file, &status)) {
+		close(file);
+		return false;
+	}
+	key = (struct file_key){status.st_dev, status.st_ino, status.st_ctim.tv_sec, status.st_ctim.tv_nsec};
 	note = place_of(cache, &key);
-	if (memcmp(&note->key, &key, sizeof(key)) == 0)
-		return note->go;
-	go = is_go_file(path);
-	if (go >= 0)
-		*note = (struct file_note){key, go > 0};
+	if (memcmp(&note->key, &key, sizeof(key)) == 0) {
+		go = note->go;
+	} else {
+		go = is_go_file(regular_file_name(file, itself));
+		if (go >= 0)
+			*note = (struct file_note){key, go > 0};
+	}
+	close(file);
 	return go > 0;
 }
 
