@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/regular_file.h"
 #include "changing_files_fixture.h"
 #include "profile/profile.h"
 #include "symbols/elf_copy.h"
@@ -324,6 +325,52 @@ static void a_want_of_descriptors_is_told_of(void **state)
 	close(file);
 }
 
+/* What keeps a copy from being made is no verdict on the file, except its own size; and no message names our descriptors. */
+static void only_the_file_itself_is_to_blame_for_good(void **state)
+{
+	uint64_t address, value, length = 20 << 20;
+	char name[REGULAR_FILE_NAME];
+	Elf64_Ehdr header;
+	struct rlimit before, limit;
+	struct error error;
+	int file, found;
+
+	(void)state;
+	require_root();
+	run("cp plain long && truncate -s 1M long && cp plain named && truncate -s 40M named");
+	give("long", NOBODY, NOBODY, 0755);
+	give("named", NOBODY, NOBODY, 0755);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	limit = (struct rlimit){.rlim_cur = 100 << 10, .rlim_max = before.rlim_max};
+	file = open(in_directory("long"), O_RDONLY);
+	regular_file_name(file, name);
+	assert_int_equal(elf_note_find(name, "Go", 4, &address, &value, &error), 0);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	found = elf_note_find(name, "Go", 4, &address, &value, &error);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+	assert_int_equal(found, -1);
+	assert_int_equal(error.status, STATUS_CANNOT_MEASURE);
+	assert_non_null(strstr(error.text, "ulimit -f"));
+	assert_null(strstr(error.text, "/proc/self"));
+	before = allow_descriptors(0);
+	found = elf_note_find(name, "Go", 4, &address, &value, &error);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_int_equal(found, -1);
+	assert_string_equal(error.text, "cannot open it: Too many open files");
+	close(file);
+	/* the names of its sections alone are longer than a copy */
+	file = open(in_directory("named"), O_RDWR);
+	assert_int_equal(pread(file, &header, sizeof(header), 0), sizeof(header));
+	assert_int_equal(pwrite(file, &length, sizeof(length),
+				(off_t)(header.e_shoff + header.e_shstrndx * sizeof(Elf64_Shdr) +
+					offsetof(Elf64_Shdr, sh_size))),
+			 sizeof(length));
+	close(file);
+	assert_null(elf_file_open(in_directory("named"), ELF_NOTES, &file, &error));
+	assert_int_equal(error.status, STATUS_USAGE);
+	assert_non_null(strstr(error.text, "more than 16 MiB"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -335,6 +382,7 @@ int main(void)
 		cmocka_unit_test(a_file_without_a_share_is_told_of),
 		cmocka_unit_test(a_want_of_descriptors_passes),
 		cmocka_unit_test(a_want_of_descriptors_is_told_of),
+		cmocka_unit_test(only_the_file_itself_is_to_blame_for_good),
 	};
 
 	return cmocka_run_group_tests_name("copy_budgets", tests, make_program, remove_directory);

@@ -423,7 +423,7 @@ static void notes_that_lie_over_each_other_are_not_read(void **state)
 	assert_in_range(after.ru_maxrss - before.ru_maxrss, 0, 100 << 10); /* KiB */
 	/* and inside another file */
 	run("xz -k notes && strip -o around plain && objcopy --add-section .gnu_debugdata=notes.xz around");
-	assert_only_symbols("around", "notes that lie over each other");
+	assert_only_symbols("around", "notes longer than 8 MiB together");
 }
 
 /* A file whose symbols only its segments name, with a hash table whose chain ends at once or nowhere. */

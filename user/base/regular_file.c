@@ -11,6 +11,8 @@
 
 #include "base/path_walk.h"
 
+#define OWN_DESCRIPTORS "/proc/self/fd/"
+
 /* Their files look like regular ones, and do something when they are read: attributes of devices, the kernel's own state. */
 static bool is_kernels(const struct statfs *system)
 {
@@ -51,8 +53,18 @@ static int open_again(int found)
 
 const char *regular_file_name(int file, char name[REGULAR_FILE_NAME])
 {
-	snprintf(name, REGULAR_FILE_NAME, "/proc/self/fd/%d", file);
+	snprintf(name, REGULAR_FILE_NAME, OWN_DESCRIPTORS "%d", file);
 	return name;
+}
+
+const char *regular_file_words(const char *path, char words[REGULAR_FILE_WORDS])
+{
+	bool own = strncmp(path, OWN_DESCRIPTORS, strlen(OWN_DESCRIPTORS)) == 0;
+	int code = errno;
+
+	snprintf(words, REGULAR_FILE_WORDS, own ? "it" : "'%s'", path);
+	errno = code;
+	return words;
 }
 
 enum exit_status regular_file_status(int code)
@@ -64,33 +76,37 @@ enum exit_status regular_file_status(int code)
  * messages. */
 static int look_at(int found, const char *path, struct stat *known, struct error *error)
 {
+	char words[REGULAR_FILE_WORDS];
 	struct statfs system;
 
+	regular_file_words(path, words);
 	if (found < 0 || fstat(found, known))
-		return error_set(error, regular_file_status(errno), "cannot open '%s': %s", path, strerror(errno));
+		return error_set(error, regular_file_status(errno), "cannot open %s: %s", words, strerror(errno));
 	if (!S_ISREG(known->st_mode))
-		return error_set(error, STATUS_USAGE, "'%s' is not a regular file", path);
+		return error_set(error, STATUS_USAGE, "%s is not a regular file", words);
 	if (fstatfs(found, &system))
-		return error_set(error, STATUS_USAGE, "cannot tell what file system '%s' is on: %s", path,
+		return error_set(error, STATUS_USAGE, "cannot tell what file system %s is on: %s", words,
 				 strerror(errno));
 	if (is_kernels(&system))
-		return error_set(error, STATUS_USAGE, "'%s' is a file of the kernel (proc, sysfs), not of a program",
-				 path);
+		return error_set(error, STATUS_USAGE, "%s is a file of the kernel (proc, sysfs), not of a program",
+				 words);
 	if (known->st_size > REGULAR_FILE_MAX)
-		return error_set(error, STATUS_USAGE, "'%s' is larger than %lld GiB", path,
+		return error_set(error, STATUS_USAGE, "%s is larger than %lld GiB", words,
 				 (long long)(REGULAR_FILE_MAX >> 30));
 	return 0;
 }
 
 static int open_found(int found, const char *path, struct stat *status, struct error *error)
 {
+	char words[REGULAR_FILE_WORDS];
 	struct stat known;
 	int file = -1;
 
 	if (look_at(found, path, &known, error) == 0) {
 		file = open_again(found);
 		if (file < 0)
-			error_set(error, regular_file_status(errno), "cannot open '%s': %s", path,
+			error_set(error, regular_file_status(errno), "cannot open %s: %s",
+				  regular_file_words(path, words),
 				  errno == EWOULDBLOCK ? "another process holds a lease on it" : strerror(errno));
 	}
 	if (found >= 0)

@@ -43,6 +43,11 @@ enum exit_status regular_file_status(int code);
 #define REGULAR_FILE_NAME 32
 const char *regular_file_name(int file, char name[REGULAR_FILE_NAME]);
 
+/* What messages call a file: its path in quotes, or "it" for a path of regular_file_name(), as who made that says which file is
+ * meant (error_prefix()). Keeps errno. Returns `words`. */
+#define REGULAR_FILE_WORDS 1024
+const char *regular_file_words(const char *path, char words[REGULAR_FILE_WORDS]);
+
 /* Whether there is a regular file that nobody has a lease on, or nothing, at this path. For libraries that open files
  * themselves: it may have changed when they do. */
 bool regular_file_or_none(const char *path);

@@ -107,6 +107,8 @@ static Elf *open_library(const struct target *target, const char *name, const st
 		elf = mapped >= 0 ? elf_file_open(regular_file_name(mapped, path), ELF_EXPORTS, file, error) : NULL;
 		if (mapped >= 0)
 			close(mapped);
+		if (mapped >= 0 && !elf)
+			error_prefix(error, "'%s'", mapping->path);
 		return elf;
 	}
 	return NULL;

@@ -293,9 +293,9 @@ static struct runtime *detect_in(const struct target *target, const struct targe
 	found = elf_note_find(path, GOALLOC_NOTE_OWNER, GOALLOC_NOTE_DESCRIPTION, &address, &relative, error);
 	if (found == 0)
 		error_set(error, STATUS_CANNOT_MEASURE,
-			  "'%s' has goalloc probes but no description of its counters: it is another version",
-			  mapping->path);
+			  "it has goalloc probes but no description of its counters: it is another version");
 	if (found <= 0 || elf_load_bias(path, image->start, image->offset, &bias, error)) {
+		error_prefix(error, "'%s'", mapping->path);
 		usdt_free(&probes);
 		return NULL;
 	}

@@ -660,6 +660,7 @@ static bool read_symbols_of_segments(struct dwarf_symbols *symbols, int descript
  * be made of a file that may be fine. */
 static int open_unchanging(struct dwarf_symbols *symbols, const char *path, struct error *error)
 {
+	char words[REGULAR_FILE_WORDS];
 	int file = regular_file_open(path, NULL, error), copy;
 
 	if (file < 0 || only_ours_file(file))
@@ -667,8 +668,8 @@ static int open_unchanging(struct dwarf_symbols *symbols, const char *path, stru
 	copy = elf_copy(file, ELF_LINES, &symbols->files.copies);
 	if (copy < 0 && !symbols->files.copies.left_out)
 		error_set(error, STATUS_USAGE,
-			  "cannot read '%s' as an ELF file: it is none of 64 bits and this byte order, or is damaged",
-			  path);
+			  "cannot read %s as an ELF file: it is none of 64 bits and this byte order, or is damaged",
+			  regular_file_words(path, words));
 	close(file);
 	symbols->files.copied = true;
 	return copy;
@@ -676,6 +677,7 @@ static int open_unchanging(struct dwarf_symbols *symbols, const char *path, stru
 
 struct dwarf_symbols *dwarf_symbols_open(const char *path, struct error *error)
 {
+	char words[REGULAR_FILE_WORDS];
 	struct dwarf_symbols *symbols = memory_zeroed(1, sizeof(*symbols));
 	int descriptor = open_unchanging(symbols, path, error);
 	const unsigned char *id = NULL;
@@ -695,7 +697,8 @@ struct dwarf_symbols *dwarf_symbols_open(const char *path, struct error *error)
 	if (!elf_file_is_harmless(descriptor, symbols->files.copied ? &symbols->files.copies : NULL, &why) ||
 	    !read_symbols_of_segments(symbols, descriptor, &why)) {
 		if (!open_plain(symbols, descriptor, why.text)) {
-			error_set(error, why.status, "cannot read '%s' as an ELF file: %s", path, why.text);
+			error_set(error, why.status, "cannot read %s as an ELF file: %s",
+				  regular_file_words(path, words), why.text);
 			dwarf_symbols_close(symbols);
 			symbols = NULL;
 		}
@@ -714,7 +717,8 @@ struct dwarf_symbols *dwarf_symbols_open(const char *path, struct error *error)
 		dwfl_report_end(symbols->dwfl, NULL, NULL);
 	}
 	if (!symbols->module) {
-		error_set(error, STATUS_USAGE, "cannot read '%s' as an ELF file: %s", path, dwfl_errmsg(-1));
+		error_set(error, STATUS_USAGE, "cannot read %s as an ELF file: %s", regular_file_words(path, words),
+			  dwfl_errmsg(-1));
 		close(descriptor);
 		dwarf_symbols_close(symbols);
 		return NULL;

@@ -26,7 +26,6 @@
 enum {
 	SECTIONS_MAX = 1 << 16,
 	SEGMENTS_MAX = 4096,
-	TEMPORARY_MAX = 16 << 20,
 	RESERVE = 64 << 10, /* of headers and notes of each file, which so are known whatever others have taken */
 	BLOCK = 64 << 10,
 	SEALS = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE,
@@ -40,8 +39,8 @@ static const char too_large[] =
 	"at most 64 MiB of symbols and 128 MiB of debug information are read, three quarters of what is left "
 	"for each owner of files, and half of what is left of that for each file";
 static const char not_copied[] =
-	"some functions or lines are not known: others may write to the file, and it could not be copied for want of "
-	"memory or descriptors";
+	"some functions or lines are not known: others may write to the file, and it could not be copied, for want of "
+	"memory or descriptors or because this process may make no such file in memory (ulimit -f, memfd_create)";
 static const char cut[] =
 	"somebody has cut the file while it was read, or it cannot be read: functions and lines in that "
 	"part are not known";
@@ -574,7 +573,8 @@ static bool fill_file(struct copy *copy, enum elf_parts parts)
 
 int elf_copy(int file, enum elf_parts parts, struct elf_share *share)
 {
-	struct copy copy = {.from = file, .share = share, .temporary_left = TEMPORARY_MAX, .reserve_left = RESERVE};
+	struct copy copy = {
+		.from = file, .share = share, .temporary_left = ELF_COPY_TEMPORARY_MAX, .reserve_left = RESERVE};
 	struct stat status;
 	int failure;
 
@@ -591,7 +591,7 @@ int elf_copy(int file, enum elf_parts parts, struct elf_share *share)
 	if (!copy.failed && !fill_file(&copy, parts)) {
 		close(copy.to);
 		copy.to = -1;
-		failure = copy.failed ? ENOMEM : copy.too_large ? EFBIG : ENOEXEC;
+		failure = copy.failed ? ENOMEM : copy.too_large ? E2BIG : ENOEXEC;
 	}
 	if (share && !share->left_out)
 		share->left_out = copy.failed ? not_copied : copy.cut ? cut : copy.too_large ? too_large : NULL;

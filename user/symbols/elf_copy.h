@@ -26,10 +26,12 @@ enum elf_parts {
 /*
  * Copies parts of an open ELF file. Beside what it takes of the share, each file has 64 KiB for its headers and notes; a part is copied
  * whole or not at all. `share`: that of the reader, which gets the file's owner if it has taken nothing; NULL for a copy of at most
- * 16 MiB that lives only for one question. Returns a descriptor of sealed memory, which the caller
- * closes. -1 with errno: ENOEXEC if the file is no ELF file that can be read; or, and then share->left_out is set, EFBIG if its headers
- * and notes are larger than that, others if no copy could be made.
+ * ELF_COPY_TEMPORARY_MAX that lives only for one question. Returns a descriptor of sealed memory, which the caller
+ * closes. -1 with errno: ENOEXEC if the file is no ELF file that can be read; or, and then share->left_out is set, E2BIG if its headers
+ * and notes are larger than that, EFBIG if this process may make no file as long (setrlimit(2), RLIMIT_FSIZE), others if no copy could
+ * be made.
  */
+enum { ELF_COPY_TEMPORARY_MAX = 16 << 20 };
 int elf_copy(int file, enum elf_parts parts, struct elf_share *share);
 
 #endif

@@ -73,13 +73,21 @@ static bool bytes_are_sound(const uint8_t *bytes, size_t size)
 	return headers_are_sound(&header, &first, size);
 }
 
+/* What a copy failed for is the file's fault in two cases; all else may pass. */
 static int refuse(const char *path, int code, struct error *error)
 {
+	char words[REGULAR_FILE_WORDS];
+
+	regular_file_words(path, words);
 	if (code == ENOEXEC)
-		return error_set(error, STATUS_USAGE, "'%s' is no 64-bit ELF file of this byte order, or is damaged",
-				 path);
-	return error_set(error, regular_file_status(code), "'%s', which others can change, cannot be copied: %s", path,
-			 strerror(code));
+		return error_set(error, STATUS_USAGE, "%s is no 64-bit ELF file of this byte order, or is damaged",
+				 words);
+	if (code == E2BIG)
+		return error_set(error, STATUS_USAGE,
+				 "cannot copy %s, which others can change: more than %d MiB would be copied", words,
+				 ELF_COPY_TEMPORARY_MAX >> 20);
+	return error_set(error, STATUS_CANNOT_MEASURE, "cannot copy %s, which others can change: %s", words,
+			 code == EFBIG ? "this process may make no file as long (ulimit -f)" : strerror(code));
 }
 
 static int open_unchanging(const char *path, enum elf_parts parts, struct error *error)
@@ -270,7 +278,8 @@ static int64_t debugdata_inflated(Elf *elf, struct error *error)
 	else if (!is_plain_inside(&bytes))
 		error_set(
 			error, STATUS_USAGE,
-			"its .gnu_debugdata is damaged, or has something compressed in it once more, or notes that lie over each other");
+			"its .gnu_debugdata is damaged, or has something compressed in it once more, or notes longer than %d MiB together",
+			NOTES_MAX >> 20);
 	else
 		inflated = (int64_t)bytes.size;
 	free(bytes.of);
@@ -336,7 +345,7 @@ static bool inflates_little(Elf *elf, struct elf_share *share, struct error *err
 	if (share && !elf_share_take(share, (size_t)inflated)) {
 		error_set(error, STATUS_USAGE,
 			  "others can change it, and its .gnu_debugdata inflates to more than half of what such files "
-			  "may still have of %zu MiB",
+			  "of its owner may still have of %zu MiB",
 			  ELF_SHARE_SYMBOLS_MAX >> 20);
 		return false;
 	}
@@ -458,6 +467,7 @@ int elf_note_find(const char *path, const char *owner, uint32_t type, uint64_t *
 int elf_load_bias(const char *path, uint64_t start, uint64_t offset, uint64_t *bias, struct error *error)
 {
 	const uint64_t page = 4096;
+	char words[REGULAR_FILE_WORDS];
 	size_t segments = 0;
 	int file, status = -1;
 	Elf *elf = elf_file_open(path, ELF_NOTES, &file, error);
@@ -475,7 +485,8 @@ int elf_load_bias(const char *path, uint64_t start, uint64_t offset, uint64_t *b
 		}
 	}
 	if (status)
-		error_set(error, STATUS_USAGE, "'%s' has no segment at offset %llu", path, (unsigned long long)offset);
+		error_set(error, STATUS_USAGE, "%s has no segment at offset %llu", regular_file_words(path, words),
+			  (unsigned long long)offset);
 	elf_end(elf);
 	close(file);
 	return status;

@@ -3,8 +3,8 @@
 #define ESCAPEMENT_ELF_FILE_H
 
 /* Queries on a 64-bit ELF file. Pure functions of the file. An error has STATUS_USAGE if it is no ELF file that can be read, and
- * STATUS_CANNOT_MEASURE if that is not known, for want of descriptors or memory: it says nothing of the file, and another time may
- * be better. */
+ * STATUS_CANNOT_MEASURE if that is not known, for want of descriptors or memory, or because the process may make no copy of it: that
+ * says nothing of the file, and another time may be better. */
 
 #include <gelf.h>
 #include <libelf.h>

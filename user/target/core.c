@@ -352,10 +352,14 @@ static int core_file_open(const struct core *core, const struct target_mapping *
 {
 	const struct mapped_file *executable = file_at(core, core->entry);
 	char name[REGULAR_FILE_NAME];
+	int file;
 
-	if (executable && strcmp(mapping->path, executable->path) == 0)
-		return regular_file_open(regular_file_name(core->executable_file, name), NULL, error);
-	return regular_file_open(mapping->path, NULL, error);
+	if (!executable || strcmp(mapping->path, executable->path) != 0)
+		return regular_file_open(mapping->path, NULL, error);
+	file = regular_file_open(regular_file_name(core->executable_file, name), NULL, error);
+	if (file < 0)
+		error_prefix(error, "'%s'", mapping->path);
+	return file;
 }
 
 struct target *core_open(const char *path, const char *executable, struct error *error)
