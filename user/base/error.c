@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "base/error.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -19,6 +20,11 @@ int error_set(struct error *error, enum exit_status status, const char *format, 
 	printable_format(error->text, sizeof(error->text), format, arguments);
 	va_end(arguments);
 	return -1;
+}
+
+bool error_is_shortage(int code)
+{
+	return code == EAGAIN || code == ENOMEM || code == EMFILE || code == ENFILE;
 }
 
 int error_prefix(struct error *error, const char *format, ...)

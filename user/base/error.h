@@ -9,6 +9,8 @@
  * it adds the program's name.
  */
 
+#include <stdbool.h>
+
 #include "base/exit_status.h"
 
 struct error {
@@ -20,6 +22,9 @@ struct error {
 /* Fills `error` (which may be NULL) and returns -1, so that a failing path can `return error_set(...)`. */
 int error_set(struct error *error, enum exit_status status, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/* Whether an errno says that something is used up for now (processes, descriptors, memory), and nothing of what was asked for. */
+bool error_is_shortage(int code);
 
 /* Puts "CONTEXT: " before the text of an error that a callee set. Returns -1. */
 int error_prefix(struct error *error, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -9,6 +9,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "base/error.h"
 #include "base/memory.h"
 #include "bpf/events.h"
 /* bpftool's code gives a skeleton back to libbpf that has no programs yet, for lack of memory; libbpf 1.5 reads them all the
@@ -216,8 +217,9 @@ static int load_alone(struct programs *programs, const char *name)
 	int status;
 
 	status = load_together(programs, &name, 1, log);
-	/* the verifier has examined it; ENOSPC means that its log was too long */
-	if (status && (log[0] || status == -ENOSPC)) {
+	/* the verifier has examined it; ENOSPC means that its log was too long. What is used up is no verdict: the log of a
+	 * program that was accepted is there too when no descriptor is left for it. */
+	if (status && !error_is_shortage(-status) && (log[0] || status == -ENOSPC)) {
 		refusal->name = name;
 		find_reason(log, refusal->reason);
 		programs->refusal_count++;
