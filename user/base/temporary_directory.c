@@ -4,7 +4,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,33 +33,34 @@ static int by_name(const struct dirent **a, const struct dirent **b)
 	return strcmp((*a)->d_name, (*b)->d_name);
 }
 
-/* Whether it is the directory that was just made. Who owns the parent could exchange it for another, which is given away then:
+/* 0 if it is the directory that was just made; -1 with errno. Who owns the parent could exchange it for another, which is given away then:
  * at most for an empty one of ours in the same parent, which says as little. */
-static bool is_new(int file)
+static int check_new(int file)
 {
 	struct dirent **entries = NULL;
 	struct stat status;
 	int count;
 
 	/* The parent may hand down its group, with the bit that hands it on. */
-	if (fstat(file, &status) || status.st_uid != geteuid() || status.st_mode & 077)
-		return false;
+	if (fstat(file, &status))
+		return -1;
+	errno = EEXIST;
+	if (status.st_uid != geteuid() || status.st_mode & 077)
+		return -1;
 	count = scandirat(file, ".", &entries, is_content, NULL);
 	for (int i = 0; i < count; i++)
 		free(entries[i]);
 	free(entries);
-	return count == 0;
+	if (count > 0)
+		errno = EEXIST;
+	return count ? -1 : 0;
 }
 
 static int open_new(struct temporary_directory *directory, uid_t owner, gid_t group)
 {
 	directory->file = openat(directory->parent, directory->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (directory->file < 0)
+	if (directory->file < 0 || check_new(directory->file))
 		return -1;
-	if (!is_new(directory->file)) {
-		errno = EEXIST;
-		return -1;
-	}
 	return owner != geteuid() && fchown(directory->file, owner, group) ? -1 : 0;
 }
 
