@@ -102,7 +102,7 @@ static int move_output(struct output_copy *copy, struct gate_counts *counts, str
 		return error_set(error, STATUS_CANNOT_MEASURE, "cannot move the program's output: %m");
 	failure = start_copying(copy);
 	if (failure)
-		return obstacle_no_process(error, failure, "a thread for the program's output");
+		return obstacle_no_thread(error, failure, "a thread for the program's output");
 	close(copy->pipe[1]);
 	return 0;
 }

@@ -18,7 +18,6 @@
 #include "record/go_memory_profile.h"
 #include "target/descendants.h"
 #include "target/launch.h"
-#include "target/obstacle.h"
 #include "target/privilege.h"
 #include "record/raw_profile.h"
 
@@ -48,6 +47,7 @@ static struct guard *start(const struct session_options *options, char *const *a
 			   struct error *error)
 {
 	int report[2], failure = 0;
+	ssize_t got = 0;
 	struct start start = {options, argv, file, -1};
 	struct guard *guard;
 
@@ -56,11 +56,11 @@ static struct guard *start(const struct session_options *options, char *const *a
 		return NULL;
 	}
 	start.report = report[1];
-	guard = guard_start(become, &start);
-	if (!guard)
-		obstacle_no_process(error, errno, "'%s'", options->argv[0]);
+	guard = guard_start(become, &start, options->argv[0], error);
 	close(report[1]);
-	if (guard && read(report[0], &failure, sizeof(failure)) > 0) {
+	while (guard && (got = read(report[0], &failure, sizeof(failure))) < 0 && errno == EINTR)
+		;
+	if (got > 0) {
 		error_set(error, STATUS_USAGE, "cannot run '%s': %s", options->argv[0], strerror(failure));
 		guard_free(guard);
 		guard = NULL;

@@ -17,6 +17,7 @@
 #include "base/ending_signals.h"
 #include "base/memory.h"
 #include "base/subprocess.h"
+#include "target/obstacle.h"
 #include "target/privilege.h"
 #include "target/procfs.h"
 
@@ -196,34 +197,46 @@ __attribute__((noreturn)) static void guard_begin(void (*become)(void *context),
 	guard_run(beginning.program, status, orders);
 }
 
-struct guard *guard_start(void (*become)(void *context), void *context)
+/* Takes what the guard says first. -1 if it ended without a word. */
+static int take_beginning(struct guard *guard)
+{
+	ssize_t got;
+
+	do
+		got = read(guard->status, &guard->beginning, sizeof(guard->beginning));
+	while (got < 0 && errno == EINTR);
+	return got == sizeof(guard->beginning) ? 0 : -1;
+}
+
+struct guard *guard_start(void (*become)(void *context), void *context, const char *name, struct error *error)
 {
 	enum { READ, WRITE };
-	int status[2] = {-1, -1}, orders[2] = {-1, -1}, failure;
+	int status[2] = {-1, -1}, orders[2] = {-1, -1};
 	struct guard *guard = memory_zeroed(1, sizeof(*guard));
 
-	if (pipe2(status, O_CLOEXEC) || pipe2(orders, O_CLOEXEC) || (guard->pid = fork()) < 0) {
-		failure = errno;
-		guard->pid = -1;
+	guard->pid = -1;
+	if (pipe2(status, O_CLOEXEC) || pipe2(orders, O_CLOEXEC)) {
+		error_set(error, STATUS_CANNOT_MEASURE, "cannot start '%s': %m", name);
+	} else if ((guard->pid = fork()) < 0) {
+		obstacle_no_process(error, errno, "'%s'", name);
 	} else if (guard->pid == 0) {
 		close(orders[WRITE]);
 		close(status[READ]);
 		guard_begin(become, context, status[WRITE], orders[READ]);
-	} else {
-		failure = ECHILD; /* unless it says something else: it was killed */
 	}
 	close(status[WRITE]);
 	close(orders[READ]);
 	guard->status = status[READ];
 	guard->orders = orders[WRITE];
-	if (guard->pid > 0 &&
-	    read(guard->status, &guard->beginning, sizeof(guard->beginning)) == sizeof(guard->beginning)) {
-		if (guard->beginning.program >= 0)
+	if (guard->pid > 0) {
+		if (take_beginning(guard))
+			error_set(error, STATUS_CANNOT_MEASURE, "cannot start '%s': its guard was killed", name);
+		else if (guard->beginning.program < 0)
+			obstacle_no_process(error, guard->beginning.failure, "'%s'", name);
+		else
 			return guard;
-		failure = guard->beginning.failure;
 	}
 	guard_free(guard);
-	errno = failure;
 	return NULL;
 }
 

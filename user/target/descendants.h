@@ -10,6 +10,8 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "base/error.h"
+
 /* Turns adoption on or off: whether this process becomes the parent of its orphaned descendants. Turn it on before a
  * program is started. */
 void descendants_adopt(bool on);
@@ -20,8 +22,9 @@ void descendants_adopt(bool on);
  */
 struct guard;
 
-/* Starts both. `become` is called in the program's process; if it returns, that ends with 127. NULL with errno. */
-struct guard *guard_start(void (*become)(void *context), void *context);
+/* Starts both. `become` is called in the program's process; if it returns, that ends with 127. NULL with
+ * STATUS_CANNOT_MEASURE: "cannot start 'NAME': ". */
+struct guard *guard_start(void (*become)(void *context), void *context, const char *name, struct error *error);
 /* Signals the program, if it has not ended. */
 void guard_signal(const struct guard *guard, int number);
 /* 0, or the errno with which the kernel did not let the guard give up its privileges. */

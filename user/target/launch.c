@@ -504,8 +504,9 @@ struct launch *launch_start(char *const *argv, const sigset_t *ignored, const st
 	launch->follow = follow;
 	launch->status = -1;
 	launch->pid = -1;
-	if (watch_children(launch) || pipe2(files + GO_CHILD, O_CLOEXEC) || pipe2(files + REPORT, O_CLOEXEC) ||
-	    (launch->pid = fork()) < 0) {
+	if (watch_children(launch) || pipe2(files + GO_CHILD, O_CLOEXEC) || pipe2(files + REPORT, O_CLOEXEC)) {
+		failed = error_set(error, STATUS_CANNOT_MEASURE, "cannot start '%s': %m", argv[0]);
+	} else if ((launch->pid = fork()) < 0) {
 		failed = obstacle_no_process(error, errno, "'%s'", argv[0]);
 	} else {
 		if (launch->pid == 0)

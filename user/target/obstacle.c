@@ -263,21 +263,40 @@ int obstacle_refused(struct error *error, enum obstacle_call call, int code, con
 	return error_set(error, STATUS_CANNOT_MEASURE, "cannot %s: %s", subject, strerror(code));
 }
 
-int obstacle_no_process(struct error *error, int code, const char *what, ...)
+/* `again`: what EAGAIN may mean besides too many processes. */
+static int not_started(struct error *error, int code, const char *again, const char *what, va_list arguments)
 {
 	char subject[512];
-	va_list arguments;
 
-	va_start(arguments, what);
 	printable_format(subject, sizeof(subject), what, arguments);
-	va_end(arguments);
 	if (code == EAGAIN)
 		return error_set(
 			error, STATUS_CANNOT_MEASURE,
 			"cannot start %s: there are as many processes as may be (ulimit -u, or pids.max of a control "
-			"group)",
-			subject);
+			"group)%s",
+			subject, again);
 	return obstacle_refused(error, CALL_FORK, code, "start %s", subject);
+}
+
+int obstacle_no_process(struct error *error, int code, const char *what, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, what);
+	not_started(error, code, "", what, arguments);
+	va_end(arguments);
+	return -1;
+}
+
+int obstacle_no_thread(struct error *error, int code, const char *what, ...)
+{
+	va_list arguments;
+
+	/* pthread_create() returns it also where the stack cannot be mapped. */
+	va_start(arguments, what);
+	not_started(error, code, ", or there is no memory for its stack (ulimit -v, ulimit -s)", what, arguments);
+	va_end(arguments);
+	return -1;
 }
 
 void obstacle_why_unreadable(int code, char *why, size_t size)

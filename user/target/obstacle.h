@@ -45,7 +45,7 @@ enum obstacle_call {
 	CALL_LINK,	  /* bpf(): probes of uprobe.multi */
 	CALL_PERF_UPROBE, /* perf_event_open(): probes */
 	CALL_FILTER,	  /* seccomp(): what a program of another user may not do */
-	CALL_FORK,	  /* fork(): a process for a program */
+	CALL_FORK,	  /* fork(), pthread_create() */
 };
 
 /* The cause as data files name it: "user-namespace"; NULL for OBSTACLE_NONE. */
@@ -69,8 +69,11 @@ int obstacle_set(struct error *error, enum obstacle obstacle, const char *detail
 int obstacle_refused(struct error *error, enum obstacle_call call, int code, const char *what, ...)
 	__attribute__((format(printf, 4, 5)));
 
-/* The same for a process or thread that cannot be started: "cannot start WHAT: ". */
+/* The same for a process that fork() does not make, with its errno: "cannot start WHAT: ". */
 int obstacle_no_process(struct error *error, int code, const char *what, ...) __attribute__((format(printf, 3, 4)));
+
+/* The same for a thread, with what pthread_create() returned. */
+int obstacle_no_thread(struct error *error, int code, const char *what, ...) __attribute__((format(printf, 3, 4)));
 
 /* The same for a process whose memory we may not read while it is measured: OBSTACLE_UNREADABLE, and why. */
 int obstacle_unreadable(struct error *error, int code, int pid, const char *comm);

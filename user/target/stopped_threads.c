@@ -249,7 +249,7 @@ static int run(struct look *look)
 	int code = pthread_create(&thread, NULL, trace, look);
 
 	if (code)
-		return obstacle_no_process(look->refusal, code, "the thread that is to stop it");
+		return obstacle_no_thread(look->refusal, code, "the thread that is to stop it");
 	while (pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC,
 				    &(struct timespec){time_ns / 1000000000, time_ns % 1000000000}) == ETIMEDOUT) {
 		if (look->stopping)
