@@ -130,19 +130,69 @@ def test_a_seccomp_filter_is_named_with_its_system_call(t):
     t.run(DENY, "process_vm_readv", errno.EPERM, harness.ESCAPEMENT, "heap", "--memory", "-p", pid)
 
 
+def starting(t):
+    """Commands that start something, and an environment in which they leave nothing."""
+    t.run("git", "init", "-q", t.directory)
+    t.path("tmp").mkdir(exist_ok=True)
+    program, gate = ["--", workload("seeds")], ["gate", "--update", "--baseline", t.path("b.json")]
+    return [["record", "-o", t.path("p"), *program], ["record", "--in-process", "-o", t.path("p"), *program],
+            [*gate, *program], [*gate, "--in-process", *program], ["escapes", "--build", "."],
+            ["compare", "--base", "HEAD", "--build", "true", "--", "./program"]], {
+                "cwd": t.directory, "env": dict(harness.without_leaks(), TMPDIR=str(t.path("tmp")))}
+
+
+def nothing_is_left(t):
+    same(list(t.path("tmp").iterdir()), [], "what is left in TMPDIR")
+
+
 def test_a_filter_on_new_processes_is_named_by_all_that_start_one(t):
     harness.require_root()
-    program, gate = ["--", workload("seeds")], ["gate", "--update", "--baseline", t.path("b.json")]
-    t.run("git", "init", "-q", t.directory)
-    for command in (["record", "-o", t.path("p"), *program], ["record", "--in-process", "-o", t.path("p"), *program],
-                    [*gate, *program], [*gate, "--in-process", *program], ["doctor"], ["escapes", "--build", "."],
-                    ["compare", "--base", "HEAD", "--build", "true", "--", "./program"]):
-        done = t.run(DENY, "clone,clone3", errno.EPERM, harness.ESCAPEMENT, *command, status=3, cwd=t.directory,
-                     env=harness.without_leaks())
+    commands, options = starting(t)
+    for command in (*commands, ["doctor"]):
+        done = t.run(DENY, "clone,clone3", errno.EPERM, harness.ESCAPEMENT, *command, status=3, **options)
         said = done.stdout if command == ["doctor"] else done.stderr
         contains(said, "a seccomp filter forbids the system call clone")
         contains(said, "allow it in the filter of the container or service that escapement runs in")
         contains(said, "cannot start ")
+        nothing_is_left(t)
+
+
+def test_a_shortage_is_no_mistake_of_the_user(t):
+    harness.require_root()
+    commands, options = starting(t)
+    for calls, number, words in (("clone,clone3", errno.EAGAIN, "there are as many processes as may be"),
+                                 ("pipe2", errno.EMFILE, "Too many open files"),
+                                 ("pipe2", errno.EPERM, "Operation not permitted")):
+        for command in commands:
+            said = t.run(DENY, calls, number, harness.ESCAPEMENT, *command, status=3, **options).stderr
+            contains(said, words)
+            for wrong in ("compares revisions of", "name the go command", "system call clone"):
+                assert wrong not in said, said
+            same("there is no memory for its stack" in said, "cannot start a thread" in said, said)
+            nothing_is_left(t)
+    said = t.run(DENY, "signalfd4", errno.EPERM, harness.ESCAPEMENT, *commands[0], status=3, **options).stderr
+    contains(said, "cannot start '")
+    assert "clone" not in said, said
+    contains(t.escapement(*commands[4], "--go", "./none", status=3, **options).stderr, "name the go command with --go")
+    contains(t.escapement(*commands[5], status=2, **dict(options, env=dict(options["env"], GIT_CEILING_DIRECTORIES="/"),
+                                                          cwd="/proc")).stderr, "--base compares revisions of a git repository")
+
+
+def test_few_descriptors_are_named_as_such(t):
+    harness.require_root()
+    if harness.SANITIZED:
+        raise harness.Skip("sanitizers have descriptors of their own")
+    commands, options = starting(t)
+    for most in range(5, 10):
+        said = t.run("prlimit", f"--nofile={most}:{most}", harness.ESCAPEMENT, *commands[5], status=3, **options).stderr
+        contains(said, "Too many open files")
+        nothing_is_left(t)
+    # Wherever a recording finds none left, also behind the verifier, whose log says that it accepts the program.
+    pid = target(t).pid
+    for most in range(12, 50):
+        said = t.run("prlimit", f"--nofile={most}:{most}", harness.ESCAPEMENT, "record", "--rate", "1", "--duration", "0.1", "-o",
+                     t.path("p"), "-p", pid, status=None, **options).stderr
+        assert "verifier" not in said, f"{most}: {said}"
 
 
 def test_memory_that_cannot_be_read_in_either_way_is_told(t):

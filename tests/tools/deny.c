@@ -24,6 +24,8 @@ static const struct {
 	     {"openat2", SYS_openat2},
 	     {"capset", SYS_capset},
 	     {"seccomp", SYS_seccomp},
+	     {"pipe2", SYS_pipe2},
+	     {"signalfd4", SYS_signalfd4},
 	     {"clone", SYS_clone},
 	     {"clone3", SYS_clone3}};
 

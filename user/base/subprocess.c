@@ -45,20 +45,29 @@ void subprocess_end_with(pid_t parent, int signal)
 		_exit(127);
 }
 
+/* What the child reports if it does not become the program. */
+struct failure {
+	int code; /* errno */
+	bool of_program;
+};
+
 /* In the child. */
 __attribute__((noreturn)) static void become(const struct subprocess *process, pid_t parent, const int outputs[2],
 					     int report)
 {
-	int empty = open("/dev/null", O_RDONLY | O_CLOEXEC), failure;
+	int empty = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	struct failure failure = {0};
 
 	subprocess_end_with(parent, SIGTERM);
 	if (process->protected_from_terminal)
 		setpgid(0, 0);
 	if (empty >= 0 && dup2(empty, STDIN_FILENO) >= 0 && dup2(outputs[0], STDOUT_FILENO) >= 0 &&
 	    dup2(outputs[1], STDERR_FILENO) >= 0 && (!process->become || process->become(process->identity) == 0) &&
-	    start_place_enter(&process->place) == 0)
+	    start_place_enter(&process->place) == 0) {
 		execvp(process->words[0], (char *const *)process->words);
-	failure = errno;
+		failure.of_program = !error_is_shortage(errno);
+	}
+	failure.code = errno;
 	if (write(report, &failure, sizeof(failure)) < 0)
 		_exit(126);
 	_exit(127);
@@ -138,13 +147,15 @@ static int read_outputs(const struct subprocess *process, pid_t pid, int files[2
 
 int subprocess_run(const struct subprocess *process, struct error *error)
 {
-	int pipes[3][2] = {{-1, -1}, {-1, -1}, {-1, -1}}, failure = 0, status = -1;
+	int pipes[3][2] = {{-1, -1}, {-1, -1}, {-1, -1}}, status = SUBPROCESS_NOT_STARTED;
+	struct failure failure = {0};
 	bool refused = false;
 	pid_t parent = getpid(), pid = -1;
 
-	if (pipe2(pipes[0], O_CLOEXEC) || pipe2(pipes[1], O_CLOEXEC) || pipe2(pipes[2], O_CLOEXEC) ||
-	    (pid = fork()) < 0) {
-		failure = errno;
+	if (pipe2(pipes[0], O_CLOEXEC) || pipe2(pipes[1], O_CLOEXEC) || pipe2(pipes[2], O_CLOEXEC)) {
+		failure.code = errno;
+	} else if ((pid = fork()) < 0) {
+		failure.code = errno;
 		refused = process->refused != NULL;
 	}
 	if (pid == 0) {
@@ -158,13 +169,15 @@ int subprocess_run(const struct subprocess *process, struct error *error)
 	while (pid > 0 && read(pipes[2][0], &failure, sizeof(failure)) < 0 && errno == EINTR)
 		;
 	if (refused) {
-		process->refused(error, failure, "'%s'", process->words[0]);
-	} else if (failure) {
+		process->refused(error, failure.code, "'%s'", process->words[0]);
+	} else if (failure.code) {
+		if (failure.of_program)
+			status = SUBPROCESS_NO_PROGRAM;
 		if (pid > 0)
 			waitpid(pid, NULL, 0);
 		error_set(error, STATUS_CANNOT_MEASURE, "cannot run '%s'%s%s: %s", process->words[0],
 			  process->place.directory ? " in " : "",
-			  process->place.directory ? process->place.directory : "", strerror(failure));
+			  process->place.directory ? process->place.directory : "", strerror(failure.code));
 	} else {
 		status = read_outputs(process, pid, (int[]){pipes[0][0], pipes[1][0]});
 		pipes[0][0] = pipes[1][0] = -1;

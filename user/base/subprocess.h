@@ -37,7 +37,7 @@ struct subprocess {
 	/* Nonzero: it is sent SIGINT, upon which commands remove what they made, and has a second to end. NULL: never. */
 	const volatile sig_atomic_t *stop;
 	void (*end_all)(int grace_ms); /* with `stop`: then ends what this process has started, and reaps it */
-	/* Fills the error for a process that could not be started, by its errno. NULL: the errno's text says all. */
+	/* Fills the error where fork() made no process, by its errno. NULL: the errno's text says all. */
 	int (*refused)(struct error *error, int code, const char *what, ...) __attribute__((format(printf, 3, 4)));
 	bool protected_from_terminal; /* Ctrl-C does not reach it: for commands that clean up */
 };
@@ -45,8 +45,12 @@ struct subprocess {
 /* In a child: the kernel sends it the signal when `parent` ends. Ends at once if that has ended before. */
 void subprocess_end_with(pid_t parent, int signal);
 
-/* Runs it with an empty standard input, and waits. Returns the wait status, or -1 with STATUS_CANNOT_MEASURE if it cannot
- * be started. */
+enum {
+	SUBPROCESS_NOT_STARTED = -1,
+	SUBPROCESS_NO_PROGRAM = -2, /* its first word names nothing that can be run */
+};
+
+/* Runs it with an empty standard input, and waits. Returns the wait status, or one of these with STATUS_CANNOT_MEASURE. */
 int subprocess_run(const struct subprocess *process, struct error *error);
 
 #endif

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/memory.h"
@@ -22,6 +23,7 @@ struct repository_view {
 	char *objects, *index; /* the repository's */
 	char *worktrees[WORKTREES_MAX];
 	int worktree_count;
+	int status; /* of the last git, as subprocess_run() returns it */
 };
 
 /* Removes the variables that a git hook sets, in case one runs us; keeps git from writing the index and from asking. */
@@ -29,8 +31,8 @@ struct repository_view {
 	"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_OPTIONAL_LOCKS=0", "GIT_TERMINAL_PROMPT=0"
 
 /* Runs git in `directory` with the words up to NULL. Its standard output, or NULL with an error. */
-static char *git_in(const struct workspace *workspace, const char *directory, const char *const *variables,
-		    bool cleaning, struct error *error, va_list arguments)
+static char *git_in(struct repository_view *view, const char *directory, const char *const *variables, bool cleaning,
+		    struct error *error, va_list arguments)
 {
 	const char *words[WORDS_MAX] = {"git", "-c",	   "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false",
 					"-c",  "gc.auto=0"};
@@ -42,47 +44,53 @@ static char *git_in(const struct workspace *workspace, const char *directory, co
 		count++;
 	for (; variables && *variables && variable < VARIABLES_MAX; variables++)
 		environment[variable++] = *variables;
-	process = workspace_command(workspace, words);
+	process = workspace_command(view->workspace, words);
 	process.place = (struct start_place){directory, environment};
 	if (cleaning) {
 		process.stop = NULL;
 		process.protected_from_terminal = true;
 	}
-	return workspace_run(workspace, &process, error);
+	return workspace_answer(view->workspace, &process, &view->status, error);
 }
 
-static char *git(const struct repository_view *view, const char *directory, struct error *error, ...)
+static char *git(struct repository_view *view, const char *directory, struct error *error, ...)
 {
 	va_list arguments;
 	char *answer;
 
 	va_start(arguments, error);
-	answer = git_in(view->workspace, directory, NULL, false, error, arguments);
+	answer = git_in(view, directory, NULL, false, error, arguments);
 	va_end(arguments);
 	return answer;
 }
 
-static char *git_with(const struct repository_view *view, const char *directory, const char *const *variables,
+static char *git_with(struct repository_view *view, const char *directory, const char *const *variables,
 		      struct error *error, ...)
 {
 	va_list arguments;
 	char *answer;
 
 	va_start(arguments, error);
-	answer = git_in(view->workspace, directory, variables, false, error, arguments);
+	answer = git_in(view, directory, variables, false, error, arguments);
 	va_end(arguments);
 	return answer;
 }
 
-static char *git_cleaning(const struct repository_view *view, struct error *error, ...)
+static char *git_cleaning(struct repository_view *view, struct error *error, ...)
 {
 	va_list arguments;
 	char *answer;
 
 	va_start(arguments, error);
-	answer = git_in(view->workspace, view->top, NULL, true, error, arguments);
+	answer = git_in(view, view->top, NULL, true, error, arguments);
 	va_end(arguments);
 	return answer;
+}
+
+/* Whether the last git ran, and failed by itself. */
+static bool said_no(const struct repository_view *view)
+{
+	return view->status > 0 && WIFEXITED(view->status) && !*view->workspace->stop;
 }
 
 struct repository_view *repository_view_open(const struct workspace *workspace, struct error *error)
@@ -97,7 +105,7 @@ struct repository_view *repository_view_open(const struct workspace *workspace, 
 	    (view->index =
 		     git(view, view->top, error, "rev-parse", "--path-format=absolute", "--git-path", "index", NULL)))
 		return view;
-	if (!*workspace->stop && !error->cause) {
+	if (said_no(view)) {
 		error->status = STATUS_USAGE;
 		error_prefix(error, "--base compares revisions of a git repository");
 	}
@@ -182,7 +190,7 @@ static char *resolve(struct repository_view *view, const char *revision, struct 
 		git(view, view->top, error, "rev-parse", "--verify", "--quiet", "--end-of-options", wanted, NULL);
 
 	free(wanted);
-	if (!commit && !*view->workspace->stop)
+	if (!commit && said_no(view))
 		error_set(error, STATUS_USAGE, "no revision '%s' in '%s'; 'git log --oneline --all' lists them",
 			  revision, view->top);
 	return commit;

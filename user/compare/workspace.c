@@ -49,14 +49,17 @@ int workspace_remove(struct workspace *workspace, struct error *error)
 	static const char script[] = "chmod -R u+rwX -- \"$0\" 2>/dev/null; rm -rf -- \"$0\"";
 	const char *const words[] = {"sh", "-c", script, workspace->directory, NULL};
 	struct subprocess process = workspace_command(workspace, words);
-	int status;
+	int status = 0;
 
 	if (!workspace->directory)
 		return 0;
 	process.stop = NULL;
 	process.protected_from_terminal = true;
-	status = subprocess_run(&process, error);
-	if (status > 0)
+	if (workspace->user.other || rmdir(workspace->directory)) /* an empty one of ours needs no process */
+		status = subprocess_run(&process, error);
+	if (status < 0)
+		error_prefix(error, "cannot remove '%s'", workspace->directory);
+	else if (status)
 		error_set(error, STATUS_CANNOT_MEASURE, "cannot remove '%s' and all that is in it",
 			  workspace->directory);
 	free(workspace->directory);
@@ -107,25 +110,32 @@ static void take(void *context, bool error_stream, const char *bytes, size_t len
 	}
 }
 
-char *workspace_run(const struct workspace *workspace, const struct subprocess *process, struct error *error)
+char *workspace_answer(const struct workspace *workspace, const struct subprocess *process, int *status,
+		       struct error *error)
 {
 	struct answer answer = {.text = memory_text("")};
 	struct subprocess run = *process;
-	int status;
 
 	run.take = take;
 	run.context = &answer;
-	status = subprocess_run(&run, error);
-	if (status == 0) {
+	*status = subprocess_run(&run, error);
+	if (*status == 0) {
 		if (answer.length && answer.text[answer.length - 1] == '\n')
 			answer.text[answer.length - 1] = 0;
 		return answer.text;
 	}
 	if (run.stop && *workspace->stop)
 		workspace_interrupted(error);
-	else if (status > 0)
+	else if (*status > 0)
 		error_set(error, STATUS_CANNOT_MEASURE, "'%s' failed: %s", run.words[0],
 			  *answer.complaint ? answer.complaint : "it printed no message");
 	free(answer.text);
 	return NULL;
+}
+
+char *workspace_run(const struct workspace *workspace, const struct subprocess *process, struct error *error)
+{
+	int status;
+
+	return workspace_answer(workspace, process, &status, error);
 }

@@ -23,7 +23,7 @@ struct workspace {
 /* Makes the directory below $TMPDIR or /tmp. */
 int workspace_make(struct workspace *workspace, const struct identity *user, const volatile sig_atomic_t *stop,
 		   struct error *error);
-/* Removes it. An error says what is left. Does nothing if none was created (all zero). */
+/* Removes it. An error names it: something of it is left. Does nothing if none was created (all zero). */
 int workspace_remove(struct workspace *workspace, struct error *error);
 
 /* A path below the directory; the caller frees it. */
@@ -38,6 +38,9 @@ struct subprocess workspace_command(const struct workspace *workspace, const cha
  * it was interrupted.
  */
 char *workspace_run(const struct workspace *workspace, const struct subprocess *process, struct error *error);
+/* The same, which also stores what subprocess_run() returned. */
+char *workspace_answer(const struct workspace *workspace, const struct subprocess *process, int *status,
+		       struct error *error);
 
 /* Sets the error of an interrupted comparison. */
 int workspace_interrupted(struct error *error);

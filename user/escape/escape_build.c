@@ -122,9 +122,10 @@ struct escape_output *escape_build(const struct escape_build *build, struct erro
 	command.context = &reader;
 	status = subprocess_run(&command, &failure);
 	output = escape_parser_finish(reader.parser);
-	if (status < 0)
-		error_set(error, STATUS_CANNOT_MEASURE, "%s%s", failure.text,
-			  failure.cause ? "" : "; name the go command with --go");
+	if (status == SUBPROCESS_NO_PROGRAM)
+		error_set(error, STATUS_CANNOT_MEASURE, "%s; name the go command with --go", failure.text);
+	else if (status < 0)
+		*error = failure;
 	else if (status)
 		describe_failure(output, status, error);
 	else if (!output->annotation_count)
