@@ -189,7 +189,7 @@ def test_few_descriptors_are_named_as_such(t):
         nothing_is_left(t)
     # Wherever a recording finds none left, also behind the verifier, whose log says that it accepts the program.
     pid = target(t).pid
-    for most in range(12, 50):
+    for most in range(24, 40):
         said = t.run("prlimit", f"--nofile={most}:{most}", harness.ESCAPEMENT, "record", "--rate", "1", "--duration", "0.1", "-o",
                      t.path("p"), "-p", pid, status=None, **options).stderr
         assert "verifier" not in said, f"{most}: {said}"

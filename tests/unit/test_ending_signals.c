@@ -5,12 +5,14 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/resource.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "base/ending_signals.h"
+#include "target/descendants.h"
 
 /* The wait status of a process that sends itself the signal: exited if it has gone on. */
 static int send_in_child(int number, void (*prepare)(void))
@@ -102,12 +104,48 @@ static void those_that_make_a_core_file_end_a_process_without_one(void **state)
 	}
 }
 
+static volatile sig_atomic_t alarms;
+
+static void count_alarm(int number)
+{
+	(void)number;
+	alarms = alarms + 1;
+}
+
+static void wait_for_end(void *context)
+{
+	(void)context;
+	pause();
+}
+
+static void they_do_not_keep_a_guarded_program_from_starting(void **state)
+{
+	const struct itimerval often = {{0, 200}, {0, 200}}, never = {0};
+	const struct sigaction counting = {.sa_handler = count_alarm}; /* without SA_RESTART */
+
+	(void)state;
+	sigaction(SIGALRM, &counting, NULL);
+	for (int i = 0; i < 20 || !alarms; i++) {
+		struct error error = {0};
+		struct guard *guard;
+
+		setitimer(ITIMER_REAL, &often, NULL);
+		guard = guard_start(wait_for_end, NULL, "a program", &error);
+		setitimer(ITIMER_REAL, &never, NULL);
+		assert_string_equal(error.text, "");
+		assert_non_null(guard);
+		guard_free(guard);
+	}
+	signal(SIGALRM, SIG_DFL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(they_are_those_by_which_the_kernel_ends_a_process),
 		cmocka_unit_test(ignored_they_end_nothing),
 		cmocka_unit_test(those_that_make_a_core_file_end_a_process_without_one),
+		cmocka_unit_test(they_do_not_keep_a_guarded_program_from_starting),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
