@@ -328,8 +328,6 @@ def test_any_number_of_commands_may_write_into_a_log_and_begin_late(t):
     t.path("m.txt").write_text("./build.sh\n/usr/bin/docker build .\n" + lint + log_of(3, step, True))
     same(sorted(a["package"] for a in t.json("escapes", "--kind", "heap", t.path("m.txt"))["annotations"] if a["subject"][0] in "xy"),
          [f"m/p{i}" for i in range(3) for _ in range(2)])
-    t.path("m.txt").write_text("case # 12\n./a.go:7:2: moved to heap: x\n")
-    same([a["package"] for a in t.json("escapes", t.path("m.txt"))["annotations"]], [None])
     # More are not told apart, and that is said.
     for count, prefix in ((1100, step), (300, forms["services"][3])):
         t.path("m.txt").write_text(log_of(count, prefix, True))

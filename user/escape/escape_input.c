@@ -210,13 +210,12 @@ static bool is_event_start(const char *line, size_t length)
 	return false;
 }
 
-/* Whether "# " begins a header that ends the line: "# import/path" or "# import/path [import/path.test]". "case # 12" is none. */
+/* Whether "# " begins a header that ends the line: "# import/path" or "# import/path [import/path.test]". */
 static bool is_header(const char *text, size_t length)
 {
 	const char *space;
 
-	if (length < 3 || memcmp(text, "# ", 2) != 0 || isspace((unsigned char)text[2]) ||
-	    skip_number(text + 2, length - 2) == length - 2)
+	if (length < 3 || memcmp(text, "# ", 2) != 0 || isspace((unsigned char)text[2]))
 		return false;
 	space = memchr(text + 2, ' ', length - 2);
 	return !space || (space + 1 < text + length && space[1] == '[' && text[length - 1] == ']');
