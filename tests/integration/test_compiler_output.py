@@ -2,13 +2,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Compiler output in the forms that users have: events of `go build -json`, CI logs, truncated logs, output of failed
 and of partial builds. Each is read, or rejected with a reason; no gate passes on output that is missing."""
-import itertools
 import json
 import os
 import pathlib
 import platform
 
-import go_pgo
 import harness
 from harness import contains, same
 
@@ -286,116 +284,6 @@ def test_outputs_that_are_mixed_line_by_line_are_separated_or_refused(t):
         (source / "ci.txt").write_text(interleaved(own(t, source, flags)[:2], *[lambda n: ""] * 2))
         contains(t.escapement("audit", "--escape", "ci.txt", "p.pb.gz", cwd=source).stderr,
                  "has the header of example.com/out/left without a message")
-
-
-def log_of(count, prefix, turns, noise=0):
-    """What `count` commands say of a package each: line by line in turn, or one after the other, each behind other lines."""
-    name = itertools.count()
-
-    def mark(writer):
-        return prefix(writer, next(name))
-
-    said_of = [[f"# m/p{i}", f"./a.go:{i + 7}:6: cannot inline F: marked go:noinline", f"./a.go:{i + 7}:2: moved to heap: x{i}",
-                f"./b.go:{i + 9}:2: moved to heap: y{i}"] for i in range(count)]
-    if turns:
-        return "".join(mark(i) + said_of[i][line] + "\n" for line in range(4) for i in range(count))
-    return "".join("".join(mark(i) + line + "\n" for line in [f"Get:{n} some package" for n in range(noise)] + said_of[i])
-                   for i in range(count))
-
-
-def word(n):
-    return "".join(chr(ord("a") + n // 26 ** i % 26) for i in range(3))
-
-
-def test_any_number_of_commands_may_write_into_a_log_and_begin_late(t):
-    forms = {
-        "70 steps": (70, True, 0, lambda i, n: f"#{i + 11} {n / 10:.3f} "),
-        "1000 steps": (1000, True, 0, lambda i, n: f"#{i + 11} {n / 10:.3f} "),
-        "numbered lines": (1500, False, 0, lambda i, n: f"[seq={n}] "),
-        "services": (200, True, 0, lambda i, n: f"{word(i)}  | "),
-        "a service that begins late": (2, False, 9000, lambda i, n: f"{word(i)}  | "),
-        "much before the build": (1, False, 9000, lambda i, n: f"2026-01-02T03:04:{n % 60:02}.12{n}Z "),
-    }
-    for what, (count, turns, noise, prefix) in forms.items():
-        t.path("m.txt").write_text(log_of(count, prefix, turns, noise))
-        found = [(a["package"], a["file"].rpartition("/")[2], a["line"], a["subject"])
-                 for a in t.json("escapes", "--kind", "heap", t.path("m.txt"))["annotations"]]
-        same(sorted(found), sorted([(f"m/p{i}", "a.go", i + 7, f"x{i}") for i in range(count)] +
-                                   [(f"m/p{i}", "b.go", i + 9, f"y{i}") for i in range(count)]), what)
-    # What stands before the build, and what a linter says, is none of its prefixes.
-    step = forms["70 steps"][3]
-    lint = "".join(f"{word(i)} x/y.go:3:2: {word(i)} is unused\n" for i in range(300))
-    t.path("m.txt").write_text("./build.sh\n/usr/bin/docker build .\n" + lint + log_of(3, step, True))
-    same(sorted(a["package"] for a in t.json("escapes", "--kind", "heap", t.path("m.txt"))["annotations"] if a["subject"][0] in "xy"),
-         [f"m/p{i}" for i in range(3) for _ in range(2)])
-    # More are not told apart, and that is said.
-    for count, prefix in ((1100, step), (300, forms["services"][3])):
-        t.path("m.txt").write_text(log_of(count, prefix, True))
-        contains(t.escapement("escapes", t.path("m.txt"), status=2).stderr, "more commands that wrote at the same time than are told apart")
-
-
-SHARED = """package shared
-
-type T struct{ a, b, c, d int }
-
-// Make is inlined only where it is hot.
-func Make(n int) *T {
-	t := &T{a: n}
-	for i := 0; i < n; i++ {
-		t.b += i * n
-		if t.b%3 == 0 {
-			t.c += t.b ^ 5
-			t.d += t.c*7 + t.b
-		}
-		if t.c%3 == 0 {
-			t.c += t.b ^ 9
-			t.a += t.c*3 + t.b
-			t.d += t.c*3 + t.b
-		}
-	}
-	return t
-}
-
-//go:noinline
-func Sum(n int) (sum int) {
-	for i := 0; i < n; i++ {
-		sum += Make(i % 9).a
-	}
-	return sum
-}
-"""
-
-
-def test_a_program_has_the_words_of_its_own_build_of_a_package(t):
-    """Of two programs, one has a profile: what both import is built twice."""
-    harness.require_root()
-    source = t.path("guided")
-    for name, text in {"shared/shared.go": SHARED, "hot/main.go": GUIDED_MAIN, "cold/main.go": GUIDED_MAIN}.items():
-        (source / name).parent.mkdir(parents=True)
-        (source / name).write_text(text)
-    (source / "go.mod").write_text("module example.com/guided\n\ngo 1.21\n")
-    profile = go_pgo.Profile()
-    profile.write(source / "hot" / "default.pgo", [[profile.location("example.com/guided/shared.Make", 6, 7),
-                                                    profile.location("example.com/guided/shared.Sum", 24, 26)]])
-    (source / "bin").mkdir()
-    (source / "m.txt").write_text(go(t, source, "build", "-gcflags=-m=2", "-o", "bin/", "./hot", "./cold", "./shared").stderr)
-    contains((source / "m.txt").read_text(), "# example.com/guided/shared [example.com/guided/hot]")
-    for program, wanted in {"hot": [(7, "escapes-unseen", 0), (26, "stack", 0)], "cold": [(7, "escapes", 100)]}.items():
-        document = t.json("audit", "-q", "--escape", "m.txt", "--rate", "1", "--", f"bin/{program}", cwd=source)
-        same(sorted((row["line"], row["verdict"], row["objects"] or 0) for row in document["rows"] if "shared.go" in (row["file"] or "")),
-             wanted, program)
-        same(document["warnings"], [])
-    t.escapement("record", "--rate", "1", "-o", "p.pb.gz", "--", "bin/cold", cwd=source)
-    (source / "bin" / "cold").unlink()
-    contains(t.escapement("audit", "--escape", "m.txt", "p.pb.gz", cwd=source).stderr, "words about a line may be of another build")
-
-
-GUIDED_MAIN = """package main
-
-import "example.com/guided/shared"
-
-func main() { println(shared.Sum(100)) }
-"""
 
 
 def test_lines_that_two_commands_have_cut_are_refused(t):

@@ -48,10 +48,10 @@ static inline char *escape_printed(const struct escape_output *output)
 	for (size_t i = 0; i < output->annotation_count; i++) {
 		const struct escape_annotation *a = &output->annotations[i];
 
-		fprintf(stream, "%s %s:%u:%u in %s: %s, %s (%s)%s%s [%s] %#x\n", escape_shown(a->package), a->file,
-			a->line, a->column, escape_shown(a->function), escape_kind_name(a->kind), a->subject,
+		fprintf(stream, "%s %s:%u:%u in %s: %s, %s (%s)%s%s [%s]\n", escape_shown(a->package), a->file, a->line,
+			a->column, escape_shown(a->function), escape_kind_name(a->kind), a->subject,
 			escape_shown(a->detail), a->explained_only ? " explained only" : "",
-			a->truncated ? " truncated" : "", a->text, a->builds);
+			a->truncated ? " truncated" : "", a->text);
 		escape_print_flows(stream, a);
 	}
 	for (int kind = 0; kind < ESCAPE_KIND_COUNT; kind++)
@@ -61,8 +61,6 @@ static inline char *escape_printed(const struct escape_output *output)
 			output->unrecognized[i].text);
 	for (size_t i = 0; i < output->package_count; i++)
 		fprintf(stream, "package %s\n", output->packages[i]);
-	for (size_t i = 0; i < output->build_count; i++)
-		fprintf(stream, "build %s\n", output->builds[i]);
 	for (size_t i = 0; i < output->failure_count; i++)
 		fprintf(stream, "failed %s: %s\n", output->failures[i].package, escape_shown(output->failures[i].text));
 	fprintf(stream, "cut at %s; %" PRIu64 " lines, %" PRIu64 " bytes\n", escape_shown(output->cut),

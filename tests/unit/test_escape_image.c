@@ -50,9 +50,6 @@ static const char small[] = "# p\n"
 			    "./a.go:6:2:   flow: ~r0 = &x:\n"
 			    "./a.go:6:2:     from &x (address-of) at ./a.go:6:9\n"
 			    "./a.go:6:2: moved to heap: x\n"
-			    "# p [m/a]\n"
-			    "./a.go:5:6: can inline F with cost 4 as: func() *int { x := 0; return &x }\n"
-			    "./a.go:7:2: moved to heap: y\n"
 			    "what is this\n"
 			    "# q\n"
 			    "./b.go:1:1: undefined: y\n"
@@ -62,10 +59,7 @@ static struct escape_output *parsed(void)
 {
 	struct escape_output *output = escape_parse(small, strlen(small), "small", NULL);
 
-	assert_true(output && output->failure_count && output->cut && output->unrecognized_count &&
-		    output->build_count == 1);
-	assert_int_equal(output->annotations[0].builds, 3);
-	assert_int_equal(output->annotations[2].builds, 2);
+	assert_true(output && output->failure_count && output->cut && output->unrecognized_count);
 	return output;
 }
 

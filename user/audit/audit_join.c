@@ -14,7 +14,6 @@
 #include "base/hash.h"
 #include "base/memory.h"
 #include "profile/interval.h"
-#include "audit/audit_build.h"
 #include "audit/audit_calls.h"
 #include "audit/audit_copies.h"
 #include "audit/audit_filter.h"
@@ -30,9 +29,6 @@
 struct audit_storage {
 	struct arena memory;
 	struct audit_index *index; /* NULL: no other audit needs it, or it is that of another one */
-	struct audit_build
-		*build; /* NULL: all that the compiler said is of the program, or it is that of another one */
-	char *build_unknown;
 };
 
 struct join {
@@ -426,7 +422,7 @@ static void warn(struct audit *audit, char *sentence)
 
 static void add_warnings(struct join *join)
 {
-	enum { WARNINGS = 5 };
+	enum { WARNINGS = 4 };
 	struct audit *audit = join->audit;
 	struct audit_program program;
 	bool beyond;
@@ -439,7 +435,6 @@ static void add_warnings(struct join *join)
 			     "the profile does not measure objects by line: a line without refills may have allocated "
 			     "too"));
 	warn(audit, audit_incomplete(audit->output));
-	warn(audit, join->storage->build_unknown);
 	audit_program_compare(audit, &program);
 	stale = audit_stale(audit, &program, uncovered);
 	audit->stale = stale != NULL;
@@ -477,16 +472,9 @@ struct audit *audit_new(const struct profile *profile, const struct escape_outpu
 {
 	struct audit *audit = memory_zeroed(1, sizeof(*audit));
 	struct join join = {.audit = audit, .verdicts = ~options->unread};
-	const struct audit_build *build;
 
+	*audit = (struct audit){.profile = profile, .output = output};
 	audit->storage = join.storage = memory_zeroed(1, sizeof(*audit->storage));
-	if (!options->like)
-		audit->storage->build = audit_build_new(profile, output, &audit->storage->build_unknown);
-	build = options->like ? options->like->storage->build : audit->storage->build;
-	if (build)
-		output = &build->output;
-	audit->profile = profile;
-	audit->output = output;
 	if (!options->like)
 		audit->storage->index = audit_index_new(profile, output, options);
 	join.index = options->like ? options->like->storage->index : audit->storage->index;
@@ -515,13 +503,9 @@ struct audit *audit_new(const struct profile *profile, const struct escape_outpu
 	name_types(audit);
 	audit->tells = tells(audit);
 	audit_sort(audit, VALUE_BYTES);
-	if (build)
-		audit_build_end(build, audit);
 	if (!options->exemplary) {
 		audit_index_free(audit->storage->index);
 		audit->storage->index = NULL;
-		audit_build_free(audit->storage->build);
-		audit->storage->build = NULL;
 	}
 	free(join.claimed);
 	return audit;
@@ -547,7 +531,6 @@ void audit_free(struct audit *audit)
 	if (!audit)
 		return;
 	audit_index_free(audit->storage->index);
-	audit_build_free(audit->storage->build);
 	arena_free(&audit->storage->memory);
 	free(audit->storage);
 	free(audit->rows);

@@ -12,6 +12,7 @@
 #include "audit/audit_calls.h"
 #include "audit/pathname.h"
 #include "profile/frames.h"
+#include "symbols/go_binary.h"
 #include "target/go_versions.h"
 
 enum { PACKAGE_MAX = 4096 };
@@ -301,7 +302,8 @@ static bool is_build(const struct go_binary *binary, const char *build_id)
 	       (binary->gnu_build_id && strcasecmp(binary->gnu_build_id, build_id) == 0);
 }
 
-struct go_binary *audit_program_open(const struct profile *profile)
+/* Opens the measured program again; NULL if no process names it, or another file is in its place now. */
+static struct go_binary *open_measured(const struct profile *profile)
 {
 	for (size_t i = 0; i < profile->process_count; i++) {
 		const struct profile_process *process = &profile->processes[i];
@@ -388,7 +390,7 @@ void audit_program_clear(struct audit_program *result)
 
 void audit_program_compare(const struct audit *audit, struct audit_program *result)
 {
-	struct go_binary *binary = audit_program_open(audit->profile);
+	struct go_binary *binary = open_measured(audit->profile);
 	struct comparison comparison = {.binary = binary};
 	const char *path;
 

@@ -17,7 +17,6 @@
  */
 
 #include "audit/audit.h"
-#include "symbols/go_binary.h"
 
 struct audit_program {
 	bool compared;	 /* a file was compared */
@@ -36,9 +35,6 @@ struct audit_program {
 	char *command_all; /* the same for all packages of the build, not only those of the main module */
 	bool tagged;	   /* the command has build tags */
 };
-
-/* Opens the measured program's file again; NULL if no process names it, or another file is in its place now. The caller closes it. */
-struct go_binary *audit_program_open(const struct profile *profile);
 
 /* The caller releases the result with audit_program_clear(). */
 void audit_program_compare(const struct audit *audit, struct audit_program *result);

@@ -67,10 +67,9 @@ struct escape_annotation {
 	const struct escape_flow *flows; /* the explanation, in the compiler's order; -m=2 only */
 	uint32_t flow_count;
 	enum escape_kind kind : 8; /* there may be millions of annotations */
-	bool explained_only : 1;   /* has an explanation (-m=2) but no verdict: closures created for go and defer */
-	bool truncated : 1;	   /* the compiler cut the explanation short */
-	uint16_t builds;  /* the builds of its package that the compiler said it in: bits, of escape_output.builds */
-	const char *text; /* the compiler's text after the position; not interned */
+	bool explained_only;	   /* has an explanation (-m=2) but no verdict: closures created for go and defer */
+	bool truncated;		   /* the compiler cut the explanation short */
+	const char *text;	   /* the compiler's text after the position; not interned */
 };
 
 /* A line that is not a known message: shown and counted, never dropped. */
@@ -84,12 +83,6 @@ struct escape_failure {
 	const char *package, *text; /* the first error; NULL if the input has none */
 };
 
-/*
- * The go command builds what several main packages import once for each that has a profile (PGO): "# import/path [main/package]".
- * In the sets of builds, bit n + 1 is builds[n], the last bit also all further ones, and bit 0 what was built for no main package.
- */
-enum { ESCAPE_BUILDS = 15 };
-
 struct escape_output {
 	struct escape_annotation *annotations; /* in input order; a repeated message at one position appears once */
 	size_t annotation_count;
@@ -98,10 +91,7 @@ struct escape_output {
 	size_t unrecognized_count;
 	const char **packages; /* in order of first appearance */
 	size_t package_count;
-	const char **builds; /* main packages; at most ESCAPE_BUILDS */
-	size_t build_count;
 	bool repeated; /* the header of a package came more than once */
-	bool crowded;  /* more commands wrote at the same time than are told apart */
 	bool strayed;  /* a line of an explanation does not follow the message that it explains */
 	struct escape_failure *failures;
 	size_t failure_count;

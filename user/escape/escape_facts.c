@@ -58,7 +58,6 @@ struct facts {
 	size_t annotation_capacity, package_capacity;
 
 	const char *package;
-	uint16_t builds; /* the bit of the one that it is */
 
 	char *raw_path; /* path of the previous message, as printed: most lines have the same */
 	size_t raw_path_length, raw_path_capacity;
@@ -209,10 +208,8 @@ static size_t find_or_add(struct facts *facts, struct file_facts *file, const st
 	struct escape_output *output = facts->output;
 	uint64_t *item = hash_index_at(&file->index, fact_hash(fact), same_fact, output->annotations, fact);
 
-	if (*item) {
-		output->annotations[*item - 1].builds |= fact->builds;
+	if (*item)
 		return *item - 1;
-	}
 	output->annotations = array_reserve(output->annotations, output->annotation_count,
 					    &facts->root->annotation_capacity, sizeof(*output->annotations));
 	output->annotations[output->annotation_count] = *fact;
@@ -498,7 +495,6 @@ struct facts *facts_new(struct escape_output *output, struct string_table *strin
 	facts->strings = strings;
 	facts->root = facts;
 	facts->raw_path = memory_resize(NULL, 1, 1);
-	facts->builds = 1;
 	return facts;
 }
 
@@ -540,27 +536,7 @@ void facts_free(struct facts *facts)
 	free_text(facts);
 }
 
-/* Returns the bit of the build for a main package (escape.h). */
-static uint16_t build_for(struct facts *facts, struct span path)
-{
-	struct escape_output *output = facts->output;
-	const char *name = intern_optional(facts, path);
-	size_t at = 0;
-
-	if (!name)
-		return 1;
-	while (at < output->build_count && output->builds[at] != name)
-		at++;
-	if (at == ESCAPE_BUILDS)
-		at--;
-	else if (at == output->build_count) {
-		output->builds = memory_resize(output->builds, at + 1, sizeof(*output->builds));
-		output->builds[output->build_count++] = name;
-	}
-	return (uint16_t)(2u << at);
-}
-
-void facts_package(struct facts *facts, struct span path, struct span program)
+void facts_package(struct facts *facts, struct span path)
 {
 	struct escape_output *output = facts->output;
 	uint32_t *known;
@@ -568,7 +544,6 @@ void facts_package(struct facts *facts, struct span path, struct span program)
 	end_explanation(facts);
 	settle_pending(facts);
 	facts->package = intern(facts, path);
-	facts->builds = build_for(facts, program);
 	known = pointer_map_at(&facts->root->packages, facts->package);
 	if (*known != POINTER_MAP_NONE) { /* headers repeat for test variants */
 		output->repeated = true;
@@ -582,8 +557,7 @@ void facts_package(struct facts *facts, struct span path, struct span program)
 
 bool facts_add(struct facts *facts, const struct position *position, const struct message *message, struct span text)
 {
-	struct escape_annotation fact = {.package = facts->package, .kind = message->kind, .builds = facts->builds},
-				 *verdict;
+	struct escape_annotation fact = {.package = facts->package, .kind = message->kind}, *verdict;
 	struct file_facts *file;
 	size_t number;
 

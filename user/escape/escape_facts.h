@@ -20,8 +20,8 @@ struct facts *facts_branch(struct facts *facts);
 /* Settles pending explanations and frees the facts; branches before those that they are of. The output stays with its owner. */
 void facts_free(struct facts *facts);
 
-/* All following messages belong to this package, built for that main package; empty: for none. */
-void facts_package(struct facts *facts, struct span path, struct span program);
+/* All following messages belong to this package. */
+void facts_package(struct facts *facts, struct span path);
 
 /* Adds a message. Returns false for a line of an explanation if none is open at this position. */
 bool facts_add(struct facts *facts, const struct position *position, const struct message *message, struct span text);

@@ -432,9 +432,6 @@ char *escape_settle_files(struct escape_output *output)
 
 	if (output->mixed)
 		return memory_format("has lines that two commands wrote at once (\"%.120s\"); " APART, output->mixed);
-	if (output->crowded)
-		return memory_text(
-			"has lines of more commands that wrote at the same time than are told apart, " APART);
 	collect(&settling);
 	named = name_pairs(&settling);
 	if (settling.alike.count)

@@ -17,7 +17,7 @@
  * Gives each file that has a name in common with one of another package the name that -trimpath would give it: its package's path,
  * and its own. Returns NULL, or why nobody knows which lines are about which file, as the rest of a sentence that begins with the
  * output's name and ends with what to do about it; the caller frees it. That is so if
- *   - two commands wrote into one line, or more of them at the same time than are told apart;
+ *   - two commands wrote into one line;
  *   - a package declares a function at two lines of one file, or two functions at one place: that is another version of the file,
  *     or lines of another package;
  *   - a message names a function that its package, of which all functions are named, does not declare, or lines of an

@@ -16,12 +16,12 @@
 #include "escape/escape_parser.h"
 
 /* That with numbers of 8 bytes comes first, so that all rows are aligned. */
-enum table { UNRECOGNIZED, FAILURES, ANNOTATIONS, FLOWS, STEPS, PACKAGES, BUILDS, TABLES };
+enum table { UNRECOGNIZED, FAILURES, ANNOTATIONS, FLOWS, STEPS, PACKAGES, TABLES };
 
 struct head {
 	uint64_t lines, bytes; /* of the compiler's text */
 	uint32_t rows[TABLES]; /* how many each table has */
-	uint32_t cut;
+	uint32_t cut, zero;
 };
 
 enum { EXPLAINED_ONLY = 1, TRUNCATED = 2 };
@@ -29,8 +29,7 @@ enum { EXPLAINED_ONLY = 1, TRUNCATED = 2 };
 struct annotation {
 	uint32_t package, file, function, subject, detail, text;
 	uint32_t line, column;
-	uint32_t flows;
-	uint16_t kind, flags, builds, zero;
+	uint32_t flows, kind, flags;
 };
 
 struct flow {
@@ -64,7 +63,6 @@ static const size_t row_sizes[TABLES] = {
 	[FLOWS] = sizeof(struct flow),
 	[STEPS] = sizeof(struct step),
 	[PACKAGES] = sizeof(struct package),
-	[BUILDS] = sizeof(struct package),
 };
 
 /* ---- writing ---- */
@@ -116,7 +114,6 @@ static void write_annotation(struct writer *writer, const struct escape_annotati
 		.column = from->column,
 		.flows = from->flow_count,
 		.kind = from->kind,
-		.builds = from->builds,
 		.flags = (from->explained_only ? EXPLAINED_ONLY : 0) | (from->truncated ? TRUNCATED : 0),
 	};
 
@@ -158,7 +155,6 @@ static void count_rows(const struct escape_output *output, size_t most, uint64_t
 	rows[FAILURES] = output->failure_count;
 	rows[ANNOTATIONS] = output->annotation_count;
 	rows[PACKAGES] = output->package_count;
-	rows[BUILDS] = output->build_count;
 	rows[FLOWS] = rows[STEPS] = 0;
 	for (size_t i = 0; i < output->annotation_count && rows[FLOWS] <= most && rows[STEPS] <= most; i++) {
 		rows[FLOWS] += output->annotations[i].flow_count;
@@ -208,11 +204,6 @@ static void write_tables(struct writer *writer, const struct escape_output *outp
 	write_explanations(writer, output, write_steps);
 	for (size_t i = 0; i < output->package_count; i++) {
 		const struct package row = {interned(writer, output->packages[i])};
-
-		fwrite(&row, sizeof(row), 1, writer->stream);
-	}
-	for (size_t i = 0; i < output->build_count; i++) {
-		const struct package row = {interned(writer, output->builds[i])};
 
 		fwrite(&row, sizeof(row), 1, writer->stream);
 	}
@@ -321,7 +312,6 @@ static void read_annotation(struct reader *reader, const struct annotation *row,
 		.kind = row->kind < ESCAPE_KIND_COUNT ? row->kind : 0,
 		.explained_only = row->flags & EXPLAINED_ONLY,
 		.truncated = row->flags & TRUNCATED,
-		.builds = row->builds,
 	};
 	reader->wrong |= row->kind >= ESCAPE_KIND_COUNT || (to->subject && !*to->subject);
 }
@@ -379,7 +369,7 @@ static void read_others(struct reader *reader, const struct head *head, const vo
 {
 	const struct unrecognized *unrecognized = tables[UNRECOGNIZED];
 	const struct failure *failures = tables[FAILURES];
-	const struct package *packages = tables[PACKAGES], *builds = tables[BUILDS];
+	const struct package *packages = tables[PACKAGES];
 
 	output->unrecognized_count = head->rows[UNRECOGNIZED];
 	output->unrecognized = memory_zeroed(output->unrecognized_count, sizeof(*output->unrecognized));
@@ -395,11 +385,6 @@ static void read_others(struct reader *reader, const struct head *head, const vo
 	output->packages = memory_zeroed(output->package_count, sizeof(*output->packages));
 	for (size_t i = 0; i < output->package_count; i++)
 		output->packages[i] = text(reader, packages[i].path);
-	output->build_count = head->rows[BUILDS];
-	reader->wrong |= output->build_count > ESCAPE_BUILDS;
-	output->builds = memory_zeroed(output->build_count, sizeof(*output->builds));
-	for (size_t i = 0; i < output->build_count; i++)
-		output->builds[i] = text(reader, builds[i].path);
 }
 
 struct escape_output *escape_image_read(const void *bytes, size_t size)

@@ -75,13 +75,10 @@ static void buffer_append(struct buffer *buffer, const char *text, size_t length
 	buffer->length += length;
 }
 
-/* Parses "# import/path", "# import/path [import/path.test]", which is the same package compiled for its tests, or "# import/path
- * [import/main]", compiled with the profile of a main package. */
-static bool parse_header(struct span line, struct span *path, struct span *program)
+/* Parses "# import/path" or "# import/path [import/path.test]", which is the same package compiled for its tests. */
+static bool parse_header(struct span line, struct span *path)
 {
 	const char *space;
-
-	*program = SPAN("");
 
 	if (!span_starts(line, SPAN("# ")) || line.length == 2)
 		return false;
@@ -94,9 +91,6 @@ static bool parse_header(struct span line, struct span *path, struct span *progr
 		    variant.text[variant.length - 1] != ']')
 			return false;
 		*path = span_to(*path, (size_t)(space - path->text));
-		variant = (struct span){variant.text + 2, variant.length - 3};
-		if (!span_ends(variant, SPAN(".test")))
-			*program = variant;
 	}
 	return true;
 }
@@ -165,11 +159,6 @@ void escape_parser_cut(struct escape_parser *parser, const char *text, size_t le
 	parser->output->cut = string_table_intern(parser->strings, shown.text, shown.length);
 }
 
-void escape_parser_crowd(struct escape_parser *parser)
-{
-	parser->output->crowded = true;
-}
-
 /* Whether this line says that a log was cut. */
 static bool is_cut(struct span line)
 {
@@ -234,9 +223,9 @@ static bool is_position(struct span text, size_t colon)
 /* Whether "# " begins what can only be a header, which ends the text. */
 static bool is_header_end(struct span text, size_t hash)
 {
-	struct span path, program;
+	struct span path;
 
-	return parse_header(span_from(text, hash), &path, &program) && path.text[0] != '[' &&
+	return parse_header(span_from(text, hash), &path) && path.text[0] != '[' &&
 	       !memchr(path.text, ')', path.length) && !memchr(path.text, '}', path.length);
 }
 
@@ -403,10 +392,10 @@ static bool recognize(struct escape_parser *parser, struct span line)
 {
 	struct position position;
 	struct message message;
-	struct span text, program;
+	struct span text;
 	bool spliced;
 
-	if (line.text[0] == '#' && parse_header(line, &text, &program)) {
+	if (line.text[0] == '#' && parse_header(line, &text)) {
 		if (text.text[0] == '[') {
 			parser->in_vet = true;
 			return true;
@@ -414,7 +403,7 @@ static bool recognize(struct escape_parser *parser, struct span line)
 		note_hollow(parser, text);
 		end_package(parser);
 		parser->package = string_table_intern(parser->strings, text.text, text.length);
-		facts_package(parser->facts, text, program);
+		facts_package(parser->facts, text);
 		return true;
 	}
 	if (!parse_message(parser, line, &position, &message, &text))
@@ -511,11 +500,11 @@ static bool continue_joined(struct escape_parser *parser, struct span line)
 {
 	struct position position;
 	struct message message;
-	struct span text, program;
+	struct span text;
 
 	if (parser->joined_lines >= JOINED_LINES_MAX ||
 	    (line.length && (parse_message(parser, line, &position, &message, &text) ||
-			     (line.text[0] == '#' && parse_header(line, &text, &program))))) {
+			     (line.text[0] == '#' && parse_header(line, &text))))) {
 		end_joined(parser, false);
 		return false;
 	}
@@ -716,7 +705,6 @@ void escape_free(struct escape_output *output)
 	free(output->unrecognized);
 	free(output->packages);
 	free(output->failures);
-	free(output->builds);
 	string_table_free(&output->storage->strings);
 	free(output->storage);
 	free(output);

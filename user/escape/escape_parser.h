@@ -51,9 +51,6 @@ void escape_parser_fail(struct escape_parser *parser, const char *package);
 /* Records that the input was cut here. */
 void escape_parser_cut(struct escape_parser *parser, const char *text, size_t length);
 
-/* Records that more commands wrote into the input at the same time than are told apart. */
-void escape_parser_crowd(struct escape_parser *parser);
-
 /* Returns the output's string table, for strings that are found out later. */
 struct string_table *escape_output_strings(struct escape_output *output);
 
