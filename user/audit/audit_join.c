@@ -23,7 +23,6 @@
 #include "audit/audit_match.h"
 #include "audit/audit_stale.h"
 #include "profile/frames.h"
-#include "profile/owner.h"
 #include "profile/precision.h"
 
 struct audit_storage {
@@ -167,21 +166,6 @@ static const char *const *inlined_files(struct join *join, const struct group *g
 	return files;
 }
 
-/*
- * Whether the owner module compiled the code that allocates, although none of its functions is on the stack: an instance of a
- * library's generic function that a goroutine begins with, such as that of iter.Pull.
- */
-static bool is_own_instance(const struct join *join, const struct audit_match *match)
-{
-	for (size_t i = 0; i < match->count; i++) {
-		const char *package = match->list[i]->package;
-
-		if (!package || !owner_has_package(join->audit->profile, package))
-			return false;
-	}
-	return match->count != 0;
-}
-
 /* Fills in the row of a group, except its numbers. */
 static void describe(struct join *join, const struct group *group, struct audit_row *row)
 {
@@ -209,10 +193,6 @@ static void describe(struct join *join, const struct group *group, struct audit_
 		row->reason = audit_other_instance;
 	} else {
 		set_verdict(join, group, &match, row);
-	}
-	if (!row->owner && is_own_instance(join, &match)) {
-		row->owner = group->chain;
-		row->owner_file = row->file;
 	}
 	row->linked_count = (uint32_t)match.linked;
 	row->annotation_count = (uint32_t)(match.count + match.linked);

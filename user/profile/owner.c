@@ -219,21 +219,6 @@ static bool chooses_of_any_process(const struct profile *profile, const char *gl
 	return false;
 }
 
-bool owner_has_package(const struct profile *profile, const char *package)
-{
-	for (size_t i = 0; i < profile->module_count; i++) {
-		if (chooses_of_any_process(profile, profile->modules[i], package))
-			return true;
-	}
-	for (size_t i = 0; i < profile->process_count && !profile->module_count; i++) {
-		struct rule rule = rule_of(&profile->processes[i]);
-
-		if (rule.module && in_module(&rule, package))
-			return true;
-	}
-	return false;
-}
-
 bool *owner_matched_globs(const struct profile *profile)
 {
 	struct pointer_map seen = {0};

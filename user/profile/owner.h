@@ -50,9 +50,6 @@ bool owner_glob_chooses(const char *glob, const struct profile_process *process,
 /* Whether a package is one of the main module of a process; also if the module of none is known. */
 bool owner_in_main_module(const struct profile *profile, const char *package);
 
-/* Whether a package is one of the owner module of any process; false if the module of none is known. */
-bool owner_has_package(const struct profile *profile, const char *package);
-
 /* Determines the frames of a sample of the table's profile. */
 struct owner owner_of(struct owner_table *table, const struct profile_sample *sample);
 
