@@ -11,6 +11,7 @@
 
 #include "base/memory.h"
 #include "base/clock.h"
+#include "base/hash.h"
 #include "base/priority.h"
 #include "profile/estimates.h"
 #include "record/bursts.h"
@@ -219,15 +220,30 @@ static void remember_row(void *context, const struct event_key *key, const struc
 	observed->runtime->ops->remember(observed->runtime, observed->target, key);
 }
 
+/* Differs where code is mapped at other places, or from other files. */
+static uint64_t code_mark(const struct target *target)
+{
+	uint64_t mark = 0;
+
+	for (size_t i = 0; i < target->mapping_count; i++) {
+		const struct target_mapping *mapping = &target->mappings[i];
+
+		if (mapping->executable)
+			mark = hash_fold(hash_fold(mark, mapping->start), mapping->inode);
+	}
+	return mark;
+}
+
 /* Looks for other copies of the runtime among the mappings, if these are others than the last time. */
 static void find_others(struct observed *observed)
 {
 	const struct runtime_ops *ops = observed->runtime->ops;
 	struct runtime_others others;
+	uint64_t mark = code_mark(observed->target);
 
-	if (!ops->find_others || observed->target->mapping_count == observed->others_mappings)
+	if (!ops->find_others || mark == observed->others_mark)
 		return;
-	observed->others_mappings = observed->target->mapping_count;
+	observed->others_mark = mark;
 	ops->find_others(observed->runtime, observed->target, &others);
 	if (others.count <= observed->others.count)
 		return;
@@ -237,8 +253,6 @@ static void find_others(struct observed *observed)
 
 static void remember_rows(struct observed *observed)
 {
-	const struct runtime_ops *ops = observed->runtime->ops;
-
 	address_space_update(observed->space);
 	find_others(observed);
 	target_allow(observed->target);

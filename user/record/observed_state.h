@@ -33,7 +33,7 @@ struct observed {
 	int64_t rate;
 	bool replaced; /* the process has become another program (exec), so nothing can be read at the end */
 	struct runtime_others others; /* the most that were seen; `file` is the profile's */
-	size_t others_mappings;	      /* how many mappings there were when others were last looked for */
+	uint64_t others_mark;	      /* code_mark() of when others were last looked for */
 	bool mixed;		      /* the process has other rows with another rate */
 	struct snapshot start, latest, end;
 	struct bursts *bursts;	/* bursts.h; NULL: it is not recorded in bursts */

@@ -158,7 +158,6 @@ static void write_head(struct json_writer *writer, const struct audit *audit)
 	write_target(writer, profile);
 	json_write_newline(writer);
 	json_write_object(writer, "exact");
-	/* These totals are the sums of the rows: 100 % for shares. */
 	json_write_bool(writer, "totals", profile->totals_exact && profile_is_exact(profile));
 	json_write_bool(writer, "rows", profile_is_exact(profile));
 	json_write_object_end(writer);
@@ -167,6 +166,10 @@ static void write_head(struct json_writer *writer, const struct audit *audit)
 	json_write_newline(writer);
 	json_write_object(writer, "totals");
 	write_numbers(writer, audit->totals);
+	json_write_object_end(writer);
+	json_write_newline(writer);
+	json_write_object(writer, "whole");
+	write_numbers(writer, audit->whole);
 	json_write_object_end(writer);
 }
 
