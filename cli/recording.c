@@ -160,19 +160,12 @@ void recording_unwatch_signals(void)
 	ending_signals_leave_no_core();
 }
 
-/* Whether a signal that our caller ignores does not end the recording. So it is with nohup; but scripts end a recording in the
- * background by signals that their `&` made it ignore. */
-static bool stays_ignored(int number)
-{
-	return number == SIGHUP || !ending_signal_is_for_all(number);
-}
-
 const volatile sig_atomic_t *recording_watch_signals(void)
 {
 	struct sigaction action = {.sa_sigaction = note_signal, .sa_flags = SA_SIGINFO};
 	sigset_t ending;
 
-	ending_signals(&ending);
+	ending_signals_heeded(&ending);
 	for (int number = 1; number <= SIGRTMAX; number++) {
 		struct sigaction before;
 
@@ -181,7 +174,8 @@ const volatile sig_atomic_t *recording_watch_signals(void)
 		/* What is ignored stays so in the program. In a second run, our handlers are installed. */
 		if (before.sa_handler == SIG_IGN)
 			sigaddset(&ignored_signals, number);
-		if (before.sa_handler == SIG_IGN && stays_ignored(number))
+		/* by nohup; but scripts end a recording in the background by signals that their `&` made it ignore */
+		if (before.sa_handler == SIG_IGN && number == SIGHUP)
 			continue;
 		sigaction(number, &action, NULL);
 		sigaddset(&watched_signals, number);

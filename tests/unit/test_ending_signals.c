@@ -80,6 +80,33 @@ static void ignored_they_end_nothing(void **state)
 	}
 }
 
+static void ignore_some(void)
+{
+	signal(SIGUSR1, SIG_IGN);
+	signal(SIGRTMIN + 1, SIG_IGN);
+	signal(SIGTERM, SIG_IGN);
+	signal(SIGALRM, SIG_DFL);
+}
+
+static void what_the_caller_ignores_is_not_heeded_unless_it_is_for_all(void **state)
+{
+	pid_t child = fork();
+	int status;
+
+	(void)state;
+	if (child == 0) {
+		sigset_t set;
+
+		ignore_some();
+		ending_signals_heeded(&set);
+		_exit(sigismember(&set, SIGUSR1) | sigismember(&set, SIGRTMIN + 1) << 1 |
+		      sigismember(&set, SIGTERM) << 2 | sigismember(&set, SIGALRM) << 3);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 4 | 8);
+}
+
 static void want_cores(void)
 {
 	struct rlimit limit;
@@ -93,8 +120,13 @@ static void want_cores(void)
 static void those_that_make_a_core_file_end_a_process_without_one(void **state)
 {
 	static const int numbers[] = {SIGQUIT, SIGXCPU};
+	struct rlimit limit;
 
 	(void)state;
+	if (getrlimit(RLIMIT_CORE, &limit) || limit.rlim_max == 0) {
+		print_message("skipped: no process here may leave a core file\n");
+		skip();
+	}
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
 		int status = send_in_child(numbers[i], want_cores);
 
@@ -144,6 +176,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(they_are_those_by_which_the_kernel_ends_a_process),
 		cmocka_unit_test(ignored_they_end_nothing),
+		cmocka_unit_test(what_the_caller_ignores_is_not_heeded_unless_it_is_for_all),
 		cmocka_unit_test(those_that_make_a_core_file_end_a_process_without_one),
 		cmocka_unit_test(they_do_not_keep_a_guarded_program_from_starting),
 	};

@@ -37,6 +37,18 @@ bool ending_signal_is_for_all(int number)
 	return false;
 }
 
+void ending_signals_heeded(sigset_t *set)
+{
+	ending_signals(set);
+	for (int number = 1; number <= SIGRTMAX; number++) {
+		struct sigaction now;
+
+		if (!ending_signal_is_for_all(number) && sigaction(number, NULL, &now) == 0 &&
+		    now.sa_handler == SIG_IGN)
+			sigdelset(set, number);
+	}
+}
+
 /* The signal is blocked until this returns, and then ends the process. */
 static void end_without_core(int number)
 {

@@ -14,6 +14,9 @@
 /* Sets *set to them. */
 void ending_signals(sigset_t *set);
 
+/* The same without those that this process ignores and that are not for all: whoever started it does not want these heeded. */
+void ending_signals_heeded(sigset_t *set);
+
 /* Ignores them. */
 void ending_signals_ignore(void);
 

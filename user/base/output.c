@@ -196,13 +196,13 @@ static int open_through(struct output *output, int fd)
 	return create_unnamed();
 }
 
-/* -1 if it is no number. */
+/* -1 if it is no number as /proc writes them. */
 static int number_of(const char *name)
 {
 	char *end;
 	long number = *name >= '0' && *name <= '9' ? strtol(name, &end, 10) : -1;
 
-	return number >= 0 && number <= INT_MAX && !*end ? (int)number : -1;
+	return number >= 0 && number <= INT_MAX && !*end && (number == 0 || *name != '0') ? (int)number : -1;
 }
 
 /* The same by names alone, which /proc is not needed for. */

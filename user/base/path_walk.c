@@ -34,17 +34,23 @@ static bool read_link(int found, char target[PATH_MAX])
 	return length >= 0;
 }
 
+static bool is_in_proc(int link)
+{
+	struct statfs system;
+
+	return fstatfs(link, &system) || system.f_type == PROC_SUPER_MAGIC;
+}
+
 /* 0, or what the kernel says where one may not go on: in a directory that everybody may write to, as /tmp, links of others are
  * not followed (proc(5), protected_symlinks). */
 static int refusal(int directory, int link)
 {
 	struct stat above, known;
-	struct statfs system;
 
-	if (fstat(directory, &above) || fstat(link, &known) || fstatfs(link, &system))
-		return errno;
-	if (system.f_type == PROC_SUPER_MAGIC)
+	if (is_in_proc(link))
 		return ELOOP;
+	if (fstat(directory, &above) || fstat(link, &known))
+		return errno;
 	if ((above.st_mode & S_ISVTX) && (above.st_mode & S_IWOTH) && known.st_uid != above.st_uid &&
 	    known.st_uid != (uid_t)setfsuid((uid_t)-1)) /* which changes nothing */
 		return EACCES;
@@ -54,11 +60,14 @@ static int refusal(int directory, int link)
 bool path_walk_link(int directory, const char *name, char target[PATH_MAX])
 {
 	int found = openat(directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	bool follows = found >= 0 && read_link(found, target) && refusal(directory, found) == 0;
+	bool is_link = found >= 0 && read_link(found, target) && !is_in_proc(found);
+	int followed = is_link ? openat(directory, name, O_PATH | O_CLOEXEC) : -1;
 
 	if (found >= 0)
 		close(found);
-	return follows;
+	if (followed >= 0)
+		close(followed);
+	return followed >= 0;
 }
 
 int path_walk_by_steps(const char *path)

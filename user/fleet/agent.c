@@ -518,7 +518,7 @@ static void end(struct agent *agent)
 
 static void block_signals(struct agent *agent)
 {
-	ending_signals(&agent->signals);
+	ending_signals_heeded(&agent->signals);
 	sigaddset(&agent->signals, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &agent->signals, &agent->signals_before);
 }
