@@ -22,19 +22,22 @@ enum {
 	StepBytes = 4 << 20, /* returned at a time, at least */
 	StepPause = 20,	     /* milliseconds between steps */
 	LookPause = 200,     /* the same after a step that found nothing old enough */
-	AllWithin = 3000,    /* milliseconds in which all steps together return everything that is old enough */
+	/* A step returns at most this, or 1 / StepShare of what is idle: some 10 ms for 64 MiB. */
+	StepMost = 64 << 20,
+	StepShare = 16,
+	AllWithin =
+		3000, /* milliseconds in which all steps together return everything that is old enough, if they may */
 	RoundWithin =
 		2000,	 /* milliseconds in which a walk over all spans of small objects ends, if StepWork allows it */
 	StepWork = 2048, /* units of some 0.1 microseconds that a step of such a walk takes, StepPause after another */
 	/* A step that comes late does LateWork times the work of those that it stands for, up to that of MostSteps. */
 	LateWork = 4,
-	MostSteps = 50,
+	MostSteps = 20,
 	CallWork = 8, /* of these, for a call of the system; one is for a look at a span or a page returned */
 	Rounds = 2,   /* such walks after the last free: one to see what is free, one to see that it still is */
 	KernelPage = 4096,
-	Close = 1,	    /* milliseconds between allocations of a program that does much */
-	AwaitedPerTick = 4, /* such allocations that are slow nevertheless, for each TickOperations */
-	MaxAwaited = 200,   /* and after many */
+	Close = 1,	  /* milliseconds between allocations of a program that does much */
+	MaxAwaited = 100, /* such allocations that are slow nevertheless, after a pause */
 };
 #define MILLISECOND 1000000ULL
 
@@ -103,13 +106,9 @@ static void note_idle(void)
 	owner_set(&mheap.idle, mheap.rounds != 0 || idle_bytes() > (least > IdleLeast ? least : IdleLeast));
 }
 
-/* Makes the next allocation a slow one, and as many after it as are told here, however closely they follow each other. */
-static void await_allocation(unsigned more)
+/* Makes the next allocation a slow one. */
+static void await_allocation(void)
 {
-	unsigned sum = reader_get(&mheap.awaited) + more;
-
-	if (more != 0)
-		owner_set(&mheap.awaited, (uint8_t)(sum < MaxAwaited ? sum : MaxAwaited));
 	if (!reader_get(&sampler_word.awaited))
 		owner_set(&sampler_word.awaited, 1);
 }
@@ -123,8 +122,9 @@ static void step(uint64_t now)
 	if (passed > AllWithin * MILLISECOND)
 		passed = AllWithin * MILLISECOND;
 	size_t share = (size_t)((double)mheap.idle_most * (double)passed / (AllWithin * (double)MILLISECOND));
+	size_t most = mheap.idle_most / StepShare > StepMost ? mheap.idle_most / StepShare : StepMost;
 	if (share > walk.wanted)
-		walk.wanted = share;
+		walk.wanted = share < most ? share : most;
 	visit_free(release_old, &walk);
 	mheap.now = mheap.lastscavenge = now;
 	if (walk.bytes == 0)
@@ -146,7 +146,7 @@ void scavenge_tick(void)
 	note_idle();
 	bool looks = ++mheap.ticks % TickOperations == 0;
 	if (mheap.idle && (looks || !was_idle))
-		await_allocation(looks ? AwaitedPerTick : 0);
+		await_allocation();
 	if (!looks)
 		return;
 	mheap.now = sysNow();
@@ -162,7 +162,7 @@ void scavenge_freedSome(void)
 	if (!mheap.rounds_at)
 		owner_set(&mheap.rounds_next, sysNow() + ScavengeAge * MILLISECOND);
 	owner_set(&mheap.idle, true);
-	await_allocation(0);
+	await_allocation();
 	lock_release(&mheap.lock);
 }
 
@@ -397,11 +397,12 @@ void scavenge_awaited(void)
 	bool close = now - reader_get(&mheap.awaited_last) < Close * MILLISECOND;
 
 	owner_set(&mheap.awaited_last, now);
+	owner_set(&sampler_word.awaited, 0);
 	due(now);
 	if (!reader_get(&mheap.idle) || (close && more == 0))
-		owner_set(&sampler_word.awaited, 0);
-	else if (close)
-		owner_set(&mheap.awaited, more - 1);
+		return;
+	owner_set(&mheap.awaited, close ? more - 1 : MaxAwaited);
+	await_allocation();
 }
 
 static void scavenge_by_clock(void)

@@ -7,15 +7,14 @@
  * it, and when the program asks for it.
  *
  * Without a thread, slow paths drive it: while much memory is free and not returned, mheap.idle is set, and every slow
- * path reads the clock (scavenge_poll). Each step returns an amount in proportion to the time since the last step, so
- * that no single allocation waits for all of it, and all of it is returned within seconds. For processes that may
+ * path reads the clock (scavenge_poll). Each step returns an amount in proportion to the time since the last step, up
+ * to a sixteenth, so that no single allocation waits for all of it, and all of it is returned within seconds. For processes that may
  * become idle altogether there is a thread, Go's bgscavenge. It is started only on request, because programs may count
  * their threads.
  *
  * A program that has freed much and now does little would take a slow path once in many seconds. So frees of pages also
- * make the next allocation a slow one (sampler_word.awaited), and some more after it, because what frees much may allocate a
- * little before it rests. After these, the next allocation stays slow as long as each comes a while after the one before:
- * then the program does so little that it does not notice.
+ * make the next allocation a slow one (sampler_word.awaited). One that comes a while after the one before makes the next ones
+ * slow as well, up to a hundred that follow each other closely: so many are not noticed after a pause.
  *
  * The scavenger also finds idle pages in spans of small objects: where few of a span's objects are left, or where other
  * threads have freed the objects of a thread that sleeps. It must not take such a span off the lists of its owner or

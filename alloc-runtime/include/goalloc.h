@@ -80,7 +80,8 @@ void *goalloc_profile_record(const void *object); /* NULL if there is none */
  *
  * Free memory is returned to the system in steps once it has been free for a second; all of it is returned within a few
  * seconds. The library checks the clock on its slow paths; while there is memory to return, an allocation that comes a
- * while after the one before takes one. A process that does not allocate keeps its memory; see goalloc_start_scavenger().
+ * while after the one before usually takes one, which may be some 10 ms long, or as long as returning a sixteenth takes of
+ * what was freed, if that is gigabytes. A process that does not allocate keeps its memory; see goalloc_start_scavenger().
  *
  * With a limit, free memory is also returned as soon as the memory mapped and not returned would exceed the limit. The
  * limit never makes an allocation fail. GOALLOC_MEMORY_LIMIT in the environment (bytes, or a number with the suffix k,
