@@ -109,7 +109,8 @@ static const struct option_usage usage = {
 };
 
 /* Nonzero after Ctrl-C and its like, where there is something to write then; elsewhere these end the command. */
-static const volatile sig_atomic_t not_stopped, *stopped = &not_stopped;
+static const volatile sig_atomic_t not_stopped;
+static const volatile sig_atomic_t *stopped = &not_stopped;
 
 /* Options that belong to others. */
 static int check_companions(struct error *error)
@@ -167,6 +168,7 @@ static int wait_fresh(struct heap_process *process, struct error *error)
 		return 0;
 	stopped = recording_watch_signals();
 	missing = heap_wait_fresh(process, chosen.wait, stopped, error);
+	recording_unwatch_signals();
 	if (missing > 0)
 		cli_warn("%d of the 2 collections that --fresh waits for did not come: what was allocated since the "
 			 "last one is not counted",
@@ -334,6 +336,7 @@ static struct profile *watch(struct heap_process *process, struct growth *growth
 		if (cli_verbosity > 0)
 			cli_say("snapshot of collection %" PRId64, last->collections);
 	}
+	recording_unwatch_signals();
 	if (cli_verbosity >= 0 && isatty(STDERR_FILENO))
 		fputs("\r\033[K", stderr);
 	return last;
