@@ -561,8 +561,8 @@ static void allocate_stepped(struct stepped *stepped)
 	stepped->span = arena_map.spans[((uintptr_t)objects[0] - arena_map.start) >> PageShift];
 	pthread_create(&thread, NULL, free_first, objects);
 	pthread_join(thread, NULL);
-	mheap.rounds_next =
-		UINT64_MAX; /* the scavenger, which is due a second later, takes free objects for a moment */
+	/* The scavenger, which is due a second later, takes free objects for a moment. */
+	mheap.rounds_next = UINT64_MAX;
 	raise(SIGSTOP);
 	for (unsigned i = 0; i < StepThen; i++) {
 		uintptr_t object = (uintptr_t)goalloc_scan(StepSize);
