@@ -21,7 +21,6 @@ enum {
 	READER_TRIES = 100, /* waits for a reader to open a pipe */
 	READER_NS = 50 * 1000 * 1000,
 	COPY_BLOCK = 64 << 10,
-	LINKS_MAX = 40, /* the kernel's own limit */
 };
 
 static int cannot_write(struct error *error, const char *path, const char *why)
@@ -245,8 +244,8 @@ static bool has_our_descriptors(int directory)
 	return false;
 }
 
-/* The descriptor that the path names, as a shell's `>&N` does, itself or by links that lead there; -1: none. Opening a name like that
- * would give the file another position: what others have written through the descriptor would be overwritten. */
+/* The descriptor that the path names, as a shell's `>&N` does, itself or by links that lead there; -1: none. Opening a name
+ * like that would give the file another position: what others have written through the descriptor would be overwritten. */
 static int descriptor_named(const char *path)
 {
 	int at = AT_FDCWD, descriptor = descriptor_spelt(path), before;
@@ -255,7 +254,7 @@ static int descriptor_named(const char *path)
 	if (descriptor >= 0 || strlen(path) >= sizeof(way))
 		return descriptor;
 	snprintf(way, sizeof(way), "%s", path);
-	for (int links = 0; links < LINKS_MAX && descriptor < 0; links++) {
+	for (int links = 0; links < PATH_WALK_LINKS && descriptor < 0; links++) {
 		char *slash = strrchr(way, '/'), *final = memory_text(slash ? slash + 1 : way);
 		bool follows;
 

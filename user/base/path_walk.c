@@ -17,8 +17,6 @@
 
 #include "base/memory.h"
 
-enum { LINKS_MAX = 40 }; /* the kernel's own limit */
-
 static int start_of(const char *path)
 {
 	return open(*path == '/' ? "/" : ".", O_PATH | O_CLOEXEC);
@@ -95,7 +93,7 @@ int path_walk_held(const char *path, bool (*is_held)(int directory, int found), 
 			at = found;
 			continue;
 		}
-		error = ++links > LINKS_MAX ? ELOOP : refusal(at, found);
+		error = ++links > PATH_WALK_LINKS ? ELOOP : refusal(at, found);
 		close(found);
 		longer = left ? memory_format("%s/%s", target, left) : memory_text(target);
 		free(way);

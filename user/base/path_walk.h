@@ -25,8 +25,10 @@ int path_walk_by_steps(const char *path);
  * found in it (-1 if there is nothing of that name). Both are descriptors with O_PATH. */
 int path_walk_held(const char *path, bool (*is_held)(int directory, int found), bool *held);
 
-/* Stores where the link of that name in a directory leads. False if it is no link, is in /proc, or is one that the kernel does not
- * follow just now. */
+enum { PATH_WALK_LINKS = 40 }; /* one path may lead through; the kernel's own limit */
+
+/* Stores where the link of that name in a directory leads. False if it is no link, is in /proc, or is one that the kernel
+ * does not follow just now. */
 bool path_walk_link(int directory, const char *name, char target[PATH_MAX]);
 
 #endif

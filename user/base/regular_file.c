@@ -69,7 +69,8 @@ const char *regular_file_words(const char *path, char words[REGULAR_FILE_WORDS])
 
 enum exit_status regular_file_status(int code)
 {
-	return code == EMFILE || code == ENFILE || code == ENOMEM ? STATUS_CANNOT_MEASURE : STATUS_USAGE;
+	/* EWOULDBLOCK, which is EAGAIN, says that somebody holds a lease on the file. */
+	return code != EWOULDBLOCK && error_is_shortage(code) ? STATUS_CANNOT_MEASURE : STATUS_USAGE;
 }
 
 /* Looks at what open(2) finds with O_PATH, which does not open it. 0 if it may be opened, or -1 with an error. `path` is for

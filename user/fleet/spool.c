@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "base/regular_file.h"
 
 enum {
 	NAME_SIZE = 64,
@@ -472,7 +473,7 @@ static bool read_window(struct spool_window *window)
 /* Whether a file that cannot be opened for this reason may be opened later. */
 static bool may_pass(int reason)
 {
-	return reason == EMFILE || reason == ENFILE || reason == ENOMEM || reason == EINTR;
+	return reason == EINTR || regular_file_status(reason) == STATUS_CANNOT_MEASURE;
 }
 
 /* The oldest window that the store does not have; 0 if there is none. */
