@@ -25,8 +25,8 @@ enum {
 	/* A step returns at most this, or 1 / StepShare of what is idle: some 10 ms for 64 MiB. */
 	StepMost = 64 << 20,
 	StepShare = 16,
-	AllWithin =
-		3000, /* milliseconds in which all steps together return everything that is old enough, if they may */
+	/* milliseconds in which all steps together return everything that is old enough, as far as that lets them */
+	AllWithin = 3000,
 	RoundWithin =
 		2000,	 /* milliseconds in which a walk over all spans of small objects ends, if StepWork allows it */
 	StepWork = 2048, /* units of some 0.1 microseconds that a step of such a walk takes, StepPause after another */

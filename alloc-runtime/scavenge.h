@@ -8,9 +8,9 @@
  *
  * Without a thread, slow paths drive it: while much memory is free and not returned, mheap.idle is set, and every slow
  * path reads the clock (scavenge_poll). Each step returns an amount in proportion to the time since the last step, up
- * to a sixteenth, so that no single allocation waits for all of it, and all of it is returned within seconds. For processes that may
- * become idle altogether there is a thread, Go's bgscavenge. It is started only on request, because programs may count
- * their threads.
+ * to 64 MiB or a sixteenth, so that no single allocation waits for all of it, and all of it is returned within seconds.
+ * For processes that may become idle altogether there is a thread, Go's bgscavenge. It is started only on request,
+ * because programs may count their threads.
  *
  * A program that has freed much and now does little would take a slow path once in many seconds. So frees of pages also
  * make the next allocation a slow one (sampler_word.awaited). One that comes a while after the one before makes the next ones

@@ -141,8 +141,9 @@ test-bare: all
 test-gate-long: test-programs
 	$(Q)BUILD=$(B) TEST_TIMEOUT=600 tests/run tests/integration/gate_long.py
 
-# The faults of test_faults.py many times, and with every signal, and files that change while they are read: takes 20 minutes. Then live heaps, half an hour, and a
-# gate and a recording that lack memory for each single allocation in turn, a quarter of an hour.
+# The faults of test_faults.py many times, and with every signal, and files that change while they are read: takes 20
+# minutes. Then live heaps, half an hour, and a gate and a recording that lack memory for each single allocation in turn,
+# a quarter of an hour.
 .PHONY: test-long
 test-long: test-programs
 	$(Q)BUILD=$(B) TEST_TIMEOUT=1200 tests/run tests/integration/faults_long.py \

@@ -33,8 +33,8 @@ static int by_name(const struct dirent **a, const struct dirent **b)
 	return strcmp((*a)->d_name, (*b)->d_name);
 }
 
-/* 0 if it is the directory that was just made; -1 with errno. Who owns the parent could exchange it for another, which is given away then:
- * at most for an empty one of ours in the same parent, which says as little. */
+/* 0 if it is the directory that was just made; -1 with errno. Who owns the parent could exchange it for another, which is
+ * given away then: at most for an empty one of ours in the same parent, which says as little. */
 static int check_new(int file)
 {
 	struct dirent **entries = NULL;

@@ -84,7 +84,8 @@ struct absolute {
 };
 
 struct dwarf_symbols {
-	Dwfl *dwfl; /* NULL for a file of which libdw would inflate too much: it has only symbols; or of which no copy could be made */
+	/* NULL for a file of which libdw would inflate too much: it has only symbols; or of which no copy could be made */
+	Dwfl *dwfl;
 	Dwfl_Module *module;
 	Elf *plain; /* the file, if libdwfl is not asked for its symbols */
 	int plain_file;

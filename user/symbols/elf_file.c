@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "symbols/elf_file.h"
 
-#include <errno.h>
 #include <endian.h>
+#include <errno.h>
 #include <limits.h>
 #include <lzma.h>
 #include <stdlib.h>

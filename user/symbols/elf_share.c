@@ -3,9 +3,8 @@
 
 #include <pthread.h>
 
-enum {
-	ACCOUNTS = 64
-}; /* owners that have taken something; the last one is shared by all for whom there is none left */
+/* Owners that have taken something; the last one is shared by all for whom there is none left. */
+enum { ACCOUNTS = 64 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 /* Under the lock: left[b] + the sum of all taken[b] is the budget b. */
