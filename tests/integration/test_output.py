@@ -34,21 +34,21 @@ def shell_can_write(path, **options):
 
 
 @contextlib.contextmanager
-def protected():
-    """Turns on the kernel's protection against links and files of other users in shared directories, as distributions
-    do."""
+def protected(value="1"):
+    """Turns on ("0": off) the kernel's protection against links and files of other users in shared directories, as
+    distributions do."""
     settings = [pathlib.Path("/proc/sys/fs") / name for name in ("protected_symlinks", "protected_regular")]
     before = [setting.read_text() for setting in settings]
     try:
         for setting in settings:
-            setting.write_text("1")
+            setting.write_text(value)
     except OSError as why:
         raise harness.Skip(f"fs.protected_symlinks cannot be set: {why}")
     try:
         yield
     finally:
-        for setting, value in zip(settings, before):
-            setting.write_text(value)
+        for setting, value_before in zip(settings, before):
+            setting.write_text(value_before)
 
 
 def shared_directory(t):
@@ -123,6 +123,50 @@ def test_a_file_of_somebody_else_in_a_shared_directory_is_taken_as_the_kernel_ta
         nothing_left(shared)
 
 
+def same_file(before, after):
+    same((after.st_ino, after.st_mode, after.st_uid), (before.st_ino, before.st_mode, before.st_uid))
+
+
+def test_a_file_that_cannot_be_replaced_is_overwritten(t):
+    """Its name is somebody else's in a sticky directory, or in a directory in which we may create nothing."""
+    harness.require_root()
+    shared, private = shared_directory(t)
+    program = t.copy(harness.ESCAPEMENT)
+    report(t, t.path("first"))
+    for target in (shared / "target", private / "target"):
+        target.write_text("x" * 1_000_000)
+        target.chmod(0o666)
+        os.chown(target, 65533, 65533)
+        before = target.stat()
+        with protected("0"):
+            same(shell_can_write(target, **USER), True, "another user may write it")
+            report(t, target, program=program, **USER)
+        same_file(before, target.stat())
+        same(target.read_text(), t.path("first").read_text(), target)
+        nothing_left(target.parent)
+
+
+def test_a_mount_point_is_overwritten(t):
+    """As with docker run -v FILE:/FILE."""
+    harness.require_root()
+    if t.run("unshare", "--mount", "true", status=None).returncode:
+        raise harness.Skip("mount namespaces are not permitted here")
+    report(t, t.path("first"))
+    outside, inside = t.path("outside"), t.path("inside")
+    outside.write_text("x" * 1_000_000)
+    inside.touch()
+    before = outside.stat()
+    for options in ("bind", "bind,ro"):
+        done = t.run("unshare", "--mount", "sh", "-c", f'mount -o bind {outside} {inside} && '
+                     f'mount -o remount,{options} {inside} && exec "$@"', "sh", harness.ESCAPEMENT, "record", "-q", "--in-process",
+                     "-o", inside, "--", harness.workload("seeds"), "--rounds", 2, status=2 if "ro" in options else 0)
+    contains(done.stderr, "Read-only file system")
+    same_file(before, outside.stat())
+    same(inside.stat().st_size, 0)
+    t.escapement("report", outside)
+    nothing_left(t.directory)
+
+
 def test_what_a_link_leads_to_is_the_same_file_afterwards(t):
     target = t.path("target")
     target.write_text("x" * 1_000_000)
@@ -130,8 +174,7 @@ def test_what_a_link_leads_to_is_the_same_file_afterwards(t):
     t.path("link").symlink_to(target)
     before = target.stat()
     report(t, t.path("link"))
-    after = target.stat()
-    same((after.st_ino, after.st_mode, after.st_uid), (before.st_ino, before.st_mode, before.st_uid))
+    same_file(before, target.stat())
     json.loads(target.read_text())
 
 

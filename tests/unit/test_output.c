@@ -60,11 +60,32 @@ static void a_directory_that_is_exchanged_is_the_same_to_what_is_written(void **
 	remove_directory(state);
 }
 
+/* Whatever takes the name meanwhile, what was written is where the error says. */
+static void what_cannot_have_its_name_at_the_end_is_kept(void **state)
+{
+	static const char where[] = "Is a directory; all of it is in ";
+	struct error error = {0};
+	struct output output;
+	const char *kept;
+
+	(void)state;
+	assert_non_null(mkdtemp(strcpy(directory, "/tmp/escapement-unit-XXXXXX")));
+	assert_int_equal(output_open(&output, in_directory("name"), &error), 0);
+	fputs("measured\n", output.stream);
+	run("mkdir name");
+	assert_int_equal(output_commit(&output, &error), -1);
+	kept = strstr(error.text, where);
+	assert_non_null(kept);
+	run("echo measured | cmp - %s", kept + strlen(where));
+	remove_directory(state);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_full_device_is_named_after_any_number_of_bytes_in_any_pieces),
 		cmocka_unit_test(a_directory_that_is_exchanged_is_the_same_to_what_is_written),
+		cmocka_unit_test(what_cannot_have_its_name_at_the_end_is_kept),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -83,7 +83,7 @@ static int create_temporary(struct output *output)
 	if (getrandom(&number, sizeof(number), 0) != sizeof(number))
 		return -1;
 	output->temporary = memory_format(".escapement.%016llx", (unsigned long long)number);
-	return openat(output->directory, output->temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	return openat(output->directory, output->temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 }
 
 /* Splits the path and opens its directory, in which all names are looked up from now on. */
@@ -102,22 +102,34 @@ static int open_directory(struct output *output)
 	return output->directory < 0 ? -1 : 0;
 }
 
-/* Checks that the existing file may be written. The kernel decides, as for any program that opens it for writing. */
-static int check_existing(const struct output *output, struct stat *existing)
+/* Opens the existing file for writing. The kernel decides whether we may, as for any program. */
+static int open_existing(const struct output *output, struct stat *existing)
 {
 	int fd = openat(output->directory, output->final, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC,
 			0600);
-	int status;
 
 	if (fd < 0)
 		return -1;
-	status = fstat(fd, existing);
-	if (!status && !S_ISREG(existing->st_mode)) { /* replaced since it was examined */
-		errno = EAGAIN;
-		status = -1;
+	if (fstat(fd, existing) == 0) {
+		if (S_ISREG(existing->st_mode))
+			return fd;
+		errno = EAGAIN; /* replaced since it was examined */
 	}
-	close(fd);
-	return status;
+	close_descriptor(&fd);
+	return -1;
+}
+
+/* A file without a name. Where no directory for temporary files can be written to, it is in memory. */
+static int create_unnamed(void)
+{
+	FILE *unnamed = tmpfile();
+	int copy;
+
+	if (!unnamed)
+		return memfd_create("escapement", MFD_CLOEXEC);
+	copy = fcntl(fileno(unnamed), F_DUPFD_CLOEXEC, 0);
+	fclose(unnamed);
+	return copy;
 }
 
 static int open_beside(struct output *output, bool exists)
@@ -126,13 +138,13 @@ static int open_beside(struct output *output, bool exists)
 	mode_t mask;
 	int fd;
 
-	if (exists && check_existing(output, &existing))
+	if (exists && (output->through = open_existing(output, &existing)) < 0)
 		return -1;
 	fd = create_temporary(output);
 	if (fd < 0) {
 		free(output->temporary);
 		output->temporary = NULL;
-		return -1;
+		return exists && (errno == EACCES || errno == EROFS) ? create_unnamed() : -1;
 	}
 	if (exists) {
 		take_over(fd, &existing);
@@ -168,19 +180,6 @@ static int open_waiting(const char *path, int flags)
 	if (fd >= 0)
 		fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
 	return fd;
-}
-
-/* A file without a name. Where no directory for temporary files can be written to, it is in memory. */
-static int create_unnamed(void)
-{
-	FILE *unnamed = tmpfile();
-	int copy;
-
-	if (!unnamed)
-		return memfd_create("escapement", MFD_CLOEXEC);
-	copy = fcntl(fileno(unnamed), F_DUPFD_CLOEXEC, 0);
-	fclose(unnamed);
-	return copy;
 }
 
 /* If the target of the link is a regular file, the text goes to an unnamed temporary file first, and is copied when it
@@ -320,7 +319,7 @@ static int open_stream(struct output *output, int fd, const char *path, struct e
 {
 	int reason;
 
-	output->stream = fd < 0 ? NULL : fdopen(fd, output->through < 0 ? "w" : "w+");
+	output->stream = fd < 0 ? NULL : fdopen(fd, "w");
 	if (output->stream)
 		return 0;
 	reason = errno;
@@ -356,7 +355,7 @@ int output_check(const char *path, struct error *error)
 	return 0;
 }
 
-/* Copies what the stream wrote into the file that the link leads to. Allocates space first, so that a full disk does
+/* Copies what the stream wrote into the file that `through` is. Allocates space first, so that a full disk does
  * not destroy the old contents. */
 static int copy_through(const struct output *output)
 {
@@ -379,6 +378,40 @@ static int copy_through(const struct output *output)
 		}
 	}
 	return got < 0 || fsync(output->through) ? -1 : 0;
+}
+
+/* Whether the final name is of the file that `through` is. */
+static bool has_name(const struct output *output)
+{
+	struct stat named, open;
+
+	return fstat(output->through, &open) == 0 &&
+	       fstatat(output->directory, output->final, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       named.st_dev == open.st_dev && named.st_ino == open.st_ino;
+}
+
+/* Renames the temporary file. A file that cannot be replaced (a mount point; somebody else's in a sticky directory) is overwritten
+ * instead. If that fails too, the temporary file stays: what is in it may have taken long to measure. */
+static int take_name(struct output *output, struct error *error)
+{
+	const char *slash = strrchr(output->path, '/');
+	int reason;
+
+	if (renameat(output->directory, output->temporary, output->directory, output->final) == 0)
+		return 0;
+	reason = errno;
+	if (has_name(output)) {
+		if (copy_through(output) == 0) {
+			unlinkat(output->directory, output->temporary, 0);
+			return 0;
+		}
+		reason = errno;
+	}
+	error_set(error, STATUS_USAGE, "cannot write '%s': %s; all of it is in '%.*s%s'", output->path,
+		  strerror(reason), slash ? (int)(slash + 1 - output->path) : 0, output->path, output->temporary);
+	free(output->temporary);
+	output->temporary = NULL;
+	return -1;
 }
 
 int output_flush(FILE *stream)
@@ -405,16 +438,15 @@ int output_commit(struct output *output, struct error *error)
 	/* Some file systems report only now that there is no space. */
 	if (!result && output->temporary && fsync(fileno(output->stream)))
 		result = cannot_write(error, output->path, strerror(errno));
-	if (!result && output->through >= 0 && copy_through(output))
+	if (!result && output->ready)
+		result = output->ready(output->context, output->directory, output->final, error);
+	if (!result && output->temporary)
+		result = take_name(output, error);
+	else if (!result && output->through >= 0 && copy_through(output))
 		result = cannot_write(error, output->path, strerror(errno));
 	if (fclose(output->stream) && !result)
 		result = cannot_write(error, output->path, strerror(errno));
 	output->stream = NULL;
-	if (!result && output->ready)
-		result = output->ready(output->context, output->directory, output->final, error);
-	if (!result && output->temporary &&
-	    renameat(output->directory, output->temporary, output->directory, output->final))
-		result = cannot_write(error, output->path, strerror(errno));
 	if (result && output->temporary)
 		unlinkat(output->directory, output->temporary, 0);
 	release(output);

@@ -11,6 +11,10 @@
  *                               disk (renameat with the directory's descriptor). It gets the owner and permissions of
  *                               the file that it replaces. A new file that root creates through sudo, in a directory of
  *                               the user who called sudo or in one writable by everybody, belongs to that user.
+ *                               A file that cannot be replaced, because it is a mount point, somebody else's in a sticky
+ *                               directory, or in a directory in which we may create none, is overwritten as the target of
+ *                               a link is. Whatever else keeps the temporary file from its name, it stays, and the error
+ *                               says where.
  *   symbolic link               The link stays. Its target is opened by open(2), so that the kernel's rules for links
  *                               (fs.protected_symlinks) hold, and is overwritten through that descriptor, from an
  *                               unnamed temporary file, when the text is complete.
@@ -29,12 +33,13 @@
 typedef int output_ready(void *context, int directory, const char *name, struct error *error);
 
 struct output {
-	FILE *stream;	     /* write here; NULL when not open */
-	char *path;	     /* as the caller gave it; NULL when not open */
-	int directory;	     /* descriptor of the directory of `final` and `temporary` */
-	char *final;	     /* the name that `temporary` will be renamed to; NULL if there is no renaming */
-	char *temporary;     /* NULL if there is no renaming */
-	int through;	     /* descriptor of a link's target, to which the text is copied at the end; -1: none */
+	FILE *stream;	 /* write here; NULL when not open */
+	char *path;	 /* as the caller gave it; NULL when not open */
+	int directory;	 /* descriptor of the directory of `final` and `temporary` */
+	char *final;	 /* the name that `temporary` will be renamed to; NULL if there is no renaming */
+	char *temporary; /* NULL if there is no renaming */
+	int through; /* descriptor of the regular file that there is, to which the text is copied at the end, with `temporary`
+			only if that cannot be renamed; -1: none */
 	output_ready *ready; /* see output_open_new(); NULL: none */
 	void *context;
 };
