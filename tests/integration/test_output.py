@@ -3,6 +3,7 @@
 """`-o FILE` with every kind of file name, as root and as another user, in directories where other users create links
 and files."""
 import contextlib
+import errno
 import json
 import os
 import pathlib
@@ -176,6 +177,30 @@ def test_what_a_link_leads_to_is_the_same_file_afterwards(t):
     report(t, t.path("link"))
     same_file(before, target.stat())
     json.loads(target.read_text())
+
+
+def test_a_disk_without_space_leaves_what_a_link_leads_to(t):
+    """Whether its file system can reserve space, cannot (ext3, NFS 3), or says that a quota is used up."""
+    harness.require_root()
+    if t.run("unshare", "--mount", "true", status=None).returncode:
+        raise harness.Skip("mount namespaces are not permitted here")
+    report(t, t.path("first"))
+    disk, link, deny = t.path("disk"), t.path("link"), harness.BUILD / "tests" / "tools" / "deny"
+    disk.mkdir()
+    link.symlink_to(disk / "old")
+    script = f'mount -t tmpfs -o size=256k none {disk} && echo old > {disk}/old && ' \
+        f'{{ [ $0 = empty ] || head -c 1000000 /dev/zero > {disk}/filler 2> filled; "$@"; status=$?; ' \
+        f'cat {disk}/old; exit $status; }}'
+    for space, code, why in (("full", None, errno.ENOSPC), ("full", errno.EOPNOTSUPP, errno.ENOSPC),
+                             ("full", errno.ENOSYS, errno.ENOSPC), ("empty", errno.EDQUOT, errno.EDQUOT)):
+        before = [deny, "fallocate", code] if code else []
+        done = t.run("unshare", "--mount", "sh", "-c", script, space, *before, harness.ESCAPEMENT, "html", "-o", link,
+                     t.path("own"), status=2)
+        contains(done.stderr, f"cannot write '{link}': {os.strerror(why)}")
+        same(done.stdout, "old\n", f"{space}, {code}: the old contents")
+    done = t.run("unshare", "--mount", "sh", "-c", script, "empty", deny, "fallocate", errno.EOPNOTSUPP, harness.ESCAPEMENT,
+                 "report", "--format", "json", "-o", link, t.path("own"))
+    same(done.stdout, t.path("first").read_text(), "where there is space")
 
 
 def test_a_failure_leaves_what_was_there(t):

@@ -23,6 +23,7 @@ static const struct {
 	     {"perf_event_open", SYS_perf_event_open},
 	     {"openat2", SYS_openat2},
 	     {"capset", SYS_capset},
+	     {"fallocate", SYS_fallocate},
 	     {"seccomp", SYS_seccomp},
 	     {"pipe2", SYS_pipe2},
 	     {"signalfd4", SYS_signalfd4},

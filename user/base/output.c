@@ -355,29 +355,59 @@ int output_check(const char *path, struct error *error)
 	return 0;
 }
 
-/* Copies what the stream wrote into the file that `through` is. Allocates space first, so that a full disk does
- * not destroy the old contents. */
-static int copy_through(const struct output *output)
+/* Copies the bytes of a file from `at` to `end` to the same place of another one. */
+static int copy_bytes(int from, int to, off_t at, off_t end)
 {
-	int from = fileno(output->stream);
 	char block[COPY_BLOCK];
-	struct stat status;
-	ssize_t got;
 
-	if (fstat(from, &status) || lseek(from, 0, SEEK_SET))
-		return -1;
-	if (status.st_size && fallocate(output->through, FALLOC_FL_KEEP_SIZE, 0, status.st_size) && errno == ENOSPC)
-		return -1;
-	if (ftruncate(output->through, 0))
-		return -1;
-	while ((got = read(from, block, sizeof(block))) > 0) {
-		for (ssize_t done = 0, put; done < got; done += put) {
-			put = write(output->through, block + done, (size_t)(got - done));
+	while (at < end) {
+		size_t wanted = end - at < COPY_BLOCK ? (size_t)(end - at) : COPY_BLOCK;
+		ssize_t got = pread(from, block, wanted, at), put;
+
+		if (got == 0)
+			errno = EIO;
+		if (got <= 0)
+			return -1;
+		for (ssize_t done = 0; done < got; done += put) {
+			put = pwrite(to, block + done, (size_t)(got - done), at + done);
 			if (put < 0)
 				return -1;
 		}
+		at += got;
 	}
-	return got < 0 || fsync(output->through) ? -1 : 0;
+	return 0;
+}
+
+/* Has the kernel set aside the space for so many bytes. Only some file systems can. */
+static int reserve(int fd, off_t size)
+{
+	int failed;
+
+	do
+		failed = size ? fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, size) : 0;
+	while (failed && errno == EINTR);
+	return failed && errno != EOPNOTSUPP && errno != ENOSYS ? -1 : 0;
+}
+
+/* Copies what the stream wrote into the file that `through` is. What lies behind the old contents is written first: if there is no
+ * space for it, the old contents are still there. */
+static int copy_through(const struct output *output)
+{
+	int from = fileno(output->stream), to = output->through;
+	struct stat text, old;
+
+	if (fstat(from, &text) || fstat(to, &old))
+		return -1;
+	if (reserve(to, text.st_size) || copy_bytes(from, to, old.st_size, text.st_size) || fsync(to)) {
+		int reason = errno;
+
+		if (ftruncate(to, old.st_size) == 0)
+			errno = reason;
+		return -1;
+	}
+	if (copy_bytes(from, to, 0, text.st_size < old.st_size ? text.st_size : old.st_size))
+		return -1;
+	return ftruncate(to, text.st_size) || fsync(to) ? -1 : 0;
 }
 
 /* Whether the final name is of the file that `through` is. */
