@@ -125,17 +125,16 @@ static void check_watch(struct examination *examination, struct doctor_finding *
 
 static void describe_runtime(const struct runtime *runtime, const struct target *target, struct doctor_finding *finding)
 {
-	struct runtime_others others = {0};
+	struct runtime_others others;
 
-	if (runtime->ops->find_others)
-		runtime->ops->find_others(runtime, target, &others);
+	runtime_find_others(runtime, target, &others);
 	snprintf(finding->detail, sizeof(finding->detail), "%s%s%s", runtime->version, runtime->library ? " in " : "",
 		 runtime->library ? runtime->library : "");
 	if (!others.count)
 		return;
 	finding->state = DOCTOR_DEGRADED;
 	snprintf(finding->advice, sizeof(finding->advice),
-		 "what %s allocates is in no row%s: its copy of the allocator is not observed%s", others.file,
+		 "%s, %s, is not observed: what its code allocates is in no row%s%s", others.file, others.kind,
 		 others.uncounted ? " and no total" : "", others.count > 1 ? "; there are more such files" : "");
 }
 

@@ -170,6 +170,37 @@ static void begin(struct observed *observed, bool from_first_instruction, struct
 	observed->start.bound += unsettled;
 }
 
+/* Differs where code is mapped at other places, or from other files. */
+static uint64_t code_mark(const struct target *target)
+{
+	uint64_t mark = 0;
+
+	for (size_t i = 0; i < target->mapping_count; i++) {
+		const struct target_mapping *mapping = &target->mappings[i];
+
+		if (mapping->executable)
+			mark = hash_fold(hash_fold(mark, mapping->start), mapping->inode);
+	}
+	return mark;
+}
+
+/* Looks for other allocators among the mappings, if these are others than the last time, or one may have begun to allocate. */
+static void find_others(struct observed *observed)
+{
+	struct runtime_others others;
+	uint64_t mark = code_mark(observed->target);
+
+	if (mark == observed->others_mark && !observed->others.idle)
+		return;
+	observed->others_mark = mark;
+	runtime_find_others(observed->runtime, observed->target, &others);
+	observed->others.idle = others.idle;
+	if (others.count <= observed->others.count)
+		return;
+	observed->others = others;
+	observed->others.file = profile_path(observed->profile, others.file);
+}
+
 struct observed *observed_new(struct collector *collector, struct profile *profile, struct image_cache *images,
 			      struct target *target, struct runtime *runtime, uint32_t slot, int64_t rate,
 			      bool from_first_instruction, double max_overhead, struct observed *before,
@@ -199,6 +230,8 @@ struct observed *observed_new(struct collector *collector, struct profile *profi
 	observed->space = address_space_new(target, profile, images);
 	begin(observed, from_first_instruction, before);
 	priority_urgent(false);
+	if (!from_first_instruction) /* it may end before we look again */
+		find_others(observed);
 	probe_set_free(&probes);
 	return observed;
 fail:
@@ -220,42 +253,11 @@ static void remember_row(void *context, const struct event_key *key, const struc
 	observed->runtime->ops->remember(observed->runtime, observed->target, key);
 }
 
-/* Differs where code is mapped at other places, or from other files. */
-static uint64_t code_mark(const struct target *target)
-{
-	uint64_t mark = 0;
-
-	for (size_t i = 0; i < target->mapping_count; i++) {
-		const struct target_mapping *mapping = &target->mappings[i];
-
-		if (mapping->executable)
-			mark = hash_fold(hash_fold(mark, mapping->start), mapping->inode);
-	}
-	return mark;
-}
-
-/* Looks for other copies of the runtime among the mappings, if these are others than the last time. */
-static void find_others(struct observed *observed)
-{
-	const struct runtime_ops *ops = observed->runtime->ops;
-	struct runtime_others others;
-	uint64_t mark = code_mark(observed->target);
-
-	if (!ops->find_others || mark == observed->others_mark)
-		return;
-	observed->others_mark = mark;
-	ops->find_others(observed->runtime, observed->target, &others);
-	if (others.count <= observed->others.count)
-		return;
-	observed->others = others;
-	observed->others.file = profile_path(observed->profile, others.file);
-}
-
 static void remember_rows(struct observed *observed)
 {
 	address_space_update(observed->space);
-	find_others(observed);
 	target_allow(observed->target);
+	find_others(observed);
 	if (observed->runtime->ops->remember)
 		collector_rows(observed->collector, observed->slot, remember_row, observed);
 }
@@ -500,7 +502,7 @@ static void tell_few_bursts(const struct observed *observed)
 		observed->runtime->in_bursts, enough_time(&bursts, time), runtime_unsampled_advice);
 }
 
-/* Warns of copies of the runtime that are not observed. */
+/* Warns of allocators that are not observed. */
 static void tell_others(const struct observed *observed, const struct profile_process *process)
 {
 	const struct runtime_others *others = &observed->others;
@@ -513,10 +515,9 @@ static void tell_others(const struct observed *observed, const struct profile_pr
 		snprintf(more, sizeof(more), " and %zu more", others->count - 1);
 	profile_warn(
 		profile,
-		"process %d (%s) has loaded %s%s, %s of its own, which is not observed: what its code allocates is in no "
-		"row of a line%s",
-		process->pid, process->comm, others->file, more,
-		others->uncounted ? "a Go library with an allocator and a heap" : "a Go plugin with an allocator",
+		"process %d (%s) has loaded %s%s, %s, which is not observed: what its code allocates is in no row of a "
+		"line%s",
+		process->pid, process->comm, others->file, more, others->kind,
 		others->uncounted ? ", and not in the totals" : "");
 }
 

@@ -17,9 +17,13 @@ enum {
 	FILES_AT_ONCE = 4, /* that are open at one time meanwhile, at most */
 };
 
-static struct runtime *(*const detectors[])(const struct target *, bool *, struct error *) = {
-	runtime_goalloc_detect,
-	runtime_go_detect,
+/* The first that a process has is observed: what is under a Go program (LD_PRELOAD), or in its C code, allocates less than Go. */
+static const struct {
+	struct runtime *(*detect)(const struct target *target, bool *absent, struct error *error);
+	void (*find_others)(const struct runtime *observed, const struct target *target, struct runtime_others *others);
+} kinds[] = {
+	{runtime_go_detect, runtime_go_find_others},
+	{runtime_goalloc_detect, runtime_goalloc_find_others},
 };
 
 const char runtime_unsampled_advice[] = "use --rate 1 --max-overhead 0 for exact rows, or --enable-sampler";
@@ -99,11 +103,11 @@ static bool descriptors_are_left(void)
 
 struct runtime *runtime_detect(const struct target *target, bool *absent, struct error *error)
 {
-	for (size_t i = 0; i < sizeof(detectors) / sizeof(detectors[0]); i++) {
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		struct runtime *runtime;
 
 		*absent = true;
-		runtime = detectors[i](target, absent, error);
+		runtime = kinds[i].detect(target, absent, error);
 		if (runtime || !*absent)
 			return runtime;
 	}
@@ -115,6 +119,13 @@ struct runtime *runtime_detect(const struct target *target, bool *absent, struct
 			  target->comm, strerror(EMFILE));
 	}
 	return NULL;
+}
+
+void runtime_find_others(const struct runtime *observed, const struct target *target, struct runtime_others *others)
+{
+	*others = (struct runtime_others){0};
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		kinds[i].find_others(observed, target, others);
 }
 
 void runtime_free(struct runtime *runtime)

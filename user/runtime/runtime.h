@@ -44,11 +44,13 @@ int heap_counters_check(const struct heap_counters *counters, struct error *refu
 
 struct runtime;
 
-/* Copies of the runtime that the process has mapped and that no probe observes. */
+/* Allocators that the process has mapped and that no probe observes. */
 struct runtime_others {
-	const char *file; /* one of them, as the process sees it; NULL: none */
+	const char *file; /* with one of them, as the process sees it; NULL: none */
+	const char *kind; /* what that one is, as words after the file's name */
 	size_t count;
 	bool uncounted; /* one has counters of its own: the observed ones are not of the whole process */
+	bool idle;	/* there is another one that has not allocated yet: it is not in `count` */
 };
 
 struct runtime_ops {
@@ -94,9 +96,6 @@ struct runtime_ops {
 	 * and in the key what the stack shows. NULL if events contain it. */
 	void (*estimate)(struct runtime *runtime, struct event_key *key, struct event_sums *sums,
 			 const struct event_stack *stack);
-
-	/* Looks for other copies of the runtime in the process. May be NULL. */
-	void (*find_others)(const struct runtime *runtime, const struct target *target, struct runtime_others *others);
 
 	/* Returns why nothing samples the process's objects now; NULL if something does. May be NULL. */
 	const char *(*unsampled)(const struct runtime *runtime);
@@ -163,10 +162,16 @@ extern const char runtime_unsampled_advice[];
 struct runtime *runtime_detect(const struct target *target, bool *absent, struct error *error);
 void runtime_free(struct runtime *runtime); /* NULL is allowed */
 
-/* The detectors, in the order in which they are tried. */
+/* Looks for allocators in the process other than `observed`, of each kind. */
+void runtime_find_others(const struct runtime *observed, const struct target *target, struct runtime_others *others);
+
+/* Of each kind: a detector, and what adds its copies that are not observed. */
+struct runtime *runtime_go_detect(const struct target *target, bool *absent, struct error *error);
+void runtime_go_find_others(const struct runtime *observed, const struct target *target, struct runtime_others *others);
 struct runtime *runtime_goalloc_detect(const struct target *target, bool *absent, struct error *error);
+void runtime_goalloc_find_others(const struct runtime *observed, const struct target *target,
+				 struct runtime_others *others);
 /* Where the description of a libgoalloc is (goalloc_contract.h). */
 uint64_t runtime_goalloc_description(const struct runtime *runtime);
-struct runtime *runtime_go_detect(const struct target *target, bool *absent, struct error *error);
 
 #endif

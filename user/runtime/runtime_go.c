@@ -251,26 +251,6 @@ static bool is_c_library(const struct target *target, const struct target_mappin
 	return is;
 }
 
-/* A plugin, which only a Go program can load, brings its own copy of the allocator's code, which uses the program's heap. Another
- * library has a heap of its own. */
-static void go_find_others(const struct runtime *runtime, const struct target *target, struct runtime_others *others)
-{
-	const struct go *go = (const struct go *)runtime;
-	const char *last = go->mapped; /* a file's mappings follow each other */
-
-	*others = (struct runtime_others){0};
-	for (size_t i = 0; i < target->mapping_count; i++) {
-		const struct target_mapping *mapping = &target->mappings[i];
-
-		if (strcmp(mapping->path, last) == 0 || strcmp(mapping->path, go->mapped) == 0 ||
-		    !is_go_mapping(target, mapping))
-			continue;
-		last = others->file = mapping->path;
-		others->count++;
-		others->uncounted |= runtime->library || is_c_library(target, mapping);
-	}
-}
-
 static int64_t go_heap_in_use(const struct runtime *runtime, const struct target *target)
 {
 	const struct go *go = (const struct go *)runtime;
@@ -286,7 +266,6 @@ static const struct runtime_ops go_ops = {
 	.read = go_read,
 	.heap_in_use = go_heap_in_use,
 	.came_fresh = go_came_fresh,
-	.find_others = go_find_others,
 	.unsampled = go_sampler_unsampled,
 	.adjust = go_sampler_adjust,
 	.stack = go_stack,
@@ -297,6 +276,29 @@ static const struct runtime_ops go_ops = {
 	.type = go_type,
 	.free = go_free,
 };
+
+/* A plugin, which only a Go program can load, brings its own copy of the allocator's code, which uses the program's heap. Another
+ * library has a heap of its own. */
+void runtime_go_find_others(const struct runtime *observed, const struct target *target, struct runtime_others *others)
+{
+	const struct go *go = observed->ops == &go_ops ? (const struct go *)observed : NULL;
+	const char *last = ""; /* a file's mappings follow each other */
+
+	for (size_t i = 0; i < target->mapping_count; i++) {
+		const struct target_mapping *mapping = &target->mappings[i];
+		bool plugin;
+
+		if (strcmp(mapping->path, last) == 0 || (go && strcmp(mapping->path, go->mapped) == 0) ||
+		    !is_go_mapping(target, mapping))
+			continue;
+		plugin = go && !observed->library && !is_c_library(target, mapping);
+		last = others->file = mapping->path;
+		others->kind = plugin ? "a Go plugin with an allocator of its own"
+				      : "a Go library with an allocator and a heap of its own";
+		others->count++;
+		others->uncounted |= !plugin;
+	}
+}
 
 struct go_binary *go_process_binary(const struct target *target, const struct target_mapping **where)
 {

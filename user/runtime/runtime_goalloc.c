@@ -270,6 +270,73 @@ uint64_t runtime_goalloc_description(const struct runtime *runtime)
 	return ((const struct goalloc *)runtime)->counters.description;
 }
 
+/* Returns the address of the description of the libgoalloc in a mapped file, opened as `path`; 0: it has none. A file may be loaded
+ * more than once (dlmopen): it is that of the copy that the mapping belongs to. */
+static uint64_t description_in(const struct target *target, const struct target_mapping *mapping, const char *path)
+{
+	uint64_t address, relative, bias;
+
+	if (elf_note_find(path, GOALLOC_NOTE_OWNER, GOALLOC_NOTE_DESCRIPTION, &address, &relative, NULL) <= 0)
+		return 0;
+	while (mapping > target->mappings && mapping[-1].inode == mapping->inode &&
+	       mapping[-1].device == mapping->device && mapping[-1].offset < mapping->offset)
+		mapping--;
+	if (elf_load_bias(path, mapping->start, mapping->offset, &bias, NULL))
+		return 0;
+	return bias + address + relative;
+}
+
+/* Whether that libgoalloc has counted an object; what cannot be read may have. */
+static bool has_allocated(const struct target *target, uint64_t description)
+{
+	static const struct goalloc_telling telling = {.every_object = true};
+	struct goalloc_counters counters = {.description = description};
+	struct heap_counters *sums = memory_zeroed(1, sizeof(*sums));
+	struct error refusal = {0};
+	bool has = goalloc_counters_read(&counters, target, &telling, sums, &refusal) != 0;
+
+	for (int class = 0; class < SPAN_CLASSES; class ++)
+		has |= sums->classes[class].objects > 0;
+	goalloc_counters_free(&counters);
+	free(sums);
+	return has;
+}
+
+void runtime_goalloc_find_others(const struct runtime *observed, const struct target *target,
+				 struct runtime_others *others)
+{
+	/* each copy's mappings follow each other */
+	uint64_t own = observed->ops == &goalloc_ops ? runtime_goalloc_description(observed) : 0, last = 0;
+	size_t files = 0;
+
+	for (size_t i = 0; i < target->mapping_count && files < FILES_MAX; i++) {
+		const struct target_mapping *mapping = &target->mappings[i];
+		char path[REGULAR_FILE_NAME];
+		uint64_t description;
+		int file;
+
+		if (!mapping->executable || !mapping->inode)
+			continue;
+		files++;
+		file = target_file_open(target, mapping, NULL);
+		if (file < 0)
+			continue;
+		description = description_in(target, mapping, regular_file_name(file, path));
+		close(file);
+		if (!description || description == own || description == last)
+			continue;
+		last = description;
+		if (!has_allocated(target, description)) {
+			others->idle = true;
+			continue;
+		}
+		others->file = mapping->path;
+		others->kind = "with a libgoalloc and a heap of its own";
+		others->count++;
+		others->uncounted = true;
+	}
+}
+
 /* Detects the runtime in one mapped file; returns NULL and leaves *absent true if the file has none. `file`: its descriptor, kept
  * if the runtime is returned. */
 static struct runtime *detect_in(const struct target *target, const struct target_mapping *mapping, int file,
