@@ -4,8 +4,11 @@
 --redact it contains no command line and no directory."""
 import gzip
 import json
+import mmap
 import os
+import shutil
 import signal
+import struct
 
 import go_programs
 import harness
@@ -61,6 +64,34 @@ def test_attaching_and_heap_snapshots_have_none(t):
     check(unpacked(t.path("h")), "heap")
     contains(unpacked(t.path("h")), SHOWN)
     check(json.dumps(t.json("heap", "-p", alive.pid)), "heap --format json")
+
+
+def test_a_core_file_whose_arguments_the_kernel_has_joined_has_none(t):
+    if not shutil.which("gcore"):
+        raise harness.Skip("gcore is not installed")
+    alive = t.start(go_programs.build("1.24", "stripped", "alive"))
+    harness.tell(alive, "rate 1", "hold a 1000 100")
+    t.run("gcore", "-o", t.path("core"), alive.pid)
+    core = t.path(f"core.{alive.pid}")
+    with open(core, "r+b") as file, mmap.mmap(file.fileno(), 0) as contents:
+        note = contents.find(struct.pack("<III", 5, 136, 3) + b"CORE\0")  # NT_PRPSINFO
+        arguments = note + 20 + 56  # pr_psargs, into which gdb writes the program's name alone
+        contents[arguments:arguments + 80] = b"./alive -H Authorization: Bearer hunter2 --api-key s3cr3t".ljust(80, b"\0")
+    t.escapement("heap", "--core", core, "--format", "pprof", "-o", t.path("h"))
+    for text in (unpacked(t.path("h")), t.escapement("heap", "--core", core).stdout):
+        check(text, "heap --core")
+        contains(text, "./alive -H Authorization:<hidden>")
+
+
+def test_a_server_that_writes_over_its_arguments_has_none(t):
+    harness.require_root()
+    target = t.start("perl", "-e", "$0 = 'srv: running --db-password hunter2 --port 1'; <STDIN>", "x" * 80,
+                     env={**os.environ, "LD_PRELOAD": str(harness.BUILD / "libgoalloc-preload.so")})
+    harness.wait_for(lambda: open(f"/proc/{target.pid}/cmdline").read().startswith("srv:"), "the new arguments")
+    recorder = t.attach(target.pid, "-o", t.path("p"))
+    recorder.end()
+    check(recorder.said() + unpacked(t.path("p")), "record -p")
+    contains(unpacked(t.path("p")), "srv: running --db-password <hidden> --port 1")
 
 
 def test_baselines_have_none_and_fit_again(t):

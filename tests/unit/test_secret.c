@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -59,6 +60,71 @@ static void keys_of_known_forms_are_hidden(void **state)
 	check("x", "-----BEGIN PRIVATE KEY-----", "<hidden>");
 }
 
+static void a_word_has_as_many_secrets_as_rules_find(void **state)
+{
+	(void)state;
+	check("x", "https://me:A@host/?access_token=B", "https://me:<hidden>@host/?access_token=<hidden>");
+	check("x", "postgres://me:A@db1,postgres://me:B@db2", "postgres://me:<hidden>@db1,postgres://me:<hidden>@db2");
+	check("x", "--keys=ghp_0123456789abcdefABCD,token=B", "--keys=<hidden>");
+	check("x", "a://b:C@d wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY e://f:G@h",
+	      "a://b:<hidden>@d <hidden> e://f:<hidden>@h");
+	check("x", "id=wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY;next", "id=<hidden>;next");
+	check("x", "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln", "<hidden>");
+	check("x", "a://:@b", "a://:@b");
+}
+
+static void values_of_options_within_a_word_are_hidden(void **state)
+{
+	(void)state;
+	check("-c", "mysql --password A db", "mysql --password <hidden> db");
+	check("-c", "mysql --password 'A B'\\ C db -token D", "mysql --password <hidden> db -token <hidden>");
+	check("-c", "mysql '--password'   A; ls", "mysql '--password'   <hidden> ls");
+	check("-c", "mysql --password A\\ B db", "mysql --password <hidden> db");
+	check("-c", "mysql --password 'A", "mysql --password <hidden>");
+	check("-c", "mysql --password --verbose db", "mysql --password --verbose db");
+	check("-c", "mysql --password", "mysql --password");
+	check("x", "[\"mysql\", \"--password\", \"A B\", \"db\"]", "[\"mysql\", \"--password\", <hidden> \"db\"]");
+	check("x", "--without=a,-token,b", "--without=a,-token,b");
+}
+
+static void a_value_may_begin_like_an_option(void **state)
+{
+	(void)state;
+	check("--token", "-HUNTER6", "<hidden>");
+	check("--token", "-hunter", "<hidden>");
+	check("--token", "--aB3dE6", "<hidden>");
+	check("-c", "x --token -HUNTER6 y", "x --token <hidden> y");
+	check("--token", "-", "-");
+	check("--token", "-v", "-v");
+	check("--token", "--", "--");
+	check("--token", "--http2", "--http2");
+	check("--token", "--port=1", "--port=1");
+}
+
+/* The shapes that a search from each place to the end would take hours for. */
+static void a_long_word_takes_linear_time(void **state)
+{
+	static const char *const parts[] = {"eyJ",   "://", "-token,",	 "-token ", "-a\n",    "sk-",
+					    "AKIA,", "a=",  "://a:b@c/", "\"",	    "-token '"};
+	static char word[(1 << 20) + 1];
+	clock_t before = clock();
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		const char *words[] = {word, NULL};
+		size_t length = strlen(parts[i]);
+		char **shown;
+
+		for (size_t at = 0; at + length < sizeof(word); at += length)
+			memcpy(word + at, parts[i], length);
+		shown = secret_hide(words);
+		free(shown[0]);
+		free(shown);
+		memset(word, 0, sizeof(word));
+	}
+	assert_true(clock() - before < (clock_t)20 * CLOCKS_PER_SEC);
+}
+
 static void what_is_no_secret_stays(void **state)
 {
 	static const char *const words[] = {
@@ -88,6 +154,10 @@ int main(void)
 		cmocka_unit_test(values_of_telling_names_are_hidden),
 		cmocka_unit_test(passwords_of_urls_are_hidden),
 		cmocka_unit_test(keys_of_known_forms_are_hidden),
+		cmocka_unit_test(a_word_has_as_many_secrets_as_rules_find),
+		cmocka_unit_test(values_of_options_within_a_word_are_hidden),
+		cmocka_unit_test(a_value_may_begin_like_an_option),
+		cmocka_unit_test(a_long_word_takes_linear_time),
 		cmocka_unit_test(what_is_no_secret_stays),
 	};
 

@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -13,6 +14,10 @@ enum {
 		32, /* the shortest random word, in bytes. UUIDs and hashes are as long, but have no capital letters */
 	KEY_SLASHES = 2,
 };
+
+/* Between words in text, and around them. */
+#define SPACES " \t\r\n"
+#define QUOTES "\"'`"
 
 /* Parts of names whose values are secrets. */
 static const char *const telling[] = {"passw",	   "passphrase",  "pwd",	 "secret",     "token",
@@ -51,37 +56,83 @@ static bool is_telling(const char *name, size_t length)
 	return false;
 }
 
-/* Returns where the value begins that follows a telling name ("NAME=", "NAME:"), NULL if there is none. */
-static const char *named_value(const char *word)
-{
-	const char *name = word;
+/* A word of a command line, and which of its bytes are to be hidden. Each rule looks through all of it once: a word may have a
+ * megabyte, and what one rule hides is not all that is secret. */
+struct word {
+	const char *text;
+	size_t length;
+	bool *hidden; /* `length` of them */
+};
 
-	for (const char *c = word; *c; c++) {
-		if ((*c == '=' || *c == ':') && c[1] && is_telling(name, (size_t)(c - name)))
-			return c + 1;
+static void mark(const struct word *word, const char *begin, const char *end)
+{
+	memset(word->hidden + (begin - word->text), true, (size_t)(end - begin));
+}
+
+static void mark_rest(const struct word *word, const char *begin)
+{
+	mark(word, begin, word->text + word->length);
+}
+
+/* What follows a telling name: "NAME=", "NAME:". */
+static void mark_named_value(const struct word *word)
+{
+	const char *name = word->text;
+
+	for (const char *c = name; *c; c++) {
+		if ((*c == '=' || *c == ':') && c[1] && is_telling(name, (size_t)(c - name))) {
+			mark_rest(word, c + 1);
+			return;
+		}
 		if (!is_name(*c))
 			name = c + 1;
 	}
-	return NULL;
 }
 
-/* Finds the password of a URL, "://USER:PASSWORD@" or "://TOKEN@" with nothing before it. */
-static bool url_password(const char *word, const char **begin, const char **end)
+/* The passwords of URLs, "://USER:PASSWORD@" or "://TOKEN@" with nothing before it. */
+static void mark_url_passwords(const struct word *word)
 {
-	const char *start = strstr(word, "://"), *at, *colon;
-	size_t authority;
+	for (const char *start = word->text; (start = strstr(start, "://"));) {
+		const char *at, *colon;
+		size_t authority;
 
-	if (!start)
-		return false;
-	start += 3;
-	authority = strcspn(start, "/?#");
-	at = memrchr(start, '@', authority);
-	if (!at)
-		return false;
-	colon = memchr(start, ':', (size_t)(at - start));
-	*begin = colon ? colon + 1 : start;
-	*end = at;
-	return *begin < *end;
+		start += strlen("://");
+		authority = strcspn(start, "/?#");
+		at = memrchr(start, '@', authority);
+		colon = at ? memchr(start, ':', (size_t)(at - start)) : NULL;
+		if (at)
+			mark(word, colon ? colon + 1 : start, at);
+	}
+}
+
+static bool is_marked_key(const char *text)
+{
+	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+		size_t length = strlen(forms[i].prefix), rest = 0;
+
+		if (strncmp(text, forms[i].prefix, length) != 0)
+			continue;
+		while (rest < forms[i].least && is_key(text[length + rest]))
+			rest++;
+		if (rest == forms[i].least)
+			return true;
+	}
+	return false;
+}
+
+/* What begins with a key, to the end. A JSON web token is two objects in base64 and a signature. */
+static void mark_keys(const struct word *word)
+{
+	const char *token = strstr(word->text, "eyJ");
+
+	if (token && strstr(token, ".eyJ"))
+		mark_rest(word, token);
+	for (const char *c = word->text; *c; c++) {
+		if ((c == word->text || !is_key(c[-1])) && is_marked_key(c)) {
+			mark_rest(word, c);
+			return;
+		}
+	}
 }
 
 /* Whether letters of both kinds and digits are mixed as in random keys. */
@@ -103,46 +154,114 @@ static bool is_random(const char *word, size_t length)
 	return upper && lower && digit && slashes <= KEY_SLASHES;
 }
 
-/* Returns where a key begins in the word, NULL if there is none. */
-static const char *marked_key(const char *word)
+/* Random words within the word, also after "NAME=". */
+static void mark_random(const struct word *word)
 {
-	const char *equals = strchr(word, '='), *value = equals ? equals + 1 : word;
+	static const char around[] = SPACES QUOTES ",;&|()";
 
-	for (const char *c = word; *c; c++) {
-		for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
-			size_t length = strlen(forms[i].prefix), rest = 0;
+	for (const char *part = word->text; *part;) {
+		size_t length = strcspn(part, around);
+		const char *end = part + length, *equals = memchr(part, '=', length);
 
-			if ((c > word && is_key(c[-1])) || strncmp(c, forms[i].prefix, length) != 0)
-				continue;
-			while (is_key(c[length + rest]))
-				rest++;
-			if (rest >= forms[i].least)
-				return c;
-		}
-		/* a JSON web token: two objects in base64 and a signature */
-		if (strncmp(c, "eyJ", 3) == 0 && strstr(c, ".eyJ"))
-			return c;
+		if (equals && is_random(equals + 1, (size_t)(end - equals - 1)))
+			mark(word, equals + 1, end);
+		else if (is_random(part, length))
+			mark(word, part, end);
+		part = end + strspn(end, around);
 	}
-	return is_random(value, strlen(value)) ? value : is_random(word, strlen(word)) ? word : NULL;
 }
 
-static char *hide(const char *word)
+static bool has_any(const char *text, size_t length, const char *of)
 {
-	const char *value = named_value(word), *end = word + strlen(word), *password_end;
-
-	if (!value)
-		value = marked_key(word);
-	if (!value && url_password(word, &value, &password_end))
-		end = password_end;
-	if (!value)
-		return memory_text(word);
-	return memory_format("%.*s" SECRET_HIDDEN "%s", (int)(value - word), word, end);
+	for (size_t i = 0; i < length; i++) {
+		if (strchr(of, text[i]))
+			return true;
+	}
+	return false;
 }
 
 /* Whether the word is an option whose value, a secret, is the next word. */
-static bool announces(const char *word)
+static bool announces(const char *word, size_t length)
 {
-	return word[0] == '-' && word[1] && !strpbrk(word, "=:/ ") && is_telling(word, strlen(word));
+	return length > 1 && *word == '-' && !has_any(word, length, "=:/ ") && is_telling(word, length);
+}
+
+/* Whether the word is "-", "-v", "--verbose" or "--port=1", and no value of the option before it. Random values may begin with '-',
+ * too, but then have other characters. */
+static bool is_option(const char *word, size_t length)
+{
+	size_t name = 2;
+
+	if (length <= 2 || word[1] != '-')
+		return *word == '-' && length <= 2;
+	while (name < length &&
+	       (islower((unsigned char)word[name]) || isdigit((unsigned char)word[name]) || strchr("-_.", word[name])))
+		name++;
+	return *word == '-' && islower((unsigned char)word[2]) && (name == length || word[name] == '=');
+}
+
+/* Where a value ends for a shell: at a space that is not quoted. */
+static const char *value_end(const char *value)
+{
+	char quote = 0;
+	const char *c = value;
+
+	for (; *c && (quote || !strchr(SPACES, *c)); c++) {
+		if (*c == '\\' && c[1])
+			c++;
+		else if (quote)
+			quote = *c == quote ? 0 : quote;
+		else if (strchr(QUOTES, *c))
+			quote = *c;
+	}
+	return c;
+}
+
+/* The values of options within the word: sh -c "mysql --password X", '["mysql", "--password", "X"]', and what a server has written
+ * over its arguments. */
+static void mark_announced(const struct word *word)
+{
+	static const char around[] = SPACES QUOTES ",;&|()[]{}";
+
+	for (const char *part = word->text; *part;) {
+		size_t length = strcspn(part, around);
+		const char *end = part + length, *next = end + strspn(end, around);
+
+		if (announces(part, length) && *next && has_any(end, (size_t)(next - end), SPACES QUOTES) &&
+		    !is_option(next, strcspn(next, around))) {
+			const char *value = strchr(QUOTES, next[-1]) ? next - 1 : next;
+
+			next = value_end(value);
+			mark(word, value, next);
+			next += strspn(next, around);
+		}
+		part = next;
+	}
+}
+
+static char *hide(const char *text)
+{
+	static void (*const rules[])(const struct word *word) = {mark_named_value, mark_url_passwords, mark_keys,
+								 mark_random, mark_announced};
+	struct word word = {.text = text, .length = strlen(text)};
+	size_t begins = 0;
+	char *shown, *to;
+
+	word.hidden = memory_zeroed(word.length + 1, sizeof(*word.hidden));
+	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
+		rules[i](&word);
+	for (size_t i = 0; i < word.length; i++)
+		begins += word.hidden[i] && !(i && word.hidden[i - 1]);
+	shown = to = memory_allocate(word.length + begins * strlen(SECRET_HIDDEN) + 1);
+	for (size_t i = 0; i < word.length; i++) {
+		if (!word.hidden[i])
+			*to++ = text[i];
+		else if (!i || !word.hidden[i - 1])
+			to = stpcpy(to, SECRET_HIDDEN);
+	}
+	*to = 0;
+	free(word.hidden);
+	return shown;
 }
 
 char **secret_hide(const char *const *words)
@@ -154,7 +273,8 @@ char **secret_hide(const char *const *words)
 		count++;
 	hidden = memory_zeroed(count + 1, sizeof(*hidden));
 	for (size_t i = 0; i < count; i++) {
-		bool announced = i > 0 && announces(words[i - 1]) && words[i][0] && words[i][0] != '-';
+		bool announced = i > 0 && announces(words[i - 1], strlen(words[i - 1])) && words[i][0] &&
+				 !is_option(words[i], strlen(words[i]));
 
 		hidden[i] = announced ? memory_text(SECRET_HIDDEN) : hide(words[i]);
 	}

@@ -11,8 +11,9 @@
 #define SECRET_HIDDEN "<hidden>"
 
 /*
- * Copies the words of a command line, which end with NULL, and hides what looks like a secret:
- *  - the value of a name that says so: --password=X, --token X, API_KEY=X, "Authorization: X", ?access_token=X;
+ * Copies the words of a command line, which end with NULL, and hides all in each that looks like a secret:
+ *  - the value of a name that says so: --password=X, --token X, API_KEY=X, "Authorization: X", ?access_token=X, also within a
+ *    word: sh -c "mysql --password X";
  *  - the password of a URL: scheme://user:X@host;
  *  - words of a known form: keys of AWS, GitHub, GitLab, Slack, Stripe, Google; JSON web tokens; keys in PEM;
  *  - long words of capital and small letters and digits in which no path or name is recognised.

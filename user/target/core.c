@@ -224,8 +224,8 @@ static void take_note(struct core *core, struct target *target, uint32_t type, c
 		memcpy(target->comm, information.pr_fname, sizeof(information.pr_fname));
 		target->command_line = memory_text_of(information.pr_psargs, ELF_PRARGSZ);
 		target->command_length = strlen(target->command_line);
-		for (size_t i = 0; i < target->command_length; i++) /* the kernel has joined the arguments by spaces */
-			target->command_line[i] = target->command_line[i] == ' ' ? 0 : target->command_line[i];
+		/* The kernel has joined the arguments by spaces, and some have spaces in them: all are one argument. */
+		target->command_line[strcspn(target->command_line, " ")] = 0;
 	} else if (type == NT_AUXV) {
 		for (size_t at = 0; at + 16 <= size; at += 16) {
 			if (load_u64(note + at) == AT_ENTRY)
