@@ -135,11 +135,11 @@ void *mallocgc_slow(size_t size, unsigned flags, struct caller *caller)
 	if (size > MaxSmallSize)
 		r = request_large(size, 0, noscan);
 	else if (flags & ForMalloc)
-		r = request_small(size, malloc_span_class[(size + MallocSizeStep - 1) / MallocSizeStep] + noscan);
+		r = request_small(size, span_classes.of_malloc[(size + MallocSizeStep - 1) / MallocSizeStep] + noscan);
 	else if (noscan && size < TinySize)
 		r = (struct request){.kind = Tiny, .size = size, .bytes = size, .spanclass = TinySpanClass};
 	else
-		r = request_small(size, go_span_class[(size + GoSizeStep - 1) / GoSizeStep] + noscan);
+		r = request_small(size, span_classes.of_go[(size + GoSizeStep - 1) / GoSizeStep] + noscan);
 	void *object = allocate(&r, caller);
 	if (unlikely(debug_level) && object)
 		debug_allocated(object, asked, caller);
@@ -153,7 +153,7 @@ static unsigned aligned_class(size_t alignment, size_t rounded)
 		return 0;
 	/* Spans start at page boundaries, so in a class whose size is a multiple of the alignment all objects are aligned. The
 	 * size of the largest class is a multiple of every alignment. */
-	unsigned spanclass = malloc_span_class[(rounded + MallocSizeStep - 1) / MallocSizeStep];
+	unsigned spanclass = span_classes.of_malloc[(rounded + MallocSizeStep - 1) / MallocSizeStep];
 	while (size_classes[spanclass_size_class(spanclass)].size % alignment != 0)
 		spanclass += 2;
 	return spanclass;
@@ -199,7 +199,7 @@ static inline void *goalloc_at(size_t size, unsigned noscan, const struct goallo
 	void *object;
 
 	if (!noscan || size >= TinySize) {
-		if (likely(malloc_fast(index, MaxSmallSize / GoSizeStep, go_span_class, noscan, &s, &object)))
+		if (likely(malloc_fast(index, MaxSmallSize / GoSizeStep, span_classes.of_go, noscan, &s, &object)))
 			return s->needzero ? memset(object, 0, size) : object;
 	}
 	return goalloc_slow(size, noscan, site);

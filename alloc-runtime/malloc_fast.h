@@ -39,8 +39,8 @@ static inline void *malloc_window(size_t size, unsigned flags, struct caller *ca
 
 	if (size > MaxSmallSize || racy_get(&sampler_word.all) != 0 || (!as_malloc && flags && size < TinySize))
 		return NULL;
-	unsigned spanclass = as_malloc ? malloc_span_class[(size + MallocSizeStep - 1) / MallocSizeStep]
-				       : go_span_class[(size + GoSizeStep - 1) / GoSizeStep];
+	unsigned spanclass = as_malloc ? span_classes.of_malloc[(size + MallocSizeStep - 1) / MallocSizeStep]
+				       : span_classes.of_go[(size + GoSizeStep - 1) / GoSizeStep];
 	return mcache_nextWindow(mcache_self, spanclass + (flags & ForNoscan), caller);
 }
 

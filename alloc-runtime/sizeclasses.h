@@ -14,6 +14,8 @@ enum {
 	MaxSmallSize = 32768,
 	GoSizeStep = 8,
 	MallocSizeStep = 16,
+	SpanClassesAlign = 1 << 12,
+	SpanClassesApart = 64,
 };
 
 struct size_class {
@@ -25,9 +27,19 @@ struct size_class {
 
 extern const struct size_class size_classes[NumSizeClasses];
 extern const uint16_t class_sizes[NumSizeClasses]; /* the same sizes, for observers */
-/* The scan span class (twice the size class), indexed by (size + step - 1) / step. */
-extern const uint8_t go_span_class[MaxSmallSize / GoSizeStep + 1];
-extern const uint8_t malloc_span_class[MaxSmallSize / MallocSizeStep + 1];
+
+/*
+ * The scan span class (twice the size class), indexed by (size + step - 1) / step.
+ *
+ * The place in a page is fixed, wherever the linker puts the tables. A processor compares the low 12 bits of addresses to find
+ * earlier stores to what it loads: if the entry of a size lies where, in other pages, objects of that size begin, each allocation
+ * waits for the program's store to the object before. So tables begin at a page, and at an odd multiple of SpanClassesApart.
+ */
+struct span_classes {
+	_Alignas(SpanClassesAlign) uint8_t of_malloc[MaxSmallSize / MallocSizeStep + 1];
+	_Alignas(SpanClassesApart) uint8_t of_go[MaxSmallSize / GoSizeStep + 1];
+};
+extern const struct span_classes span_classes;
 
 #pragma GCC visibility pop
 #endif

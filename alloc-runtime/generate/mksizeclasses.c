@@ -79,13 +79,13 @@ static void print_index(const char *name, const struct class *class, unsigned st
 {
 	unsigned c = 1;
 
-	printf("const uint8_t %s[%d] = {0,", name, MAX_SMALL / step + 1);
+	printf("\t.%s = {0,", name);
 	for (unsigned i = 1; i <= MAX_SMALL / step; i++) {
 		while (class[c].size < i * step || class[c].size % step != 0)
 			c++;
 		printf("%s%u,", i % 24 == 1 ? "\n\t" : " ", 2 * c);
 	}
-	printf("\n};\n");
+	printf("\n\t},\n");
 }
 
 int main(void)
@@ -105,8 +105,9 @@ int main(void)
 	for (unsigned i = 1; i < n; i++)
 		printf(", %u", class[i].size);
 	printf("};\n\n");
-	print_index("go_span_class", class, GO_STEP);
-	printf("\n");
-	print_index("malloc_span_class", class, MALLOC_STEP);
+	printf("const struct span_classes span_classes = {\n");
+	print_index("of_malloc", class, MALLOC_STEP);
+	print_index("of_go", class, GO_STEP);
+	printf("};\n");
 	return 0;
 }

@@ -8,7 +8,7 @@
 static inline bool preload_fast(size_t size, struct mspan **span, void **object)
 {
 	return malloc_fast((size + MallocSizeStep - 1) / MallocSizeStep, MaxSmallSize / MallocSizeStep,
-			   malloc_span_class, 0, span, object);
+			   span_classes.of_malloc, 0, span, object);
 }
 
 /* memalign and realloc for all functions that are such; `alignment` is a power of two. */

@@ -44,6 +44,19 @@ def test_the_preload_library_exports_allocation_functions_only(t):
     same((c | jemalloc) - exported, set())
 
 
+def test_tables_of_size_classes_lie_at_one_place_in_a_page_whatever_constants_are_before_them(t):
+    inside = harness.BUILD / "alloc-runtime/libgoalloc-inside.a"
+    places = set()
+    for size in (1, 32, 256, 1000, 5000):
+        source, program = t.path(f"constants{size}.c"), t.path(f"constants{size}")
+        source.write_text(f"#include <stdlib.h>\n__attribute__((used)) static const char before[{size}] = {{1}};\n"
+                          "void goalloc_free(void *object);\nint main(void) { goalloc_free(NULL); return 0; }\n")
+        t.run("cc", "-o", program, source, inside, "-lpthread")
+        table, = (int(line.split()[0], 16) for line in t.run("nm", program).stdout.splitlines() if line.endswith(" span_classes"))
+        places.add(table % 4096)
+    same(places, {0})
+
+
 def test_a_program_may_use_every_inner_name_of_the_library_for_itself(t):
     inner = names(t, "--extern-only", harness.BUILD / "alloc-runtime/libgoalloc-inside.a")
     functions = sorted(name for name in inner if name.isidentifier() and not PUBLIC.match(name))

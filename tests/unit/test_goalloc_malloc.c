@@ -67,7 +67,7 @@ static void classes_hold_their_sizes_with_little_waste(void **state)
 {
 	(void)state;
 	for (size_t size = 16; size <= MaxSmallSize; size++) {
-		size_t class = size_classes[go_span_class[(size + 7) / 8] / 2].size;
+		size_t class = size_classes[span_classes.of_go[(size + 7) / 8] / 2].size;
 		assert_true(class >= size);
 		assert_true(class - size <= (size < 128 ? 15 : class / 6));
 	}

@@ -586,7 +586,7 @@ static int use_the_rest(void)
 	enum { Pages = 32, Used = 5, Size = 5376 };
 	struct mheap_grown grown;
 	struct mspan *spans[3];
-	unsigned spanclass = malloc_span_class[Size / MallocSizeStep];
+	unsigned spanclass = span_classes.of_malloc[Size / MallocSizeStep];
 
 	goalloc_free(goalloc_scan(8));
 	goalloc_release_memory();

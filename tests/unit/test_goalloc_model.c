@@ -43,8 +43,27 @@ static void the_generated_table_is_gos(void **state)
 		assert_int_equal(size_classes[i].span_pages % go_pages[i], 0);
 	}
 	for (unsigned size = 1; size <= MaxSmallSize; size++) {
-		unsigned class = go_span_class[(size + 7) / 8] / 2;
+		unsigned class = span_classes.of_go[(size + 7) / 8] / 2;
 		assert_true(go_sizes[class] >= size && go_sizes[class - 1] < size);
+	}
+}
+
+/* Objects of such a size begin at multiples of `apart` in a page; the program writes their first words, and a free its counter. */
+static void assert_entry_lies_apart(const uint8_t *entry, size_t size)
+{
+	size_t apart = (size & -size) < SpanClassesAlign ? size & -size : SpanClassesAlign;
+	size_t counter = offsetof(struct mcache, class_counters[*entry].frees);
+
+	assert_true((uintptr_t)entry % apart >= SpanClassesApart);
+	assert_true(((uintptr_t)entry - counter) % SpanClassesAlign >= sizeof(uint64_t));
+}
+
+static void no_entry_of_a_size_lies_in_its_page_where_objects_of_that_size_are_written(void **state)
+{
+	(void)state;
+	for (size_t size = 1024; size <= MaxSmallSize; size += 1024) {
+		assert_entry_lies_apart(&span_classes.of_malloc[size / MallocSizeStep], size);
+		assert_entry_lies_apart(&span_classes.of_go[size / GoSizeStep], size);
 	}
 }
 
@@ -626,6 +645,7 @@ int main(int argc, char **argv)
 
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_generated_table_is_gos),
+		cmocka_unit_test(no_entry_of_a_size_lies_in_its_page_where_objects_of_that_size_are_written),
 		cmocka_unit_test(a_loop_on_the_same_pages_refills_once_for_a_spans_worth_of_objects),
 		cmocka_unit_test(a_loop_in_a_span_that_was_once_used_up_refills_as_often),
 		cmocka_unit_test(random_operations_agree_with_a_model),
