@@ -141,6 +141,7 @@ void cachealloc_share(void)
 	mcache_sharedHead.published.cache = (uintptr_t)&mcache_shared;
 	mcache_sharedHead.id = nheads;
 	owner_set(&nheads, nheads + 1);
+	mcache_shared.head = &mcache_sharedHead;
 	begin(&mcache_sharedHead);
 	publish(&mcache_sharedHead);
 }
@@ -162,6 +163,7 @@ struct mcache *cachealloc_take(void)
 		return NULL;
 	}
 	h->inuse = true;
+	cache_of(h)->head = h;
 	return cache_of(h);
 }
 

@@ -227,7 +227,18 @@ void *goalloc_noscan_at(size_t size, const struct goalloc_site *site)
 
 /* ---- free ---- */
 
-static void free_shared(struct mspan *s, unsigned index)
+static __attribute__((noinline)) void freed_some(struct mspan *s, unsigned spanclass, _Atomic uint64_t *freeBits,
+						 unsigned nelems)
+{
+	scavenge_poll();
+	struct mcache *owner = atomic_load_explicit(&s->owner, memory_order_seq_cst);
+	if (!owner)
+		mcentral_freedSome(s, spanclass, freeBits, nelems);
+	else if (freeBits_count(freeBits, nelems) >= mspan_enough(nelems))
+		mcache_post(owner, s);
+}
+
+static inline void free_shared(struct mspan *s, unsigned index)
 {
 	/* Read before the object is freed: afterwards the span may be returned to mheap and reused. */
 	unsigned spanclass = s->spanclass, nelems = s->nelems, in_word;
@@ -239,14 +250,8 @@ static void free_shared(struct mspan *s, unsigned index)
 	unsigned group = nelems - index / 32 * 32;
 	/* Counts the free objects of the whole span only when those of this half word reach a multiple of 8, because
 	 * counting costs more than a free. */
-	if (nelems > 32 && in_word % 8 != 0 && in_word != group)
-		return;
-	scavenge_poll();
-	struct mcache *owner = atomic_load_explicit(&s->owner, memory_order_seq_cst);
-	if (!owner)
-		mcentral_freedSome(s, spanclass, freeBits, nelems);
-	else if (freeBits_count(freeBits, nelems) >= mspan_enough(nelems))
-		mcache_post(owner, s);
+	if (nelems <= 32 || in_word % 8 == 0 || in_word == group)
+		freed_some(s, spanclass, freeBits, nelems);
 }
 
 void free_object(struct mcache *c, struct mspan *s, unsigned index)

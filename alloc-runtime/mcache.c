@@ -36,19 +36,15 @@ struct lock mcache_shared_lock;
 static pthread_key_t thread_end;
 static __thread unsigned rounds; /* rounds of destructors that have run in this thread */
 
-/* Returns the number of objects, and their bytes, that the cache has allocated since it took the span. */
-static uint64_t take_objects(struct mcache *c, unsigned spanclass, uint64_t *bytes)
+/* Returns the number of objects that the cache has allocated from its span since it took that. */
+static uint64_t take_objects(struct mcache *c, unsigned spanclass, struct mspan *s)
 {
-	struct mspan *s = c->alloc[spanclass];
-
-	*bytes = 0;
 	if (s == &emptymspan)
 		return 0;
 	uint64_t objects = s->allocCount - s->allocCountBeforeCache;
 
 	owner_add(&c->class_counters[spanclass].objects, objects);
 	owner_set(&s->allocCountBeforeCache, s->allocCount);
-	*bytes = objects * size_classes[spanclass_size_class(spanclass)].size;
 	return objects;
 }
 
@@ -106,7 +102,10 @@ static __attribute__((noinline)) void place_unused(struct mcache *c, struct mspa
 	if ((!first && (!may_be_ready(s, 2 * n) || c->unused_bytes + mspan_bytes(s) > MaxUnusedBytes)) ||
 	    (!listed && !may_be_ready(s, n + 1))) {
 		leave_list(c, s);
-		give_back(s);
+		if (mspan_ownFree(s) == s->nelems)
+			mcentral_uncacheUnused(&mheap.central[s->spanclass], s);
+		else
+			give_back(s);
 		return;
 	}
 	if (!listed) {
@@ -123,12 +122,15 @@ static __attribute__((noinline)) void place_unused(struct mcache *c, struct mspa
 static void place(struct mcache *c, struct mspan *s)
 {
 	struct mSpanList *ready = &c->ready[s->spanclass];
-	unsigned free = mspan_countFree(s);
-	bool listed = reader_get(&s->list) == ready;
 
 	/* Nothing of it can become more free. (The scavenger may hold some of its objects just now.) */
-	if (listed && s->countdown == NotCounting)
+	if (s->countdown == NotCounting)
 		return;
+	if (mspan_ownFree(s) == s->nelems) {
+		place_unused(c, s);
+		return;
+	}
+	unsigned free = mspan_countFree(s);
 	if (free < mspan_enough(s->nelems)) {
 		mspan_countDown(s, mspan_enough(s->nelems) - free);
 		return;
@@ -137,7 +139,7 @@ static void place(struct mcache *c, struct mspan *s)
 		place_unused(c, s);
 		return;
 	}
-	if (!listed) {
+	if (reader_get(&s->list) != ready) {
 		mSpanList_remove(&c->full[s->spanclass], s);
 		if (!may_be_ready(s, c->nready[s->spanclass] + 1u)) {
 			give_back(s);
@@ -195,7 +197,7 @@ static void take_posted(struct mcache *c, struct mcache *self)
 }
 
 /* Prepares a span that the cache owns for allocation: makes all of its free objects available. */
-static void start(struct mspan *s)
+static __attribute__((noinline)) void start(struct mspan *s)
 {
 	bool fresh = s->allocCount == 0 && s->freeindex == 0 && freeBits_count(s->freeBits, s->nelems) == 0;
 	unsigned free = mspan_collect(s);
@@ -255,14 +257,14 @@ static void report_frees(struct mcache *c, unsigned spanclass)
 		sweep_freed(bytes);
 }
 
+/* Where no samples are taken (`unsampled`), the first window may be open already. */
 static inline __attribute__((always_inline)) bool refill_from(struct mcache *c, unsigned spanclass,
-							      struct caller *caller)
+							      struct caller *caller, bool unsampled)
 {
 	struct mspan *s = c->alloc[spanclass];
-	uint64_t bytes, objects;
 
 	sequence_step(&c->sequence.moving);
-	objects = take_objects(c, spanclass, &bytes);
+	uint64_t objects = take_objects(c, spanclass, s);
 	unsigned free = s == &emptymspan ? 0 : mspan_countFree(s);
 
 	/* Reuses the cache's current span if enough of it has been freed. */
@@ -270,7 +272,7 @@ static inline __attribute__((always_inline)) bool refill_from(struct mcache *c, 
 		owner_set(&c->alloc[spanclass], &emptymspan);
 		if (s != &emptymspan)
 			to_full(c, s, free);
-		if (atomic_load_explicit(&mcache_head(c)->posted, memory_order_relaxed))
+		if (atomic_load_explicit(&c->head->posted, memory_order_relaxed))
 			take_posted(c, c);
 		report_frees(c, spanclass);
 		s = next_span(c, spanclass, caller);
@@ -280,11 +282,12 @@ static inline __attribute__((always_inline)) bool refill_from(struct mcache *c, 
 		s->refilled += (uint32_t)objects;
 	}
 	if (s) {
-		start(s);
+		if (!unsampled || sweep_listened() || !mspan_openSingle(s))
+			start(s);
 		owner_set(&c->alloc[spanclass], s);
-		note_refill(c, spanclass, objects, bytes, s, caller);
+		note_refill(c, spanclass, objects, s, caller);
 	} else {
-		note_uncached(c, spanclass, objects, bytes);
+		note_uncached(c, spanclass, objects);
 	}
 	sequence_step(&c->sequence.moving);
 	return s != NULL;
@@ -292,7 +295,7 @@ static inline __attribute__((always_inline)) bool refill_from(struct mcache *c, 
 
 bool refill(struct mcache *c, unsigned spanclass, struct caller *caller)
 {
-	return refill_from(c, spanclass, caller);
+	return refill_from(c, spanclass, caller, false);
 }
 
 static void release_list(struct mcache *c, struct mSpanList *list)
@@ -330,8 +333,11 @@ static __attribute__((noinline)) void *refill_and_take(struct mcache *c, unsigne
 
 	scavenge_pollSometimes(c);
 	sequence_step(&c->sequence.allocating);
-	if (refill_from(c, spanclass, caller))
-		object = nextFreeUnsampled(c, c->alloc[spanclass]);
+	if (likely(refill_from(c, spanclass, caller, true))) {
+		object = nextFreeFast(c->alloc[spanclass]);
+		if (!object)
+			object = nextFreeUnsampled(c, c->alloc[spanclass]);
+	}
 	sequence_step(&c->sequence.allocating);
 	return object;
 }
@@ -361,8 +367,7 @@ static void releaseAll(struct mcache *c)
 	for (unsigned i = 0; i < NumSpanClasses; i++) {
 		struct mspan *s = c->alloc[i];
 		if (s != &emptymspan) {
-			uint64_t bytes, objects = take_objects(c, i, &bytes);
-			note_uncached(c, i, objects, bytes);
+			note_uncached(c, i, take_objects(c, i, s));
 			owner_set(&c->alloc[i], &emptymspan);
 			give_back(s);
 		}
@@ -431,8 +436,7 @@ struct mcache *mcache_attach(void)
 static void empty_cache(struct mcache *c)
 {
 	for (unsigned i = 0; i < NumSpanClasses; i++) {
-		uint64_t bytes, objects = take_objects(c, i, &bytes);
-		note_uncached(c, i, objects, bytes);
+		note_uncached(c, i, take_objects(c, i, c->alloc[i]));
 		c->alloc[i] = &emptymspan;
 		c->full[i] = c->ready[i] = (struct mSpanList){NULL, NULL};
 		c->nready[i] = 0;

@@ -2,7 +2,8 @@
 /*
  * The spans of one span class that belong to no mcache; the layer between the mcaches and mheap.
  *
- * How a request goes down: cacheSpan takes the first span of `nonempty`, else grow gets a fresh one from mheap. How a
+ * How a request goes down: cacheSpan takes the first span of `nonempty`, else one that mheap has had from here and not merged
+ * yet, else grow gets a fresh one from mheap. How a
  * free comes back: the free that makes a span of `empty` a quarter free moves it to `nonempty`; the free of its last
  * object returns the span to mheap, or keeps it in `nonempty` if little of it was ever touched. Both conditions are
  * checked again under the lock, because another thread may have taken or freed the span since its bits were counted. A
@@ -54,13 +55,11 @@ static struct mspan *take_nonempty(struct mcentral *central, struct mcache *c)
 	return s;
 }
 
-/* Returns a span that the cache now owns; the caller collects its free objects. */
-struct mspan *mcentral_cacheSpan(struct mcentral *central, struct mcache *c, struct caller *caller)
+static __attribute__((noinline)) struct mspan *other_span(struct mcentral *central, struct mcache *c,
+							  struct caller *caller)
 {
-	struct mspan *s = take_nonempty(central, c);
+	struct mspan *s;
 
-	if (s)
-		return s;
 	sweep_for(central,
 		  (size_t)size_classes[spanclass_size_class(mcentral_spanclass(central))].span_pages << PageShift);
 	s = take_nonempty(central, c);
@@ -72,6 +71,22 @@ struct mspan *mcentral_cacheSpan(struct mcentral *central, struct mcache *c, str
 	return s;
 }
 
+/* Returns a span that the cache now owns; the caller collects its free objects. Nothing is swept for one that mheap has had from
+ * here, because that touches no new memory. */
+struct mspan *mcentral_cacheSpan(struct mcentral *central, struct mcache *c, struct caller *caller)
+{
+	struct mspan *s = take_nonempty(central, c);
+
+	if (s)
+		return s;
+	s = mheap_takeWhole(central);
+	if (!s)
+		return other_span(central, c, caller);
+	note_central_grow(c, s, caller);
+	atomic_store_explicit(&s->owner, c, memory_order_relaxed);
+	return s;
+}
+
 /* How many stay: as many threads as there were at once may come again. A memory limit is kept by what the heap has free. */
 static unsigned most_kept(void)
 {
@@ -80,11 +95,16 @@ static unsigned most_kept(void)
 	return caches < MaxKept ? caches + 1 : MaxKept;
 }
 
-/* Whether a wholly free span stays here: one of which at most the first half was ever touched, because the class would get
+/* Whether a wholly free span may stay here: one of which at most the first half was ever touched, because the class would get
  * other pages in its place, and touch the beginning of these. */
+static bool may_stay(const struct mspan *s)
+{
+	return s->fresh_from <= s->nelems / 2;
+}
+
 static bool keeps(struct mcentral *central, struct mspan *s)
 {
-	if (s->kept || s->fresh_from > s->nelems / 2 || central->nkept >= most_kept())
+	if (s->kept || !may_stay(s) || central->nkept >= most_kept())
 		return s->kept;
 	s->kept = true;
 	central->nkept++;
@@ -153,10 +173,22 @@ void mcentral_uncacheSpan(struct mcentral *central, struct mspan *s)
 	mheap_freeSpan(s);
 }
 
+/* Nothing is left in freeBits that other threads or the scavenger could change. */
+void mcentral_uncacheUnused(struct mcentral *central, struct mspan *s)
+{
+	if (may_stay(s)) {
+		mcentral_uncacheSpan(central, s);
+		return;
+	}
+	note_sweep(s, s->nelems);
+	mheap_freeSpan(s);
+}
+
 void mcentral_forgetLists(void)
 {
 	for (unsigned i = 0; i < NumSpanClasses; i++) {
-		mheap.central[i].nonempty = mheap.central[i].empty = (struct mSpanList){NULL, NULL};
+		mheap.central[i].nonempty = mheap.central[i].empty = mheap.central[i].whole =
+			(struct mSpanList){NULL, NULL};
 		mheap.central[i].nkept = 0;
 	}
 }

@@ -5,6 +5,10 @@
  * How a request goes down: mheap_alloc → alloc_m → allocSpanLocked takes the best fit of `free`, whose pages take memory
  * already, else that of `scav`, else mheap_grow gets more arena from arena.c. A longer span is split, and the rest stays
  * free. How a free comes back: mheap_freeSpan merges the span with its free neighbours, which it finds through the table.
+ *
+ * Spans of small objects often come back to be taken again by the same class. So a number of them are not merged at once: they
+ * are `whole`, with their bits and their entries in the table, until their class takes one, no other free pages that take memory
+ * are left, or the scavenger finds them old (mheap_mergeWhole).
  */
 #include "runtime.h"
 
@@ -29,6 +33,7 @@ enum {
 	ReleasedAtOnce = 64,
 	/* only holes up to this many pages (1 GiB) have all table entries set, to detect invalid frees */
 	HoleFilled = 1 << 17,
+	MostWhole = 1024,	   /* spans; merging so many takes some 0.1 ms */
 	PrefaultAhead = 64 * 1024, /* at most this many bytes are prefaulted at a time */
 	/* and of the free pages behind a span at most 1 / PrefaultShare of the heap in use */
 	PrefaultShare = 16,
@@ -151,13 +156,18 @@ static struct mSpanList *busy_list(size_t npages)
 	return npages < NumFreeLists ? &mheap.busy[npages] : &mheap.busylarge;
 }
 
+bool mheap_isWhole(const struct mspan *s)
+{
+	return s->state == mSpanFree && reader_get(&s->list) == &mheap.central[s->spanclass].whole;
+}
+
 static struct mspan *free_neighbour(uintptr_t page)
 {
 	/* The subtraction is unsigned, so an address before the first page gives a number past the last. */
 	if (page >= arena_map.pages)
 		return NULL;
 	struct mspan *s = arena_map.spans[page];
-	return s->state == mSpanFree ? s : NULL;
+	return s->state == mSpanFree && !mheap_isWhole(s) ? s : NULL;
 }
 
 static uint64_t newest(const struct mspan *s)
@@ -193,14 +203,15 @@ static void merge(struct mspan *s, struct mspan *with)
 	delete_span(with);
 }
 
-static void freeSpanLocked(struct mspan *s)
+/* Merges it with its free neighbours. */
+static void insert_merged(struct mspan *s, bool in_every_page)
 {
-	set_table(s, &emptymspan, mspan_inEveryPage(s));
+	set_table(s, &emptymspan, in_every_page);
 	/* mheap_rebuild relies on the fields of a span that the table still refers to. */
 	machine_store_fence();
 	s->state = mSpanFree;
+	atomic_store_explicit(&s->owner, NULL, memory_order_relaxed);
 	s->divMagic = 0;
-	s->unusedsince = mheap.now;
 	s->young = 0;
 	struct mspan *before = free_neighbour(page_of(s) - 1), *after = free_neighbour(page_of(s) + s->npages);
 	if (before)
@@ -209,6 +220,66 @@ static void freeSpanLocked(struct mspan *s)
 		merge(s, after);
 	set_table(s, s, false);
 	insert_free(s);
+}
+
+static void freeSpanLocked(struct mspan *s)
+{
+	s->unusedsince = mheap.now;
+	insert_merged(s, mspan_inEveryPage(s));
+}
+
+static void free_bits(struct mspan *s)
+{
+	unsigned size = 0;
+
+	if (s->allocBits == s->inline_allocBits)
+		return;
+	while (1U << size < mspan_words(s))
+		size++;
+	fixalloc_free(&mheap.bitsalloc[size], s->allocBits);
+}
+
+/* With a memory limit, what is free must be found wherever it is. */
+static bool may_be_whole(const struct mspan *s)
+{
+	return s->state == mSpanInUse && mheap.nwhole < MostWhole && mheap.limit == 0;
+}
+
+static void insert_whole(struct mspan *s)
+{
+	machine_store_fence();
+	s->state = mSpanFree;
+	atomic_store_explicit(&s->owner, NULL, memory_order_relaxed);
+	s->divMagic = 0;
+	s->unusedsince = mheap.now;
+	s->young = 0;
+	mSpanList_insert(&mheap.central[s->spanclass].whole, s);
+	mheap.nwhole++;
+	mheap.pagesReleased += s->npreleased;
+}
+
+static void remove_whole(struct mspan *s)
+{
+	mSpanList_remove(&mheap.central[s->spanclass].whole, s);
+	mheap.nwhole--;
+	mheap.pagesReleased -= s->npreleased;
+}
+
+void mheap_mergeWhole(uint64_t before)
+{
+	if (mheap.nwhole == 0)
+		return;
+	for (unsigned i = 0; i < NumSpanClasses; i++)
+		for (struct mspan *s; (s = mheap.central[i].whole.last) && s->unusedsince <= before;) {
+			remove_whole(s);
+			free_bits(s);
+			insert_merged(s, true);
+		}
+}
+
+static void merge_all(void)
+{
+	mheap_mergeWhole(UINT64_MAX);
 }
 
 /* A hole is a span that is never freed or merged with a neighbour. */
@@ -273,8 +344,12 @@ static struct mspan *best_fit(const struct free_spans *spans, size_t npages)
  * touched only here and there, and shall leave as much as it can to others. */
 static struct mspan *find_free(size_t npages)
 {
-	struct mspan *used = best_fit(&mheap.free, npages);
+	struct mspan *used = npages < NumFreeLists ? best_fit(&mheap.free, npages) : NULL;
 
+	if (used)
+		return used;
+	merge_all();
+	used = best_fit(&mheap.free, npages);
 	if (used && npages < NumFreeLists)
 		return used;
 	struct mspan *unused = best_fit(&mheap.scav, npages);
@@ -328,6 +403,16 @@ static struct mspan *allocSpanLocked(size_t npages, struct mheap_grown *grown)
 	return take_free(s, npages, grown);
 }
 
+static void clear_bits(struct mspan *s)
+{
+	unsigned words = mspan_words(s);
+
+	for (unsigned i = 0; i < words; i++)
+		s->allocBits[i] = 0;
+	for (unsigned i = 0; i < 2 * words; i++)
+		atomic_store_explicit(&s->freeBits[i], 0, memory_order_relaxed);
+}
+
 bool mheap_initBits(struct mspan *s)
 {
 	unsigned words = mspan_words(s), size = 0;
@@ -344,22 +429,8 @@ bool mheap_initBits(struct mspan *s)
 		s->allocBits = bits;
 		s->freeBits = (_Atomic uint64_t *)(bits + (1U << size));
 	}
-	for (unsigned w = 0; w < words; w++)
-		s->allocBits[w] = 0;
-	for (unsigned i = 0; i < 2 * words; i++)
-		atomic_store_explicit(&s->freeBits[i], 0, memory_order_relaxed);
+	clear_bits(s);
 	return true;
-}
-
-static void free_bits(struct mspan *s)
-{
-	unsigned size = 0;
-
-	if (s->allocBits == s->inline_allocBits)
-		return;
-	while (1U << size < mspan_words(s))
-		size++;
-	fixalloc_free(&mheap.bitsalloc[size], s->allocBits);
 }
 
 /* Objects on pages that take memory already are like freed ones. */
@@ -378,6 +449,14 @@ static size_t never_used(const struct mspan *s)
 	return s->state == mSpanInUse && s->fresh_from < s->nelems && !s->maybe_used ? s->npages - used : 0;
 }
 
+/* The slow path handles all frees of the tiny span class, whose objects may be shared blocks, and all frees at the debug
+ * level. */
+static void set_magic(struct mspan *s)
+{
+	s->objMagic = size_classes[spanclass_size_class(s->spanclass)].divMagic;
+	s->divMagic = s->spanclass == TinySpanClass || debug_level || perturb_isOn() ? 0 : s->objMagic;
+}
+
 static bool init_small(struct mspan *s, unsigned spanclass)
 {
 	const struct size_class *class = &size_classes[spanclass_size_class(spanclass)];
@@ -385,12 +464,9 @@ static bool init_small(struct mspan *s, unsigned spanclass)
 	s->elemsize = class->size;
 	s->nelems = (uint32_t)(mspan_bytes(s) / class->size);
 	s->fresh_from = (uint16_t)first_fresh(s);
-	s->objMagic = class->divMagic;
 	if (!mheap_initBits(s))
 		return false;
-	/* The slow path handles all frees of the tiny span class, whose objects may be shared blocks, and all frees at
-	 * the debug level. */
-	s->divMagic = spanclass == TinySpanClass || debug_level || perturb_isOn() ? 0 : class->divMagic;
+	set_magic(s);
 	return true;
 }
 
@@ -465,6 +541,7 @@ static struct mspan *allocSpanAligned(size_t npages, size_t align_pages, struct 
 	uintptr_t alignment = align_pages << PageShift;
 
 	scavenge_for(npages);
+	merge_all();
 	struct mspan *s = find_aligned(npages, align_pages);
 	if (!s) {
 		if (!mheap_grow(npages, align_pages, grown))
@@ -489,6 +566,52 @@ static bool was_prefaulted(const struct mspan *s)
 	return s->base < end && s->base >= end - PrefaultAhead;
 }
 
+/* What a span of objects begins with, whichever way it came. */
+static void reset(struct mspan *s)
+{
+	s->allocCache = s->allocHeld = 0;
+	s->sweepgen = atomic_load_explicit(&mheap.sweepgen, memory_order_relaxed);
+	/* Readers of statistics may still be reading the struct; they detect the change by the sequence and read
+	 * again. */
+	owner_set(&s->allocCount, 0);
+	owner_set(&s->allocCountBeforeCache, 0);
+	s->countdown = NotCounting;
+	s->freeindex = 0;
+	s->tiny = NULL;
+	s->specials = NULL;
+	s->sampled = s->moved = s->kept = false;
+	s->idle = 0;
+	s->divMagic = 0;
+	atomic_store_explicit(&s->owner, NULL, memory_order_relaxed);
+}
+
+static void set_in_use(struct mspan *s, enum mspan_state state)
+{
+	owner_add(&mheap.pagesInUse, s->npages);
+	/* Set last, because mheap_rebuild relies on the fields of a span in use. */
+	machine_store_fence();
+	s->state = state;
+}
+
+struct mspan *mheap_takeWhole(struct mcentral *central)
+{
+	if (!reader_get(&central->whole.first))
+		return NULL;
+	lock_acquire(&mheap.lock);
+	struct mspan *s = central->whole.first;
+	if (s) {
+		remove_whole(s);
+		s->npreleased = 0;
+		reset(s);
+		s->needzero = true;
+		clear_bits(s);
+		set_magic(s);
+		set_in_use(s, mSpanInUse);
+	}
+	lock_release(&mheap.lock);
+	return s;
+}
+
 static struct mspan *alloc_m(size_t npages, size_t align_pages, unsigned spanclass, struct mheap_grown *grown)
 {
 	struct mspan *s =
@@ -501,21 +624,8 @@ static struct mspan *alloc_m(size_t npages, size_t align_pages, unsigned spancla
 	s->pages_needzero = true;
 	s->freesOffset = (uint32_t)(offsetof(struct mcache, class_counters[0].frees) +
 				    spanclass * sizeof(struct goalloc_class_counters));
-	s->allocCache = s->allocHeld = 0;
-	s->sweepgen = atomic_load_explicit(&mheap.sweepgen, memory_order_relaxed);
-	/* Readers of statistics may still be reading the struct; they detect the change by the sequence and read
-	 * again. */
-	owner_set(&s->allocCount, 0);
-	owner_set(&s->allocCountBeforeCache, 0);
-	s->countdown = NotCounting;
-	s->freeindex = 0;
-	s->tiny = NULL;
-	s->specials = NULL;
-	s->sampled = s->moved = s->kept = false;
 	s->maybe_used |= was_prefaulted(s);
-	s->idle = 0;
-	s->divMagic = 0;
-	atomic_store_explicit(&s->owner, NULL, memory_order_relaxed);
+	reset(s);
 	bool large = spanclass_size_class(spanclass) == 0;
 	if (large) {
 		s->elemsize = mspan_bytes(s);
@@ -527,10 +637,7 @@ static struct mspan *alloc_m(size_t npages, size_t align_pages, unsigned spancla
 		freeSpanLocked(s);
 		return NULL;
 	}
-	owner_add(&mheap.pagesInUse, npages);
-	/* Set last, because mheap_rebuild relies on the fields of a span in use. */
-	machine_store_fence();
-	s->state = large ? mSpanLarge : mSpanInUse;
+	set_in_use(s, large ? mSpanLarge : mSpanInUse);
 	set_table(s, s, s->state == mSpanInUse);
 	return s;
 }
@@ -627,18 +734,23 @@ void mheap_freeSpan(struct mspan *s)
 	lock_acquire(&mheap.lock);
 	owner_add(&mheap.pagesInUse, -s->npages);
 	size_t untouched = never_used(s);
-	if (s->state == mSpanLarge) {
-		mSpanList_remove(reader_get(&s->list), s);
-		moved_freed(s);
-	} else
-		free_bits(s);
 	if (s->tiny)
 		fixalloc_free(&mheap.tinyalloc, (void *)s->tiny);
 	s->tiny = NULL;
 	s->npreleased = s->released_tail = untouched;
-	if (s->npages >= ClockPages)
-		mheap.now = sysNow();
-	freeSpanLocked(s);
+	if (may_be_whole(s)) {
+		insert_whole(s);
+	} else {
+		if (s->state == mSpanLarge) {
+			mSpanList_remove(reader_get(&s->list), s);
+			moved_freed(s);
+		} else {
+			free_bits(s);
+		}
+		if (s->npages >= ClockPages)
+			mheap.now = sysNow();
+		freeSpanLocked(s);
+	}
 	scavenge_tick();
 	lock_release(&mheap.lock);
 }
@@ -683,6 +795,7 @@ static bool extend(struct mspan *s, size_t npages, struct mheap_grown *grown)
 	size_t more = npages - s->npages;
 
 	scavenge_for(more);
+	merge_all();
 	struct mspan *after = room_behind(s, more, grown);
 	struct mheap_grown unused;
 	if (!after || !(after = take_free(after, more, &unused)))
@@ -779,7 +892,7 @@ void mheap_rebuild(void)
 	memset(&mheap.scav, 0, sizeof mheap.scav);
 	memset(mheap.busy, 0, sizeof mheap.busy);
 	mheap.busylarge = (struct mSpanList){NULL, NULL};
-	mheap.pagesInUse = mheap.pagesStacks = mheap.pagesReleased = mheap.holes = mheap.moved = 0;
+	mheap.pagesInUse = mheap.pagesStacks = mheap.pagesReleased = mheap.holes = mheap.moved = mheap.nwhole = 0;
 	fixalloc_forget(&mheap.tinyalloc);
 	fixalloc_forget(&mheap.specialalloc);
 	fixalloc_forget(&mheap.stackcachealloc);

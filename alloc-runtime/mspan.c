@@ -250,6 +250,30 @@ unsigned mspan_collect(struct mspan *s)
 	return mspan_ownFree(s);
 }
 
+bool mspan_openSingle(struct mspan *s)
+{
+	if (s->nelems > 64 || s->fresh_from < s->nelems)
+		return false;
+	collect_word(s, 0);
+	uint64_t free = ~s->allocBits[0] & mspan_word_mask(s, 0);
+	if (unlikely(free == 0))
+		return false;
+	racy_set(&s->idle, 0);
+	mspan_setFree(s, mspan_ownFree(s));
+	s->needzero = true;
+	s->freeindex = 64;
+	s->cacheBase = s->base;
+	/* As in take_window(). */
+	machine_store_fence();
+	s->allocHeld = free;
+	keep_order();
+	s->allocBits[0] |= free;
+	set_window(s, free);
+	keep_order();
+	s->allocHeld = 0;
+	return true;
+}
+
 void mspan_adopt(struct mspan *s)
 {
 	/* Free objects have their bit in freeBits; every other object is allocated. */
@@ -307,13 +331,4 @@ void mspan_abandon(struct mspan *s)
 	}
 	s->allocCache = s->allocHeld = 0;
 	atomic_store_explicit(&s->owner, NULL, memory_order_relaxed);
-}
-
-bool mspan_freeShared(struct mspan *s, unsigned index, unsigned *in_word)
-{
-	uint64_t bit = 1ULL << index % 32;
-	uint64_t before = atomic_fetch_add_explicit(&s->freeBits[index / 32], bit | 1ULL << 32, memory_order_seq_cst);
-
-	*in_word = (unsigned)(before >> 32) + 1;
-	return (before & bit) == 0;
 }

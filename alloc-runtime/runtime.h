@@ -235,7 +235,7 @@ static inline size_t mspan_bytes(const struct mspan *s)
 	return s->npages << PageShift;
 }
 
-/* Whether the table has the span for each of its pages, not only for the first and the last. */
+/* Whether the table has the span in use for each of its pages, not only for the first and the last. */
 static inline bool mspan_inEveryPage(const struct mspan *s)
 {
 	return s->state == mSpanInUse || (s->state == mSpanStack && s->nelems > 1);
@@ -398,6 +398,9 @@ static inline void mspan_countDown(struct mspan *s, uint32_t frees)
 }
 /* called by the owner: takes the bits from freeBits and starts a new pass; returns the number of free objects */
 unsigned mspan_collect(struct mspan *s);
+/* The same for a span of one window without never-used objects, which is opened. Returns false if the span is another, or if no
+ * object is free. */
+bool mspan_openSingle(struct mspan *s);
 void mspan_adopt(struct mspan *s); /* prepares a span without an owner for mspan_collect */
 /* called by the owner: moves all free objects to freeBits; returns their number */
 unsigned mspan_disown(struct mspan *s);
@@ -406,7 +409,15 @@ unsigned mspan_disown(struct mspan *s);
 uint64_t mspan_freeIn(struct mspan *s, unsigned word);
 /* Like mspan_disown, in the child of a fork, for a span whose owner may have been in the middle of any operation. */
 void mspan_abandon(struct mspan *s);
-bool mspan_freeShared(struct mspan *s, unsigned index, unsigned *in_word); /* false: the object was already free */
+/* Returns false if the object was already free. */
+static inline bool mspan_freeShared(struct mspan *s, unsigned index, unsigned *in_word)
+{
+	uint64_t bit = 1ULL << index % 32;
+	uint64_t before = atomic_fetch_add_explicit(&s->freeBits[index / 32], bit | 1ULL << 32, memory_order_seq_cst);
+
+	*in_word = (unsigned)(before >> 32) + 1;
+	return (before & bit) == 0;
+}
 
 /* The number of free objects from which an mcache takes a span: with fewer, refills would be too frequent; with more,
  * too much memory would lie unused. */
@@ -454,6 +465,7 @@ struct mcache {
 	size_t unused_bytes; /* of those of `ready` that are known to be wholly free: their countdown is NotCounting */
 	uint64_t frees_at_refill[NumSpanClasses];
 	struct stackcache *stackcache; /* NULL before the first; see stack.h */
+	struct mcache_head *head;      /* mcache_head() of it */
 
 	_Alignas(MCachePage) struct goalloc_pending pending[NumSpanClasses];
 	struct goalloc_pending grows_pending[NumSpanClasses]; /* only `refills` is used, as the number of grows */
@@ -534,10 +546,15 @@ struct mcentral {
 	uint16_t nkept;		   /* wholly free ones */
 	struct mSpanList nonempty; /* a quarter free or more */
 	struct mSpanList empty;
+	struct mSpanList
+		whole; /* free spans that were of this class, newest first; guarded by mheap.lock, see mheap.c */
 };
+_Static_assert(sizeof(struct mcentral) == CACHE_LINE, "one line each");
 
 struct mspan *mcentral_cacheSpan(struct mcentral *central, struct mcache *c, struct caller *caller);
 void mcentral_uncacheSpan(struct mcentral *central, struct mspan *s);
+/* The same for a span all of whose objects its owner has freed. */
+void mcentral_uncacheUnused(struct mcentral *central, struct mspan *s);
 /* Called after objects of a span without owner were freed. The span may be gone by now, so its properties are passed
  * separately. */
 void mcentral_freedSome(struct mspan *s, unsigned spanclass, _Atomic uint64_t *freeBits, unsigned nelems);
@@ -590,6 +607,7 @@ struct mheap {
 	struct mSpanList stackLarge[NumStackOrders][2]; /* idle large stacks by order, without and with guards */
 	size_t moved;					/* large objects whose pages come from others */
 	size_t pagesReleased;				/* pages of free spans that were returned or never used */
+	size_t nwhole;					/* free spans that have not been merged */
 	_Atomic uintptr_t prefaulted;			/* end of the last range that mheap_prefault requested */
 
 	/* scavenge.c */
@@ -674,13 +692,19 @@ bool mallocinit(void); /* once, under cachelock */
 struct mspan *mheap_alloc(size_t npages, unsigned spanclass, struct mheap_grown *grown);
 /* The same at a multiple of align_pages, a power of two. */
 struct mspan *mheap_allocAligned(size_t npages, size_t align_pages, unsigned spanclass, struct mheap_grown *grown);
+/* Takes a free span that was of the class before; NULL if there is none. */
+struct mspan *mheap_takeWhole(struct mcentral *central);
 /* Makes a large object longer or shorter in place; returns false if that is impossible. */
 bool mheap_resizeSpan(struct mspan *s, size_t npages, struct mheap_grown *grown);
 /* Moves the pages of one large object to another; `size` is that of the contents. Returns how many bytes
  * of it were moved from the beginning. */
 size_t mheap_movePages(struct mspan *to, const struct mspan *from, size_t size);
 void mheap_freeSpan(struct mspan *s);
-/* Where a free span is listed: `free` or `scav`. */
+/* Whether a free span is on its mcentral's list `whole`: then the table has it for each of its pages. */
+bool mheap_isWhole(const struct mspan *s);
+/* Merges those that have been free since then or before. With mheap.lock held. */
+void mheap_mergeWhole(uint64_t before);
+/* Where another free span is listed: `free` or `scav`. */
 struct free_spans *mheap_freeSpansOf(const struct mspan *s);
 /* Sets npreleased and released_tail of a free span. Called with the lock held. */
 void mheap_setReleased(struct mspan *s, size_t pages, size_t tail);

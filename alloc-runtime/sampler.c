@@ -214,7 +214,12 @@ static void report_refills(struct mcache *c, unsigned spanclass, const struct go
 			    s ? s->base : 0, s ? s->nelems - s->allocCount : 0, stack, p->distance);
 }
 
-void note_uncached(struct mcache *c, unsigned spanclass, uint64_t objects, uint64_t bytes)
+static uint64_t bytes_of(unsigned spanclass, uint64_t objects)
+{
+	return objects * size_classes[spanclass_size_class(spanclass)].size;
+}
+
+void note_uncached(struct mcache *c, unsigned spanclass, uint64_t objects)
 {
 	uint64_t distance = rate_in_force(&mcache_refill_semaphores);
 	struct goalloc_pending *p = &c->pending[spanclass], owed;
@@ -226,13 +231,12 @@ void note_uncached(struct mcache *c, unsigned spanclass, uint64_t objects, uint6
 	if (distance == GOALLOC_NOT_LISTENING)
 		return;
 	p->objects += objects;
-	p->bytes += bytes;
+	p->bytes += bytes_of(spanclass, objects);
 }
 
-void report_refill(struct mcache *c, unsigned spanclass, uint64_t objects, uint64_t bytes, const struct mspan *s,
-		   struct caller *caller)
+void report_refill(struct mcache *c, unsigned spanclass, uint64_t objects, const struct mspan *s, struct caller *caller)
 {
-	uint64_t distance = rate_in_force(&mcache_refill_semaphores);
+	uint64_t distance = rate_in_force(&mcache_refill_semaphores), bytes = bytes_of(spanclass, objects);
 	struct goalloc_pending *p = &c->pending[spanclass], report;
 
 	if (!listens(c, distance))

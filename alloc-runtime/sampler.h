@@ -34,24 +34,28 @@ bool sampler_listened(void); /* whether a probe that reports such events has an 
 uint64_t sampler_seed(uint32_t cache);
 
 void note_sample(struct mcache *c, void *object, uint64_t bytes, unsigned spanclass, struct caller *caller);
-void report_refill(struct mcache *c, unsigned spanclass, uint64_t objects, uint64_t bytes, const struct mspan *s,
+void report_refill(struct mcache *c, unsigned spanclass, uint64_t objects, const struct mspan *s,
 		   struct caller *caller);
-static inline void note_refill(struct mcache *c, unsigned spanclass, uint64_t objects, uint64_t bytes,
-			       const struct mspan *s, struct caller *caller)
+static inline void note_refill(struct mcache *c, unsigned spanclass, uint64_t objects, const struct mspan *s,
+			       struct caller *caller)
 {
 	owner_add(&c->class_counters[spanclass].refills, 1);
 	if (unlikely(c->listening || semaphores_read(&mcache_refill_semaphores) != 0))
-		report_refill(c, spanclass, objects, bytes, s, caller);
+		report_refill(c, spanclass, objects, s, caller);
 }
-void note_uncached(struct mcache *c, unsigned spanclass, uint64_t objects,
-		   uint64_t bytes); /* objects of a span that was given up without a refill */
+/* objects of a span that was given up without a refill */
+void note_uncached(struct mcache *c, unsigned spanclass, uint64_t objects);
 void note_central_grow(struct mcache *c, const struct mspan *s, struct caller *caller);
 void note_heap_grow(const struct mheap_grown *grown, struct mcache *c, struct caller *caller);
 void note_large(struct mcache *c, size_t size, const struct mspan *s, struct caller *caller);
 void report_sweep(const struct mspan *s, unsigned freed);
+static inline bool sweep_listened(void)
+{
+	return unlikely(__atomic_load_n(&span_sweep_semaphore, __ATOMIC_RELAXED) != 0);
+}
 static inline void note_sweep(const struct mspan *s, unsigned freed)
 {
-	if (unlikely(__atomic_load_n(&span_sweep_semaphore, __ATOMIC_RELAXED) != 0))
+	if (sweep_listened())
 		report_sweep(s, freed);
 }
 

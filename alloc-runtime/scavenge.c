@@ -54,6 +54,7 @@ static size_t visit_free(visit_function *visit, struct walk *walk)
 {
 	struct mspan *s, *next;
 
+	mheap_mergeWhole(walk->before);
 	for (s = mTreap_before(&mheap.free.large, NULL); s; s = next) {
 		next = mTreap_before(&mheap.free.large, s);
 		if (!visit(s, walk))
@@ -99,11 +100,11 @@ static size_t idle_bytes(void)
 	return mheap_mapped() - ((mheap.pagesInUse + mheap.pagesReleased) << PageShift);
 }
 
-static void note_idle(void)
+static void note_idle(size_t bytes)
 {
 	size_t least = (mheap.pagesInUse << PageShift) / IdleShare;
 
-	owner_set(&mheap.idle, mheap.rounds != 0 || idle_bytes() > (least > IdleLeast ? least : IdleLeast));
+	owner_set(&mheap.idle, mheap.rounds != 0 || bytes > (least > IdleLeast ? least : IdleLeast));
 }
 
 /* Makes the next allocation a slow one. */
@@ -130,7 +131,7 @@ static void step(uint64_t now)
 	if (walk.bytes == 0)
 		mheap.idle_most = idle_bytes();
 	owner_set(&mheap.scavenge_next, now + (walk.bytes != 0 ? StepPause : LookPause) * MILLISECOND);
-	note_idle();
+	note_idle(idle_bytes());
 }
 
 void scavenge_tick(void)
@@ -143,7 +144,7 @@ void scavenge_tick(void)
 		mheap.idle_most = idle;
 	}
 	bool was_idle = mheap.idle;
-	note_idle();
+	note_idle(idle);
 	bool looks = ++mheap.ticks % TickOperations == 0;
 	if (mheap.idle && (looks || !was_idle))
 		await_allocation();
@@ -354,7 +355,7 @@ static void end_step(uint64_t now, struct mspan *at)
 		owner_set(&mheap.rounds, mheap.round_changed ? Rounds : mheap.rounds - 1);
 		mheap.round_changed = false;
 	}
-	note_idle();
+	note_idle(idle_bytes());
 	lock_release(&mheap.lock);
 }
 
@@ -412,7 +413,7 @@ static void scavenge_by_clock(void)
 	struct walk walk = {.before = now - ScavengeAge * MILLISECOND, .wanted = SIZE_MAX};
 	mheap.now = mheap.lastscavenge = now;
 	visit_free(release_old, &walk);
-	note_idle();
+	note_idle(idle_bytes());
 	lock_release(&mheap.lock);
 	round_step(now, true);
 }

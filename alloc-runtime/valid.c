@@ -128,7 +128,7 @@ static const char *table_is_valid(const struct mspan *s, uintptr_t page)
 	for (size_t i = 0; i < s->npages; i++) {
 		bool end = i == 0 || i == s->npages - 1;
 		const struct mspan *entry = arena_map.spans[page + i];
-		CHECK(entry == (end || mspan_inEveryPage(s) ? s : &emptymspan));
+		CHECK(entry == (end || mspan_inEveryPage(s) || mheap_isWhole(s) ? s : &emptymspan));
 	}
 	return NULL;
 }
@@ -151,7 +151,7 @@ static const char *allspans_are_valid(size_t in_arena)
 
 static const char *arena_is_valid(void)
 {
-	size_t inuse = 0, released = 0, spans = 0, holes = 0;
+	size_t inuse = 0, released = 0, spans = 0, holes = 0, whole = 0;
 	const struct mspan *before = NULL;
 	const char *wrong;
 
@@ -169,8 +169,11 @@ static const char *arena_is_valid(void)
 		}
 		if ((wrong = mspan_is_valid(s)) || (wrong = table_is_valid(s, page)))
 			return wrong;
-		if (s->state == mSpanFree) {
-			CHECK(!before || before->state != mSpanFree);
+		if (mheap_isWhole(s)) {
+			released += s->npreleased;
+			whole++;
+		} else if (s->state == mSpanFree) {
+			CHECK(!before || before->state != mSpanFree || mheap_isWhole(before));
 			struct free_spans *of = mheap_freeSpansOf(s);
 			CHECK(reader_get(&s->list) ==
 			      (s->npages < NumFreeLists ? &of->lists[s->npages] : &of->large.root));
@@ -190,6 +193,7 @@ static const char *arena_is_valid(void)
 	CHECK(holes == mheap.holes);
 	CHECK(inuse == mheap.pagesInUse);
 	CHECK(released == mheap.pagesReleased);
+	CHECK(whole == mheap.nwhole);
 	return allspans_are_valid(spans);
 }
 

@@ -579,6 +579,61 @@ static int use_again(void)
 	return resident_of_arena() > full ? 0 : 4;
 }
 
+static void merge_whole(void)
+{
+	lock_acquire(&mheap.lock);
+	mheap_mergeWhole(UINT64_MAX);
+	lock_release(&mheap.lock);
+}
+
+/* Free spans wait for their class, until another needs their pages, or until they are old. With a memory limit none does. */
+static int wait_for_the_class(void)
+{
+	enum { N = 8, Pages = 32, Class = 5376, Many = 1100 };
+	static struct mspan *spans[Many];
+	struct mheap_grown grown;
+	unsigned spanclass = span_classes.of_malloc[Class / MallocSizeStep];
+	uintptr_t first;
+
+	goalloc_free(goalloc_scan(8));
+	goalloc_release_memory();
+	for (unsigned i = 0; i < N; i++)
+		spans[i] = mheap_alloc(Pages, spanclass, &grown);
+	first = spans[0]->base;
+	for (unsigned i = 0; i < N; i++)
+		mheap_freeSpan(spans[i]);
+	if (mheap.nwhole != N || mheap_is_valid())
+		return 1;
+	if (mheap_takeWhole(&mheap.central[spanclass]) != spans[N - 1] || mheap.nwhole != N - 1 || mheap_is_valid())
+		return 2;
+	mheap_freeSpan(spans[N - 1]);
+	/* A class of the same length gets the pages of the first of them, now one free span. */
+	struct mspan *other = mheap_alloc(Pages, span_classes.of_malloc[8192 / MallocSizeStep], &grown);
+	if (other->base != first || mheap.nwhole != 0 || mheap_is_valid())
+		return 3;
+	memset((void *)other->base, 1, Pages * PageSize);
+	other->fresh_from = (uint16_t)other->nelems;
+	mheap_freeSpan(other);
+	if (mheap.nwhole != 1 || goalloc_release_memory() < Pages * PageSize || mheap.nwhole != 0 || mheap_is_valid())
+		return 4;
+	for (unsigned i = 0; i < Many; i++)
+		spans[i] = mheap_alloc(Pages, spanclass, &grown);
+	for (unsigned i = 0; i < Many; i++)
+		mheap_freeSpan(spans[i]);
+	if (mheap.nwhole == 0 || mheap.nwhole >= Many || mheap_is_valid())
+		return 5;
+	goalloc_release_memory();
+	goalloc_set_memory_limit(1 << 30);
+	mheap_freeSpan(mheap_alloc(Pages, spanclass, &grown));
+	return mheap.nwhole != 0 ? 6 : 0;
+}
+
+static void free_spans_wait_for_their_class_until_their_pages_are_needed(void **state)
+{
+	(void)state;
+	assert_int_equal(in_a_process(wait_for_the_class), 0);
+}
+
 /* A span of which the first objects were used, between objects that stay. What uses its pages again takes all that was used at
  * once, and opens the others little by little. */
 static int use_the_rest(void)
@@ -602,6 +657,12 @@ static int use_the_rest(void)
 	mheap_freeSpan(s);
 	if (mheap.pagesReleased != released + Pages - used || mheap_is_valid())
 		return 2;
+	/* The class takes it as it was. */
+	s = mheap_takeWhole(&mheap.central[spanclass]);
+	if (s->base != base || s->fresh_from != Used || mheap.nwhole != 0 || mheap.pagesReleased != released)
+		return 7;
+	mheap_freeSpan(s);
+	merge_whole();
 	s = mheap_alloc(Pages, spanclass, &grown);
 	if (s->base != base || s->fresh_from != (used * PageSize + s->elemsize - 1) / s->elemsize)
 		return 3;
@@ -610,6 +671,7 @@ static int use_the_rest(void)
 	mheap_freeSpan(s);
 	spans[0]->fresh_from = 0;
 	mheap_freeSpan(spans[0]);
+	merge_whole();
 	s = mheap_alloc(Pages, spanclass, &grown);
 	if (s->base >= base || s->fresh_from != 0)
 		return 4;
@@ -956,6 +1018,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(where_few_objects_live_few_are_ever_touched),
 		cmocka_unit_test(a_thread_keeps_little_that_is_free_of_all_classes_together),
 		cmocka_unit_test(pages_that_take_memory_are_used_before_others),
+		cmocka_unit_test(free_spans_wait_for_their_class_until_their_pages_are_needed),
 		cmocka_unit_test(what_was_never_used_of_a_span_is_known_when_it_is_used_again),
 		cmocka_unit_test(threads_that_come_and_go_use_the_same_memory),
 		cmocka_unit_test(threads_that_come_in_waves_use_the_same_memory),

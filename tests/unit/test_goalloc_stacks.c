@@ -251,7 +251,7 @@ static const struct goalloc_pending *refilled(uint64_t objects)
 
 	c->refill_distance = rate_in_force(&mcache_refill_semaphores);
 	c->refill_left = INT64_MAX;
-	note_refill(c, SpanClass, objects, objects * 32, &emptymspan, &caller);
+	note_refill(c, SpanClass, objects, &emptymspan, &caller);
 	/* The array is not accessed before an observer listens. */
 	static const struct goalloc_pending none = {.distance = GOALLOC_NOT_LISTENING};
 	return c->listening ? &c->pending[SpanClass] : &none;
