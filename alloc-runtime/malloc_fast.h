@@ -114,11 +114,11 @@ static inline const struct mspan *own_span(const void *object)
 	size_t index = (size_t)(product >> 64);
 	if (unlikely((uint64_t)product >= s->divMagic))
 		return NULL;
-	return racy_get((struct mcache *const *)&s->owner) == mcache_self &&
-			       (s->allocBits[index / 64] >> index % 64 & 1) &&
-			       !(atomic_load_explicit(&s->freeBits[index / 32], memory_order_relaxed) >> index % 32 & 1)
-		       ? s
-		       : NULL;
+	if (unlikely(racy_get((struct mcache *const *)&s->owner) != mcache_self ||
+		     !(s->allocBits[index / 64] >> index % 64 & 1)))
+		return NULL;
+	uint32_t freed = (uint32_t)atomic_load_explicit(&s->freeBits[index / 32], memory_order_relaxed);
+	return likely(!(freed >> index % 32 & 1)) ? s : NULL;
 }
 
 #pragma GCC visibility pop

@@ -111,20 +111,40 @@ static NOINLINE void *realloc_slow(void *object, size_t size)
 	return preload_resize(object, size, &caller);
 }
 
-EXPORT void *realloc(void *object, size_t size)
+static inline void *copied(void *to, void *object, const struct mspan *s)
 {
-	const struct mspan *s = own_span(object);
+	memcpy(to, object, s->elemsize);
+	free_fast(object);
+	return to;
+}
+
+static NOINLINE void *grow_slow(void *object, size_t size, const struct mspan *s)
+{
+	struct caller caller = CALLER_HERE();
+	void *moved = malloc_window(size, ForMalloc, &caller);
+
+	return likely(moved) ? copied(moved, object, s) : preload_resize(object, size, &caller);
+}
+
+/* Moves an object of the thread's own span to a larger class. */
+static NOINLINE void *grow(void *object, size_t size, const struct mspan *s)
+{
 	struct mspan *to;
 	void *moved;
 
-	/* As in preload_resize(). */
-	if (likely(s && size <= s->elemsize && size >= s->elemsize / 2))
-		return object;
-	if (!s || size <= s->elemsize || !preload_fast(size, &to, &moved))
+	return likely(preload_fast(size, &to, &moved)) ? copied(moved, object, s) : grow_slow(object, size, s);
+}
+
+EXPORT void *realloc(void *object, size_t size)
+{
+	const struct mspan *s = own_span(object);
+
+	if (unlikely(!s))
 		return realloc_slow(object, size);
-	memcpy(moved, object, s->elemsize);
-	free_fast(object);
-	return moved;
+	if (size > s->elemsize)
+		return grow(object, size, s);
+	/* As in preload_resize(). */
+	return likely(size >= s->elemsize / 2) ? object : realloc_slow(object, size);
 }
 
 EXPORT void *reallocarray(void *object, size_t n, size_t size)
