@@ -70,7 +70,7 @@ static int run(int argc, char **argv)
 		.description =
 			"Profiles the heap allocations of a live process, or of a program that it starts, into a pprof "
 			"file. Ctrl-C ends the recording and writes what was measured, and so does any signal that would end "
-			"the command otherwise.",
+			"the command otherwise; another one then ends looking up names, should that take long.",
 		.examples = "  escapement record -p 1234 --duration 10\n"
 			    "  escapement record --rate 1 -o exact.pb.gz -- ./prog args\n"
 			    "  escapement record --in-process -o exact.pb.gz -- ./prog args\n"

@@ -17,14 +17,19 @@
 #include "gate/go_test.h"
 #include "record/in_process.h"
 #include "record/session.h"
+#include "symbols/symbolizer.h"
 #include "target/go_command.h"
 #include "target/target.h"
 
 /* Who watches a process may do so for hours: bursts (in percent of a CPU) and views together cost less than 1 %. */
 static const double own_limit = 0.2;
 
+/* Signals that come together are one request: `timeout` sends its own to the process and to the group. */
+enum { TOGETHER_NS = 500 * 1000 * 1000 };
+
 static volatile sig_atomic_t stop_signal;
-static atomic_llong stopped_ns;	 /* when it was set */
+static atomic_llong stopped_ns; /* when it was set */
+static volatile sig_atomic_t asked_again;
 static sigset_t ignored_signals; /* by our caller */
 static sigset_t watched_signals; /* whose handler is note_signal() */
 
@@ -32,6 +37,8 @@ static void stop_by(int signal)
 {
 	if (!stop_signal)
 		stopped_ns = monotonic_ns();
+	else if (monotonic_ns() - stopped_ns > TOGETHER_NS)
+		asked_again = true;
 	stop_signal = signal;
 }
 
@@ -165,6 +172,7 @@ const volatile sig_atomic_t *recording_watch_signals(void)
 	struct sigaction action = {.sa_sigaction = note_signal, .sa_flags = SA_SIGINFO};
 	sigset_t ending;
 
+	symbolizer_give_up_when(&asked_again);
 	ending_signals_heeded(&ending);
 	for (int number = 1; number <= SIGRTMAX; number++) {
 		struct sigaction before;

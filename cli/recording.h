@@ -88,7 +88,8 @@ struct recording {
 
 /*
  * From now on, the signals that ask a process to end (base/ending_signals.h) make the returned variable nonzero, so that the
- * command can clean up before it ends. recording_run() does so by itself; call this if work before or after it must be cleaned up.
+ * command can clean up before it ends; another one, half a second later or more, ends the looking up of names. recording_run()
+ * does so by itself; call this if work before or after it must be cleaned up.
  */
 const volatile sig_atomic_t *recording_watch_signals(void);
 

@@ -161,6 +161,7 @@ static int read_all(struct profile *profile, const struct temporary_directory *d
 static struct profile *read_profile(const struct session_options *options, const struct temporary_directory *directory,
 				    int64_t start_ns, struct error *error)
 {
+	int64_t duration_ns = clock_ns(CLOCK_REALTIME) - start_ns;
 	struct profile *profile = go_memory_profile_can(options->argv)
 					  ? go_memory_profile_read(directory, options->argv, error)
 					  : describe(options->argv, options->redact);
@@ -168,7 +169,7 @@ static struct profile *read_profile(const struct session_options *options, const
 	if (!profile)
 		return NULL;
 	profile->start_ns = start_ns;
-	profile->duration_ns = clock_ns(CLOCK_REALTIME) - start_ns;
+	profile->duration_ns = duration_ns;
 	if (go_memory_profile_can(options->argv) || read_all(profile, directory, error) == 0)
 		return profile;
 	profile_free(profile);

@@ -149,20 +149,21 @@ static void miss(struct processes *processes, int pid)
 			     processes->error.text);
 }
 
-static void detach(const struct processes *processes, struct observed *observed)
+/* Time since the recording began; 0 before. */
+static int64_t recorded_ns(const struct processes *processes)
+{
+	return processes->began_ns ? monotonic_ns() - processes->began_ns : 0;
+}
+
+static void detach(struct processes *processes, struct observed *observed)
 {
 	int64_t began = monotonic_ns();
 
 	if (!observed->attachment)
 		return;
 	observed_detach(observed);
+	processes->measured_ns = recorded_ns(processes);
 	processes_tell_phase(processes, "detached", observed->target->pid, began);
-}
-
-/* Time since the recording began; 0 before. */
-static int64_t recorded_ns(const struct processes *processes)
-{
-	return processes->began_ns ? monotonic_ns() - processes->began_ns : 0;
 }
 
 void processes_finish(struct processes *processes, struct observed **slot, bool replaced)

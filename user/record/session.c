@@ -434,7 +434,7 @@ static struct profile *conclude(struct session *session, struct session_result *
 	follow_image(session);
 	stop_all(session);
 	warn_of_overrun(session);
-	profile->duration_ns = (now_ms() - session->started_ms) * 1000000;
+	profile->duration_ns = session->processes.measured_ns;
 	row_contents_conclude(&session->processes);
 	if (session->processes.replaced)
 		profile_warn(profile,

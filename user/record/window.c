@@ -256,11 +256,11 @@ static void give_up_privileges(const struct window *window)
 			     strerror(errno));
 }
 
-static void conclude(struct window *window, int64_t began_ns)
+static void conclude(struct window *window)
 {
 	struct profile *profile = window->processes.profile;
 
-	profile->duration_ns = monotonic_ns() - began_ns;
+	profile->duration_ns = window->processes.measured_ns;
 	row_contents_conclude(&window->processes);
 	profile_conclude_rows(profile);
 }
@@ -302,7 +302,7 @@ struct profile *window_record(const struct window_options *options, struct windo
 		options->begun(window.processes.count);
 	run(&window);
 	end(&window);
-	conclude(&window, began_ns);
+	conclude(&window);
 	if (window.processes.ever)
 		profile = window.processes.profile;
 	else

@@ -109,19 +109,32 @@ struct dwarf_symbols {
 	struct string_table texts;
 };
 
+static const volatile sig_atomic_t *given_up; /* NULL, or who sets it wants no more names */
+
+void dwarf_symbols_give_up_when(const volatile sig_atomic_t *asked)
+{
+	given_up = asked;
+}
+
 static void reach_limit(struct dwarf_symbols *symbols, const char *what)
 {
 	if (!symbols->limit)
 		symbols->limit = memory_text(what);
 }
 
-/* Whether CPU time is left. */
+/* Whether CPU time is left, and nobody has asked to give up. */
 static bool has_time(struct dwarf_symbols *symbols)
 {
 	int64_t now = clock_ns(CLOCK_THREAD_CPUTIME_ID);
 
 	symbols->cpu_left -= now - symbols->cpu_since;
 	symbols->cpu_since = now;
+	if (given_up && *given_up) {
+		symbols->cpu_left = 0;
+		reach_limit(
+			symbols,
+			"some functions and lines are not known: a signal ended the reading of its debug information");
+	}
 	if (symbols->cpu_left > 0)
 		return true;
 	reach_limit(symbols, "some functions and lines are not known: its debug information takes too long to read");
@@ -571,7 +584,7 @@ size_t dwarf_symbols_lookup(struct dwarf_symbols *symbols, uint64_t address,
 	symbols->cpu_since = clock_ns(CLOCK_THREAD_CPUTIME_ID);
 	if (!symbols->elf_symbols)
 		symbols->elf_symbols = elf_symbols_new(symbols->module);
-	if (symbols->module && symbols->cpu_left > 0) {
+	if (symbols->module && symbols->cpu_left > 0 && has_time(symbols)) {
 		count = lookup_dwarf(symbols, address, frames);
 		has_time(symbols);
 	}

@@ -10,6 +10,7 @@
  * then the functions and lines of each unit that an address falls into. Not thread-safe.
  */
 
+#include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,6 +27,9 @@ void dwarf_symbols_close(struct dwarf_symbols *symbols); /* NULL is allowed */
 /* Like symbolizer_lookup(). A frame that is known only from a symbol has no file and no line. */
 size_t dwarf_symbols_lookup(struct dwarf_symbols *symbols, uint64_t address,
 			    struct profile_frame frames[SYMBOLIZER_INLINE_MAX]);
+
+/* Like symbolizer_give_up_when(). */
+void dwarf_symbols_give_up_when(const volatile sig_atomic_t *asked);
 
 /* Returns the GNU build id in lower-case hexadecimal, NULL if there is none. Valid as long as `symbols`. */
 const char *dwarf_symbols_build_id(const struct dwarf_symbols *symbols);

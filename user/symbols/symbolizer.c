@@ -65,6 +65,11 @@ size_t symbolizer_lookup(struct symbolizer *symbolizer, uint64_t address, struct
 	return dwarf ? dwarf_symbols_lookup(dwarf, address, frames) : count;
 }
 
+void symbolizer_give_up_when(const volatile sig_atomic_t *asked)
+{
+	dwarf_symbols_give_up_when(asked);
+}
+
 const char *symbolizer_build_id(const struct symbolizer *symbolizer)
 {
 	if (symbolizer->go)

@@ -8,6 +8,7 @@
  * A symbolizer belongs to one file and may be used by one thread at a time.
  */
 
+#include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,6 +27,10 @@ void symbolizer_close(struct symbolizer *symbolizer); /* NULL is allowed */
  * as long as the symbolizer. Returns the number of frames; 0 if nothing is known.
  */
 size_t symbolizer_lookup(struct symbolizer *symbolizer, uint64_t address, struct profile_frame *frames);
+
+/* When *asked is not 0, no symbolizer of this process reads more debug information, and symbolizer_limit() of those that would
+ * have says so. NULL: never, which is so at first. For who is told to end: a hostile file can keep one busy for a minute. */
+void symbolizer_give_up_when(const volatile sig_atomic_t *asked);
 
 /* Says what is not read of the file, and which limit it is over; NULL if none so far. Valid as long as the symbolizer. */
 const char *symbolizer_limit(const struct symbolizer *symbolizer);
