@@ -27,33 +27,46 @@ static bool set_policy(pid_t thread, int policy)
 	return sched_setscheduler(thread, policy, policy == SCHED_RR ? &first : &none) == 0;
 }
 
-/* A thread in real time, which is not late, that changes the policy of the recorder's. */
+/* A thread in real time, which is not late, that changes the policy of the recorder's. It is told to end without a signal
+ * (pthread_cancel() sends one): the kernel may have no room for another one of this user. */
 struct timer {
 	pthread_t thread;
 	bool started;
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	bool dismissed;
 	struct timespec time; /* of CLOCK_MONOTONIC */
 	void (*expired)(void);
 };
 
 static struct timer calm, watch;
 
-/* Not sanitized: a thread that is cancelled leaves the red zones of its frames on the stack, which AddressSanitizer then takes
- * for an overflow (github.com/google/sanitizers/issues/1399). */
-__attribute__((no_sanitize_address)) static void *wait_for_time(void *argument)
+static void *wait_for_time(void *argument)
 {
 	struct timer *timer = argument;
+	int error = 0;
 
 	set_policy(0, SCHED_RR);
-	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &timer->time, NULL) == EINTR)
-		;
-	timer->expired();
+	pthread_mutex_lock(&timer->lock);
+	while (!timer->dismissed && error != ETIMEDOUT)
+		error = pthread_cond_timedwait(&timer->changed, &timer->lock, &timer->time);
+	pthread_mutex_unlock(&timer->lock);
+	if (error == ETIMEDOUT)
+		timer->expired();
 	return NULL;
 }
 
 static void timer_start(struct timer *timer, int64_t time_ns, void (*expired)(void))
 {
-	timer->time = (struct timespec){time_ns / 1000000000, time_ns % 1000000000};
-	timer->expired = expired;
+	pthread_condattr_t monotonic;
+
+	*timer = (struct timer){.lock = PTHREAD_MUTEX_INITIALIZER,
+				.time = {time_ns / 1000000000, time_ns % 1000000000},
+				.expired = expired};
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&timer->changed, &monotonic);
+	pthread_condattr_destroy(&monotonic);
 	timer->started = pthread_create(&timer->thread, NULL, wait_for_time, timer) == 0;
 }
 
@@ -61,7 +74,10 @@ static void timer_end(struct timer *timer)
 {
 	if (!timer->started)
 		return;
-	pthread_cancel(timer->thread);
+	pthread_mutex_lock(&timer->lock);
+	timer->dismissed = true;
+	pthread_cond_signal(&timer->changed);
+	pthread_mutex_unlock(&timer->lock);
 	pthread_join(timer->thread, NULL);
 	timer->started = false;
 }
