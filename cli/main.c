@@ -10,6 +10,7 @@
 
 #include "base/cut_files.h"
 #include "base/ending_signals.h"
+#include "base/enough_stack.h"
 #include "base/memory.h"
 #include "base/output.h"
 #include "base/printable.h"
@@ -194,20 +195,11 @@ static void fail_at_file_limit(void)
 		sigaction(SIGXFSZ, &(struct sigaction){.sa_handler = ignore, .sa_flags = SA_RESTART}, NULL);
 }
 
-int main(int argc, char **argv)
+/* The command that `argv` names. */
+static int run(int argc, char **argv)
 {
-	enum { LARGE = 128 << 10 };
 	const struct command *command;
 
-	/* glibc raises this limit to 32 MiB as soon as something so large is freed. What is freed then lies between what is still
-	 * in use, and is not given back: with an audit of a million lines that costs 15 MiB. */
-	mallopt(M_MMAP_THRESHOLD, LARGE);
-	/* The heap of another thread grows by a page and a system call at a time, and what is freed of it nobody uses again. */
-	mallopt(M_ARENA_MAX, 1);
-	cut_files_read_as_zeros();
-	fail_at_file_limit();
-	ending_signals_leave_no_core();
-	setlocale(LC_CTYPE, ""); /* for the widths of characters in names */
 	if (argc < 2) {
 		print_help(stderr);
 		return STATUS_USAGE;
@@ -222,4 +214,20 @@ int main(int argc, char **argv)
 		return STATUS_USAGE;
 	memory_doing("running 'escapement %s'", argv[1]);
 	return finish(command_run(command, argc - 1, argv + 1));
+}
+
+int main(int argc, char **argv)
+{
+	enum { LARGE = 128 << 10 };
+
+	/* glibc raises this limit to 32 MiB as soon as something so large is freed. What is freed then lies between what is still
+	 * in use, and is not given back: with an audit of a million lines that costs 15 MiB. */
+	mallopt(M_MMAP_THRESHOLD, LARGE);
+	/* The heap of another thread grows by a page and a system call at a time, and what is freed of it nobody uses again. */
+	mallopt(M_ARENA_MAX, 1);
+	cut_files_read_as_zeros();
+	fail_at_file_limit();
+	ending_signals_leave_no_core();
+	setlocale(LC_CTYPE, ""); /* for the widths of characters in names */
+	return enough_stack_call(run, argc, argv);
 }
