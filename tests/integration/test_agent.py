@@ -83,7 +83,7 @@ def test_a_mistake_in_the_configuration_is_reported_by_file_and_line(t):
 def test_the_windows_of_a_program_add_up_to_its_own_count(t):
     harness.require_root()
     target = fleet.Target(t, fleet.go_program())
-    agent = fleet.Agent(t, config(t), "--windows", 3)
+    agent = fleet.Agent(t, config(t, window="5s", every="5s"), "--windows", 3)  # a busy machine may let it wait for seconds
     before = after = None
     for window in range(1, 4):
         agent.wait_for("a window has begun: 1 process", window)

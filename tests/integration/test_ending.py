@@ -9,10 +9,12 @@ import os
 import pathlib
 import pty
 import re
+import resource
 import shutil
 import signal
 import subprocess
 import termios
+import time
 
 import harness
 from harness import contains, same, workload
@@ -283,6 +285,73 @@ def test_a_reader_of_messages_that_goes_does_not_end_the_recording(t):
     same(running.wait(harness.TIMEOUT), 0, "exit status")
     assert t.json("report", t.path("p"))["totals"]["objects"] is not None
     running.stderr = None
+
+
+def test_a_user_may_have_no_room_for_another_queued_signal(t):
+    harness.require_root()
+    none = {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_SIGPENDING, (0, 0))}
+    for command in (("record", "-o", t.path("p")), ("gate", "--baseline", t.path("b"), "--update")):
+        t.escapement(*command, "--", workload("seeds"), **none)
+    target = t.start(workload("seeds"), "--rounds", "0", "--sleep-us", "1000")
+    harness.wait_until_run(target.pid)
+    t.escapement("record", "--duration", "0.2", "-o", t.path("p"), "-p", target.pid, **none)
+    assert t.json("report", t.path("p"))["totals"]["objects"] > 0
+
+
+def test_limits_of_the_stack_are_the_programs_only(t):
+    """libdw puts the rows of a line table on the stack."""
+    harness.require_root()
+    harness.require_library_for_others()
+    t.path("lines.c").write_text(
+        "#include <goalloc.h>\n#include <stdio.h>\n#include <sys/resource.h>\nint main(void)\n{\n\tstruct rlimit limit;\n" +
+        20000 * "\t__asm__(\"nop\");\n" +
+        "\tgetrlimit(RLIMIT_STACK, &limit);\n\tprintf(\"%lu\\n\", limit.rlim_cur >> 10);\n\treturn !goalloc_scan(100);\n}\n")
+    t.run("gcc", "-g", "-I", harness.ROOT / "alloc-runtime/include", "-o", "lines", "lines.c", f"-L{harness.BUILD}", "-lgoalloc",
+          f"-Wl,-rpath,{harness.BUILD.resolve()}")
+    for kib in (64, 128, 100 << 10):
+        done = t.escapement("record", "--rate", "1", "-o", t.path("p"), "--", t.path("lines"),
+                            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_STACK, (kib << 10, kib << 10)))
+        same(done.stdout, f"{kib}\n")
+        row, = [row for row in t.json("report", t.path("p"))["rows"] if row["function"] == "main"]
+        same(row["line"], 20009)
+
+
+def slow_to_name(t, functions=40, entries=2_000_000):
+    """A program that allocates in that many functions, each of which has debug information of its own that says nothing in that
+    many entries."""
+    names = [f"f{i}" for i in range(functions)]
+    t.path("slow.c").write_text(
+        "#include <stdlib.h>\n#include <unistd.h>\nvoid *volatile last;\n" +
+        "".join(f"__attribute__((noinline)) void {name}(void)\n{{\n\tlast = malloc(16);\n\tfree(last);\n}}\n" for name in names) +
+        "int main(void)\n{\n\tfor (;;) {\n" + "".join(f"\t\t{name}();\n" for name in names) + "\t\tusleep(1000);\n\t}\n}\n")
+    t.path("words.s").write_text(
+        '.section .debug_abbrev,"",@progbits\nwords: .uleb128 1, 0x11; .byte 1\n.uleb128 0x11, 1, 0x12, 7, 0, 0\n'
+        '.uleb128 2, 0x2e; .byte 0\n.uleb128 0, 0, 0\n.section .debug_info,"",@progbits\n' +
+        "".join(f".long 2f - 1f\n1: .2byte 4; .long words; .byte 8\n.uleb128 1; .quad {name}, 32\n.fill {entries}, 1, 2\n.byte 0\n2:\n"
+                for name in names) + '.section .note.GNU-stack,"",@progbits\n')
+    t.run("gcc", "-O1", "-fno-builtin", "-o", "slow", "slow.c", "words.s")
+    return t.path("slow")
+
+
+def test_a_second_signal_ends_the_looking_up_of_names(t):
+    """Whatever it takes to look them up, the recording's time is that until its probes are out."""
+    harness.require_root()
+    harness.require_library_for_others()
+    target = t.start(slow_to_name(t), env={**os.environ, "LD_PRELOAD": str(harness.BUILD / "libgoalloc-preload.so")})
+    harness.wait_until_run(target.pid)
+    began = time.monotonic()
+    recorder = t.attach(target.pid, "--rate", 1, "--max-overhead", 0, "-o", t.path("p"))
+    harness.wait_until_run(target.pid, 0.01)
+    recorder.process.send_signal(signal.SIGINT)
+    recorder.wait_for("detached process")
+    most = time.monotonic() - began
+    harness.wait_for(lambda: recorder.process.send_signal(signal.SIGINT) or recorder.process.poll() is not None, "the recorder to end")
+    contains(recorder.ended(), "a signal ended the reading of its debug information")
+    report = t.json("report", t.path("p"))
+    same(report["exact"], {"totals": True, "rows": True})
+    same(sum(row["objects"] for row in report["rows"]), report["totals"]["objects"])
+    assert 0 < report["target"]["duration_seconds"] < most, (report["target"], most)
+    same(target.poll(), None, "the target's exit status")
 
 
 if __name__ == "__main__":

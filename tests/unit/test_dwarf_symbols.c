@@ -19,6 +19,7 @@
 
 #include "directory_fixture.h"
 #include "symbols/symbolizer.h"
+#include "skip.h"
 
 /* Nested inlining, several calls per line, a cold part, and linker names that only asm() can give. */
 static const char program_source[] = "#include <stdio.h>\n"
@@ -324,7 +325,7 @@ static void columns_are_those_of_llvm_symbolizer(void **state)
 {
 	(void)state;
 	if (system("llvm-symbolizer --version > /dev/null 2>&1") != 0)
-		skip();
+		skip_because("llvm-symbolizer is not installed");
 	compare_all(LLVM_SYMBOLIZER);
 }
 
@@ -498,7 +499,7 @@ static void what_dwz_moved_to_a_file_for_several_programs_is_found(void **state)
 
 	(void)state;
 	if (system("dwz --version > /dev/null 2>&1") != 0)
-		skip();
+		skip_because("dwz is not installed");
 	run("mkdir -p dwz && gcc -g -gdwarf-4 -O2 -o dwz/one program.c main.c assembler.s && "
 	    "cp dwz/one dwz/oracle && cp dwz/one dwz/two && cd dwz && dwz -m common one two");
 	run("cd dwz && readelf --sections --wide one | grep -q gnu_debugaltlink");

@@ -13,6 +13,7 @@
 
 #include "base/ending_signals.h"
 #include "target/descendants.h"
+#include "skip.h"
 
 /* The wait status of a process that sends itself the signal: exited if it has gone on. */
 static int send_in_child(int number, void (*prepare)(void))
@@ -124,8 +125,7 @@ static void those_that_make_a_core_file_end_a_process_without_one(void **state)
 
 	(void)state;
 	if (getrlimit(RLIMIT_CORE, &limit) || limit.rlim_max == 0) {
-		print_message("skipped: no process here may leave a core file\n");
-		skip();
+		skip_because("no process here may leave a core file");
 	}
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
 		int status = send_in_child(numbers[i], want_cores);

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "goalloc.h"
+#include "skip.h"
 #include "valid.h"
 
 static long calls, failing; /* number of calls so far; the number of the call that fails, 0: none */
@@ -146,7 +147,7 @@ static void a_limited_address_space_gives_a_smaller_arena(void **state)
 {
 	(void)state;
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-	skip(); /* their shadow memory is larger than any limit */
+	skip_because("a sanitizer's shadow memory is larger than any limit");
 #endif
 	int status;
 	pid_t pid = fork();

@@ -22,6 +22,7 @@
 #include "cachealloc.h"
 #include "goalloc_heap.h"
 #include "scavenge.h"
+#include "skip.h"
 #include "sys.h"
 
 static size_t resident(void)
@@ -265,7 +266,7 @@ static void the_arena_goes_on_where_others_have_mapped_something(void **state)
 {
 	(void)state;
 #ifdef __SANITIZE_THREAD__
-	skip(); /* the sanitizer allows few addresses */
+	skip_because("the sanitizer allows few addresses");
 #endif
 	goalloc_free(goalloc_scan(8));
 	assert_int_equal(in_a_process(past_a_page), 0);
@@ -355,7 +356,7 @@ static void what_is_idle_goes_back_while_the_program_does_little(void **state)
 {
 	(void)state;
 #ifdef __SANITIZE_THREAD__
-	skip(); /* resident memory is the sanitizer's, too */
+	skip_because("resident memory is the sanitizer's, too");
 #endif
 	pid_t little = begin_process(burst_then_little), next_to_nothing = begin_process(burst_then_next_to_nothing);
 
@@ -789,7 +790,7 @@ static void a_late_step_returns_more_but_not_everything(void **state)
 {
 	(void)state;
 #ifdef __SANITIZE_THREAD__
-	skip(); /* as above */
+	skip_because("resident memory is the sanitizer's, too");
 #endif
 	assert_int_equal(in_a_process(steps_in_time), 0);
 	assert_int_equal(in_a_process(overdue_steps), 0);

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "goalloc_heap.h"
+#include "skip.h"
 
 /* From Go 1.27's sizeclasses.go. */
 static const uint16_t go_sizes[NumSizeClasses] = {
@@ -611,7 +612,7 @@ static void wherever_a_thread_is_stopped_its_free_objects_are_found(void **state
 {
 	(void)state;
 #ifdef __SANITIZE_THREAD__
-	skip(); /* its functions are too long to step through */
+	skip_because("sanitized functions are too long to step through");
 #endif
 	struct stepped *stepped =
 		mmap(NULL, sizeof *stepped, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);

@@ -20,6 +20,7 @@
 
 #include "goalloc.h"
 #include "preload_fixture.h"
+#include "skip.h"
 
 /* ---- threads and forks ---- */
 
@@ -379,7 +380,7 @@ static void locked_memory_stays_locked(void **state)
 			_exit(cases[i]());
 		assert_int_equal(waitpid(pid, &status, 0), pid);
 		if (WIFEXITED(status) && WEXITSTATUS(status) == MayNotLock)
-			skip();
+			skip_because("the limit of locked memory is too low");
 		assert_int_equal(status, 0);
 	}
 }
@@ -402,7 +403,7 @@ static void libraries_come_and_go(void **state)
 	for (unsigned i = 0; i < 20; i++) {
 		void *library = dlopen("libz.so.1", RTLD_NOW | RTLD_LOCAL);
 		if (!library)
-			skip();
+			skip_because("libz is not installed");
 		assert_non_null(dlsym(library, "deflate"));
 		assert_int_equal(dlclose(library), 0);
 	}

@@ -33,6 +33,7 @@
 #include "symbols/usdt.h"
 #include "target/core.h"
 #include "target/target.h"
+#include "skip.h"
 
 /* --- FIFOs --- */
 
@@ -150,7 +151,7 @@ static void no_reader_waits_for_the_holder_of_a_lease(void **state)
 	(void)state;
 	run("cp program leased");
 	if (!take_lease("leased"))
-		skip();
+		skip_because("this file system has no leases");
 	every_reader_refuses(in_directory("leased"), "holds a lease");
 	assert_true(asked >= 8);
 	end_lease();
@@ -302,7 +303,7 @@ static void probes_are_put_into_the_file_that_says_where(void **state)
 
 	(void)state;
 #ifdef __SANITIZE_ADDRESS__ /* it has to be a process's first library, so that `cat` does not run on a sanitized one */
-	skip();
+	skip_because("a sanitizer has to be a process's first library, so cat does not run on a sanitized one");
 #endif
 	run("cp \"$(dirname $(readlink -f /proc/$PPID/exe))\"/../../libgoalloc-preload.so goalloc.so && cp program victim");
 	mapped = inode_of(in_directory("goalloc.so"));

@@ -3,6 +3,7 @@
 #include "pprof_fixture.h"
 #include "base/gzip.h"
 #include "profile/interval.h"
+#include "skip.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -398,7 +399,7 @@ static void go_tool_pprof_opens_it_without_complaint(void **state)
 
 	(void)state;
 	if (access("/usr/bin/go", X_OK))
-		skip();
+		skip_because("go is not installed");
 	snprintf(path, sizeof(path), "%s", in_directory("rich.pb.gz"));
 	assert_int_equal(pprof_write(profile, path, NULL), 0);
 	profile_free(profile);
@@ -432,7 +433,7 @@ static void go_tool_pprof_lists_source_lines(void **state)
 
 	(void)state;
 	if (access("/usr/bin/go", X_OK))
-		skip();
+		skip_because("go is not installed");
 	snprintf(source, sizeof(source), "%s", in_directory("work.go"));
 	snprintf(path, sizeof(path), "%s", in_directory("list.pb.gz"));
 	write_file(source, "package main\nfunc work() *int {\n\treturn new(int)\n}\n", 49);
@@ -469,7 +470,7 @@ static void a_heap_profile_of_go_itself_is_read(void **state)
 
 	(void)state;
 	if (access("/usr/bin/go", X_OK))
-		skip();
+		skip_because("go is not installed");
 	write_file(in_directory("main.go"), program, sizeof(program) - 1);
 	free(run("cd %s && HOME=%s GO111MODULE=off GOFLAGS= /usr/bin/go build -o program main.go", directory,
 		 directory));

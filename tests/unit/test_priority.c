@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/priority.h"
+#include "skip.h"
 
 /* Waits until this thread has the policy, 10 s at most. */
 static void wait_for_policy(int policy)
@@ -22,7 +23,7 @@ static void wait_for_policy(int policy)
 static void begin(void)
 {
 	if (!priority_raise())
-		skip();
+		skip_because("the priority cannot be raised without CAP_SYS_NICE");
 	assert_int_equal(sched_getscheduler(0), SCHED_OTHER);
 }
 

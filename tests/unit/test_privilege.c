@@ -22,6 +22,7 @@
 
 #include "base/subprocess.h"
 #include "target/privilege.h"
+#include "skip.h"
 
 /* In a child, because what it gives up is gone for good. Exits with the number of the first thing that it still could. */
 static int try_all(const char *path, const char *other)
@@ -54,7 +55,7 @@ static void test_without_files_an_owner_opens_none(void **state)
 
 	(void)state;
 	if (syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION) <= 0)
-		skip();
+		skip_because("this kernel has no Landlock");
 	file = mkstemp(path);
 	assert_true(file >= 0);
 	assert_int_equal(write(file, "x", 1), 1);
@@ -78,7 +79,7 @@ static void test_who_becomes_another_user_still_ends_with_its_parent(void **stat
 
 	(void)state;
 	if (geteuid() != 0)
-		skip();
+		skip_because("only root can");
 	child = fork();
 	if (child == 0) {
 		int number = 0;

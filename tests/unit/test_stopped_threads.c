@@ -21,6 +21,7 @@
 
 #include "target/procfs.h"
 #include "target/stopped_threads.h"
+#include "skip.h"
 
 enum { SLEEPERS = 8, EXECUTING = 500, IN_LOOK = 5 };
 
@@ -112,8 +113,7 @@ static int stop(int64_t limit_ns, stopped_threads_look *look)
 	result = stopped_threads_with(&target, limit_ns, look, NULL, &duration, &refusal);
 	if (result < 0 && refusal.cause) {
 		end();
-		print_message("# %s\n", refusal.text);
-		skip();
+		skip_because(refusal.text);
 	}
 	return result;
 }
