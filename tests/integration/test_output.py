@@ -11,6 +11,7 @@ import resource
 import shutil
 import socket
 import stat
+import struct
 import subprocess
 import tempfile
 import time
@@ -201,6 +202,71 @@ def test_a_disk_without_space_leaves_what_a_link_leads_to(t):
     done = t.run("unshare", "--mount", "sh", "-c", script, "empty", deny, "fallocate", errno.EOPNOTSUPP, harness.ESCAPEMENT,
                  "report", "--format", "json", "-o", link, t.path("own"))
     same(done.stdout, t.path("first").read_text(), "where there is space")
+
+
+# --- access control lists ---
+
+OWNER, USER_NAMED, GROUP, MASK, OTHERS = 1, 2, 4, 0x10, 0x20  # linux/posix_acl.h
+
+
+def access_list(user, group, others):
+    """The attribute of a list that lets its owner do all, and the user 65534 what `user` says."""
+    entries = ((OWNER, 7, 0xffffffff), (USER_NAMED, user, 65534), (GROUP, group, 0xffffffff), (MASK, 7, 0xffffffff),
+               (OTHERS, others, 0xffffffff))
+    return struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
+
+
+def set_list(path, kind, value):
+    try:
+        os.setxattr(path, f"system.posix_acl_{kind}", value)
+    except OSError as why:
+        raise harness.Skip(f"no access control lists here: {why}")
+
+
+def rights(path):
+    """Mode and list."""
+    name = "system.posix_acl_access"
+    return oct(path.stat().st_mode), os.getxattr(path, name) if name in os.listxattr(path) else None
+
+
+def test_a_new_file_has_the_rights_that_its_directory_gives(t):
+    set_list(t.directory, "default", access_list(user=6, group=0, others=0))
+    shell_can_write(t.path("expected"))
+    report(t, t.path("out"))
+    same(rights(t.path("out")), rights(t.path("expected")))
+
+
+def test_a_file_that_is_replaced_keeps_its_access_control_list(t):
+    out = t.path("out")
+    out.write_text("old")
+    set_list(out, "access", access_list(user=6, group=0, others=0))
+    before = rights(out)
+    report(t, out)
+    same(rights(out), before)
+
+
+def test_a_file_without_a_list_gets_none_from_its_directory(t):
+    out = t.path("out")
+    out.write_text("old")
+    out.chmod(0o660)
+    set_list(t.directory, "default", access_list(user=7, group=7, others=7))
+    report(t, out)
+    same(rights(out), ("0o100660", None))
+
+
+def test_without_the_group_its_rights_in_a_list_are_those_of_all(t):
+    harness.require_root()
+    shared, _ = shared_directory(t)
+    shared.chmod(0o777)
+    program = t.copy(harness.ESCAPEMENT)
+    report(t, t.path("first"))
+    target = shared / "out"
+    target.touch()
+    os.chown(target, 65533, 65533)
+    set_list(target, "access", access_list(user=6, group=6, others=4))
+    report(t, target, program=program, **USER)
+    same((target.stat().st_uid, target.stat().st_gid), (65534, 65534))
+    same(rights(target)[1], access_list(user=6, group=4, others=4))
 
 
 def test_a_failure_leaves_what_was_there(t):

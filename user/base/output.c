@@ -4,12 +4,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/posix_acl.h>
+#include <linux/posix_acl_xattr.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -21,6 +24,7 @@ enum {
 	READER_TRIES = 100, /* waits for a reader to open a pipe */
 	READER_NS = 50 * 1000 * 1000,
 	COPY_BLOCK = 64 << 10,
+	LIST_ENTRIES = 8 << 10, /* more than fit into an attribute */
 };
 
 static int cannot_write(struct error *error, const char *path, const char *why)
@@ -47,15 +51,52 @@ static void release(struct output *output)
 
 /* ---- a temporary file that replaces a regular file ---- */
 
-/*
- * Gives the new file the owner and permissions of the file that it replaces. Only root may do all of that. If the group
- * cannot be kept either, our group gets only the permissions that everybody has.
- */
-static void take_over(int fd, const struct stat *existing)
+/* Gives the new file the access control list of an existing one, which has all its permissions, and returns 1; 0: none, as that has
+ * none; -1: that fails. `group_kept`: see take_over(). */
+static int take_over_list(int fd, int existing, bool group_kept)
 {
-	mode_t mode = existing->st_mode & 0777;
+	static const char name[] = "system.posix_acl_access";
+	struct {
+		struct posix_acl_xattr_header header;
+		struct posix_acl_xattr_entry entries[LIST_ENTRIES];
+	} list;
+	ssize_t size = fgetxattr(existing, name, &list, sizeof(list));
+	size_t count = 0;
+	unsigned of_all = 0;
 
-	if (fchown(fd, existing->st_uid, existing->st_gid) && fchown(fd, (uid_t)-1, existing->st_gid))
+	if (size < 0 && errno != ENODATA && errno != EOPNOTSUPP)
+		return -1;
+	if (size < 0) /* one that it may have from its directory */
+		return fremovexattr(fd, name) && errno != ENODATA && errno != EOPNOTSUPP ? -1 : 0;
+	if ((size_t)size > sizeof(list.header))
+		count = ((size_t)size - sizeof(list.header)) / sizeof(list.entries[0]);
+	for (size_t i = 0; i < count; i++) {
+		if (list.entries[i].e_tag == ACL_OTHER)
+			of_all = list.entries[i].e_perm;
+	}
+	for (size_t i = 0; i < count; i++) {
+		if (list.entries[i].e_tag == ACL_GROUP_OBJ && !group_kept)
+			list.entries[i].e_perm &= (uint16_t)of_all;
+	}
+	return fsetxattr(fd, name, &list, (size_t)size, 0) ? -1 : 1;
+}
+
+/*
+ * Gives the new file the owner and permissions of the existing one, which it replaces. Only root may do all of that. If the group
+ * cannot be kept either, our group gets only the permissions that everybody has; if the access control list cannot, only the
+ * owner gets any.
+ */
+static void take_over(int fd, int existing, const struct stat *status)
+{
+	bool group_kept = fchown(fd, status->st_uid, status->st_gid) == 0 || fchown(fd, (uid_t)-1, status->st_gid) == 0;
+	int listed = take_over_list(fd, existing, group_kept);
+	mode_t mode = status->st_mode & 0777;
+
+	if (listed > 0)
+		return;
+	if (listed < 0)
+		mode &= 0700;
+	else if (!group_kept)
 		mode = (mode & 0707) | (mode & mode << 3 & 070);
 	fchmod(fd, mode);
 }
@@ -76,14 +117,14 @@ static void give_to_caller(int fd, int directory)
 }
 
 /* Creates the temporary file under an unpredictable name. */
-static int create_temporary(struct output *output)
+static int create_temporary(struct output *output, mode_t mode)
 {
 	uint64_t number;
 
 	if (getrandom(&number, sizeof(number), 0) != sizeof(number))
 		return -1;
 	output->temporary = memory_format(".escapement.%016llx", (unsigned long long)number);
-	return openat(output->directory, output->temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	return openat(output->directory, output->temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
 }
 
 /* Splits the path and opens its directory, in which all names are looked up from now on. */
@@ -135,25 +176,20 @@ static int create_unnamed(void)
 static int open_beside(struct output *output, bool exists)
 {
 	struct stat existing;
-	mode_t mask;
 	int fd;
 
 	if (exists && (output->through = open_existing(output, &existing)) < 0)
 		return -1;
-	fd = create_temporary(output);
+	fd = create_temporary(output, exists ? 0600 : 0666);
 	if (fd < 0) {
 		free(output->temporary);
 		output->temporary = NULL;
 		return exists && (errno == EACCES || errno == EROFS) ? create_unnamed() : -1;
 	}
-	if (exists) {
-		take_over(fd, &existing);
-	} else {
-		mask = umask(0);
-		umask(mask);
-		fchmod(fd, 0666 & ~mask);
+	if (exists)
+		take_over(fd, output->through, &existing);
+	else
 		give_to_caller(fd, output->directory);
-	}
 	return fd;
 }
 
