@@ -136,6 +136,19 @@ def test_rows_that_may_have_tiny_objects_say_that_these_are_not_in_them(t):
     harness.contains(t.escapement("report", profile).stdout, "+TINY")
 
 
+def test_tiny_objects_are_within_their_interval_of_one_process_and_of_several(t):
+    """The runtime counts the objects that share a block, and those of 16 bytes, of which some are the blocks."""
+    harness.require_root()
+    profile, program = t.path("profile.pb.gz"), go_programs.build(go_programs.versions()[-1], "stripped", "sizes")
+    for processes in (1, 3):
+        t.escapement("record", "-q", "-o", profile, "--", "sh", "-c", processes * f"{program};")
+        row, = [row for row in t.json("report", profile)["rows"] if row["function"] == "(tiny objects: split unknown)"]
+        assert row["objects_low"] <= row["objects"] <= row["objects_high"], row
+        assert row["objects_low"] < 3000 * processes <= row["objects_high"], (processes, row)
+        # 4 bytes each: 750 blocks of 16; without a sample of one they are in no number
+        assert row["bytes_high"] >= 12000 * processes and row["bytes"] != 0, (processes, row)
+
+
 def test_stacks_that_were_cut_are_marked_everywhere(t):
     harness.require_root()
     profile = t.path("profile.pb.gz")

@@ -17,6 +17,7 @@
 #include "base/memory.h"
 #include "profile/interval.h"
 #include "profile/profile.h"
+#include "profile/report.h"
 
 /* Bounds from samples alone, without exact totals. */
 static void objects_within(const struct interval *sum, int64_t *low, int64_t *high)
@@ -555,6 +556,90 @@ static void only_types_of_one_layout_without_pointers_or_of_few_bytes_may_be_tin
 	}
 }
 
+/*
+ * Processes of a Go program. Each allocates tiny objects, two to a block of 16 bytes, and nothing else of 16 bytes. The runtime
+ * counts the objects that share a block, and those of 16 bytes; which of the latter are blocks is known from samples alone.
+ * If `one` sample of a process has both, as in a file; live, they are two.
+ */
+static struct profile *with_tiny_objects(const int64_t *blocks, int processes, bool one)
+{
+	enum { SCAN_16 = 4, NOSCAN_16 = 5, RATE = 524288 };
+	const struct profile_frame frame = {.function = estimates_tiny_site};
+	struct profile *profile = profile_new();
+	const struct profile_location *location = profile_location(profile, 0, NULL, &frame, 1);
+
+	profile->rate = RATE;
+	profile->row_measured = 1u << VALUE_OBJECTS | 1u << VALUE_BYTES | 1u << VALUE_SAMPLES;
+	for (int i = 0; i < processes; i++) {
+		struct profile_process *process = profile_process_add(profile, i + 1);
+		struct profile_key key = {
+			.stack = profile_stack(profile, &location, 1, false), .span_class = NOSCAN_16, .pid = i + 1};
+		int64_t values[VALUE_COUNT] = {0}, rest[VALUE_COUNT] = {0};
+
+		for (int class = 0; class < SPAN_CLASSES; class ++) {
+			bool counted = class % 2 == 0 || class == NOSCAN_16;
+
+			process->class_totals[class][VALUE_OBJECTS] = counted ? 0 : VALUE_UNMEASURED;
+			process->class_totals[class][VALUE_BYTES] = counted ? 0 : VALUE_UNMEASURED;
+		}
+		process->class_totals[SCAN_16][VALUE_OBJECTS] = blocks[i];
+		process->class_totals[SCAN_16][VALUE_BYTES] = 16 * blocks[i];
+		process->class_totals[NOSCAN_16][VALUE_OBJECTS] = rest[VALUE_OBJECTS] = blocks[i];
+		for (int64_t block = 0; block < blocks[i]; block++)
+			values[VALUE_SAMPLES] += uniform() < -expm1(-16.0 / RATE);
+		if (values[VALUE_SAMPLES] > 0) {
+			values[VALUE_OBJECTS] = blocks[i];
+			values[VALUE_BYTES] = 16 * blocks[i];
+			profile_add(profile, &key, values);
+		}
+		if (!one)
+			key.comm = "live";
+		profile_add(profile, &key, rest);
+	}
+	return profile;
+}
+
+static void tiny_objects_are_within_their_interval_of_however_many_processes_and_blocks(void **state)
+{
+	static const struct {
+		int64_t blocks[3];
+		int processes;
+	} cases[] = {{{10000, 15000}, 2}, {{25000}, 1}, {{60000, 20000, 500000}, 3}, {{100}, 1}};
+	enum { TINY_ROUNDS = 200 };
+
+	(void)state;
+	for (size_t c = 0; c < sizeof(cases) / sizeof(cases[0]); c++) {
+		struct tally objects = {0}, bytes = {0};
+		int64_t blocks = 0;
+
+		for (int i = 0; i < cases[c].processes; i++)
+			blocks += cases[c].blocks[i];
+		for (int round = 0; round < TINY_ROUNDS; round++) {
+			struct profile *profile = with_tiny_objects(cases[c].blocks, cases[c].processes, round % 2);
+			struct report *report = report_new(profile, BY_SITE, VALUE_BYTES, 0);
+			const struct report_row *row = &report->rows[0];
+
+			assert_int_equal(report->row_count, 1);
+			assert_true(row->has_bounds);
+			assert_true(row->bounds.objects_low >= blocks); /* those that share a block were counted */
+			assert_true(row->bounds.objects_low <= row->values[VALUE_OBJECTS]);
+			assert_true(row->bounds.objects_high >= row->values[VALUE_OBJECTS]);
+			assert_true(row->bounds.objects_high <= 2 * blocks);
+			/* without a sample of a block the bytes are not known, which is no 0 */
+			assert_true(row->values[VALUE_SAMPLES] > 0 ? row->values[VALUE_BYTES] > 0
+								   : row->values[VALUE_BYTES] == VALUE_UNMEASURED);
+			objects.printed++;
+			objects.held += row->bounds.objects_low <= 2 * blocks && 2 * blocks <= row->bounds.objects_high;
+			bytes.printed++;
+			bytes.held += row->bounds.bytes_low <= 16 * blocks && 16 * blocks <= row->bounds.bytes_high;
+			report_free(report);
+			profile_free(profile);
+		}
+		assert_coverage("objects", &objects, 0.93, 1);
+		assert_coverage("bytes", &bytes, 0.93, 1);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -566,6 +651,7 @@ int main(void)
 		cmocka_unit_test(exact_rows_have_no_width),
 		cmocka_unit_test(what_was_counted_at_rate_1_moves_the_interval_and_does_not_widen_it),
 		cmocka_unit_test(only_types_of_one_layout_without_pointers_or_of_few_bytes_may_be_tiny),
+		cmocka_unit_test(tiny_objects_are_within_their_interval_of_however_many_processes_and_blocks),
 		cmocka_unit_test(bursts_are_as_unlike_as_the_program_makes_them),
 		cmocka_unit_test(bounds_rise_with_events_and_meet_where_methods_change),
 	};

@@ -247,7 +247,7 @@ static void set_bounds(const struct join *join, const struct interval *interval,
 		return;
 	if (!(profile->row_measured & 1U << VALUE_SAMPLES)) {
 		row->objects_low = row->objects_high = row->bytes_low = row->bytes_high = VALUE_UNMEASURED;
-	} else if (interval_events(interval) > 0 || interval->exact > 0) {
+	} else if (interval_is_known(interval)) {
 		bounds = interval_bounds(interval, join->estimates);
 		row->tiny_unknown = !is_tiny_row(row) && !interval_allow_tiny(&bounds, join->estimates);
 		row->objects_low = bounds.objects_low;

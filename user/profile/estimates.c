@@ -259,6 +259,32 @@ static void add_samples(struct estimates *estimates)
 	set_unseen(estimates, &sites);
 }
 
+static double unsampled_blocks(const struct profile *profile)
+{
+	const int class = span_class_size_class(TINY_SPAN_CLASS);
+	bool *sampled = checked(memory_zeroed(profile->process_count + 1, sizeof(*sampled)));
+	double objects = 0;
+
+	for (size_t i = 0; i < profile->sample_count; i++) {
+		const struct profile_sample *sample = profile->samples[i];
+		const struct profile_process *process;
+
+		if (estimates_size_class(sample) != class || !is_estimate(profile, sample))
+			continue;
+		process = profile_process_find(profile, sample->key.pid);
+		if (process)
+			sampled[process - profile->processes] = true;
+	}
+	for (size_t i = 0; i < profile->process_count; i++) {
+		const struct profile_process *process = &profile->processes[i];
+
+		if (!sampled[i] && estimates_folded(process) && !process->bursts.present)
+			objects += fmax(0, (double)process->class_totals[2 * class][VALUE_OBJECTS]);
+	}
+	free(sampled);
+	return objects;
+}
+
 /* How many tiny objects may share the blocks that a heap profile of Go has. Only at rate 1 it has them all. */
 static double most_in_blocks(const struct profile *profile)
 {
@@ -282,6 +308,7 @@ struct estimates *estimates_new(const struct profile *profile)
 		return estimates;
 	add_totals(estimates);
 	add_burst_samples(estimates);
+	estimates->tiny_elsewhere = unsampled_blocks(profile);
 	add_samples(estimates);
 	for (int class = 0; class < SIZE_CLASSES; class ++) {
 		struct estimates_class *sum = &estimates->classes[class];

@@ -48,6 +48,7 @@ struct estimates {
 	 * site. The number of blocks is at most that of the objects of 16 bytes. -1: tiny objects are sampled like all
 	 * others. */
 	double tiny_shared, tiny_most;
+	double tiny_elsewhere; /* the objects of 16 bytes of processes that have no sample of any, which may be blocks */
 	struct estimates_bursts bursts;
 };
 

@@ -116,6 +116,9 @@ void interval_join(struct interval *sum, const struct interval *other)
 	sum->told += other->told;
 	sum->told_bytes += other->told_bytes;
 	profile_ends_join(&sum->told_ends, &other->told_ends);
+	sum->tiny_events += other->tiny_events;
+	sum->tiny_objects += other->tiny_objects;
+	sum->tiny_bytes += other->tiny_bytes;
 	sum->varies |= other->varies;
 	sum->maybe_tiny |= other->maybe_tiny;
 }
@@ -130,11 +133,16 @@ void interval_clear(struct interval *interval)
 
 double interval_events(const struct interval *interval)
 {
-	double events = interval->told_events;
+	double events = interval->told_events + interval->tiny_events;
 
 	for (size_t i = 0; i < interval->part_count; i++)
 		events += interval->parts[i].events;
 	return events;
+}
+
+bool interval_is_known(const struct interval *interval)
+{
+	return interval_events(interval) > 0 || interval->exact > 0 || interval->tiny_objects > 0;
 }
 
 /* The bytes that one event stands for, as a function of its weight: w s(w), for w = 1 / (1 - exp(-s / rate)). */
@@ -228,9 +236,11 @@ void interval_add_sample(struct interval *sum, const struct estimates *estimates
 		profile_ends_join(&sum->told_ends, sample->ends);
 		return;
 	}
-	if (estimates_is_tiny(sample->key.stack) && estimates->tiny_shared > 0) {
-		sum->exact += estimates->tiny_shared;
-		objects = fmax(events, objects - estimates->tiny_shared);
+	if (estimates_is_tiny(sample->key.stack)) {
+		sum->tiny_events += events;
+		sum->tiny_objects += objects;
+		sum->tiny_bytes += bytes;
+		return;
 	}
 	part = part_of(sum, size_class, sample->groups);
 	if (part->groups) {
@@ -298,6 +308,7 @@ struct sum {
 	double least;		 /* lower limit: what was seen, or follows from single classes */
 	double total;		 /* total of the classes that were seen; 0: unknown */
 	double unseen;		 /* upper limit for other classes */
+	double elsewhere;	 /* upper limit for processes without a sample of the classes that were seen */
 	double effective_bursts; /* so many bursts of equal weight would say as much; 0: not of bursts */
 	double stretch; /* of bursts: what the classes have over what their rows have, where a part is in none */
 };
@@ -399,6 +410,7 @@ static struct ends ends_of(const struct sum *sum)
 		bool share = sum->total > 0 && sum->estimate > notable_share * sum->total;
 
 		ends = share ? ends_of_share(sum) : ends_of_thinning(sum);
+		ends.high = sum->estimate + hypot(fmax(0, ends.high - sum->estimate), sum->elsewhere);
 		if (sum->total > 0)
 			ends.high = fmin(ends.high, fmax(sum->total, sum->estimate));
 	}
@@ -442,6 +454,7 @@ static void scale_bytes(struct sum *bytes, double size)
 	bytes->variance /= size * size;
 	bytes->least /= size;
 	bytes->total /= size;
+	bytes->elsewhere /= size;
 	bytes->unseen /= size;
 }
 
@@ -596,8 +609,9 @@ static struct ends missed_later(const struct interval *interval, const struct es
 		if (part->counted <= 0 || part->size_class < 0 || estimates->profile->rate <= 1)
 			continue;
 		size = part->counted_bytes / part->counted; /* tiny objects have a class that is not their size */
-		objects = fmin(estimates->classes[part->size_class].objects,
-			       missed_events / -expm1(-size / (double)estimates->profile->rate));
+		objects = missed_events / -expm1(-size / (double)estimates->profile->rate);
+		if (estimates->has_totals)
+			objects = fmin(objects, estimates->classes[part->size_class].objects);
 		if (part->groups)
 			objects = estimates->bursts.objects[part->size_class] *
 				  unseen_part(&estimates->bursts, part->size_class);
@@ -605,6 +619,33 @@ static struct ends missed_later(const struct interval *interval, const struct es
 		missed.high = fmax(missed.high, objects * size);
 	}
 	return missed;
+}
+
+/*
+ * Adds the tiny objects as a part of their own. Those that share a block were counted, for all processes together, so only
+ * the number of blocks is an estimate. If no block was sampled, the row was seen by that count alone.
+ */
+static void add_tiny(struct interval *interval, const struct estimates *estimates)
+{
+	const bool sampled = interval->tiny_events > 0;
+	const double shared =
+		sampled ? fmin(fmax(0, estimates->tiny_shared), interval->tiny_objects) : interval->tiny_objects;
+	const double blocks = fmax(interval->tiny_events, interval->tiny_objects - shared);
+	struct interval_part *part = part_of(interval, span_class_size_class(TINY_SPAN_CLASS), false);
+	double size = blocks > 0 ? interval->tiny_bytes / blocks : 0, variance;
+
+	interval->exact += shared;
+	if (!sampled) {
+		part->counted += shared;
+		part->counted_bytes += shared * (double)size_class_bytes(part->size_class);
+		return;
+	}
+	variance = variance_of(interval->tiny_events, blocks);
+	part->events += interval->tiny_events;
+	part->objects += blocks;
+	part->bytes += interval->tiny_bytes;
+	part->variance += variance;
+	part->byte_variance += variance * size * size;
 }
 
 /* Rounded outwards, around what is estimated. */
@@ -642,11 +683,12 @@ static void add_told(const struct interval *interval, double estimate, double by
 		bounds->bytes_high = VALUE_UNMEASURED;
 }
 
-struct interval_bounds interval_bounds(const struct interval *interval, const struct estimates *estimates)
+static struct interval_bounds bounds_of_parts(const struct interval *interval, const struct estimates *estimates)
 {
 	struct sum objects = {0}, bytes = {0};
 	const struct ends missed = missed_later(interval, estimates);
 	bool totals = estimates && estimates->has_totals;
+	bool nothing = interval->tiny_events <= 0 && interval->tiny_objects > 0; /* was sampled, of some part */
 	struct interval_bounds bounds;
 	struct ends ends;
 	double size;
@@ -673,22 +715,42 @@ struct interval_bounds interval_bounds(const struct interval *interval, const st
 		objects.total = bytes.total = 0;
 	if (totals && interval->varies && objects.events > 0)
 		add_unseen(interval, estimates, objects.events, &objects, &bytes);
+	if (interval->tiny_events > 0) {
+		objects.elsewhere = estimates->tiny_elsewhere;
+		bytes.elsewhere =
+			estimates->tiny_elsewhere * (double)size_class_bytes(span_class_size_class(TINY_SPAN_CLASS));
+	}
 	if (estimates)
 		add_bursts(interval, estimates, &objects, &bytes);
 	ends = ends_of(&objects);
-	if (objects.events <= 0)
+	nothing |= objects.events <= 0;
+	if (nothing)
 		ends.high += missed.low;
 	set_ends(interval->exact, objects.estimate, ends, &bounds.objects_low, &bounds.objects_high);
 	size = objects.estimate > 0 && bytes.estimate > 0 ? bytes.estimate / objects.estimate : 1;
 	scale_bytes(&bytes, size);
 	ends = ends_of(&bytes);
-	if (objects.events <= 0)
+	if (nothing)
 		ends.high += missed.high / size;
 	set_ends(interval->exact_bytes, bytes.estimate * size, (struct ends){ends.low * size, ends.high * size},
 		 &bounds.bytes_low, &bounds.bytes_high);
 	add_told(interval, objects.estimate, bytes.estimate * size, &bounds);
 	if (estimates && estimates->profile->rows_least)
 		bounds.objects_high = bounds.bytes_high = VALUE_UNMEASURED;
+	return bounds;
+}
+
+struct interval_bounds interval_bounds(const struct interval *interval, const struct estimates *estimates)
+{
+	struct interval whole = {0};
+	struct interval_bounds bounds;
+
+	if (interval->tiny_objects <= 0)
+		return bounds_of_parts(interval, estimates);
+	interval_join(&whole, interval);
+	add_tiny(&whole, estimates);
+	bounds = bounds_of_parts(&whole, estimates);
+	interval_clear(&whole);
 	return bounds;
 }
 

@@ -35,6 +35,8 @@ struct interval {
 	/* Of rows whose ends were read with them. */
 	double told_events, told, told_bytes;
 	struct profile_ends told_ends;
+	/* Samples of the row of tiny objects: of objects that open a block, and of all those that share one. */
+	double tiny_events, tiny_objects, tiny_bytes;
 	bool varies;	 /* its calls may allocate objects of size classes without a sample */
 	bool maybe_tiny; /* of a sample's type there may be tiny objects of a Go program */
 };
@@ -54,6 +56,8 @@ void interval_clear(struct interval *interval);
 
 /* Returns the number of samples behind the estimate. */
 double interval_events(const struct interval *interval);
+/* Returns whether anything was sampled or counted: without, there is no number to give bounds of. */
+bool interval_is_known(const struct interval *interval);
 
 /* Computes the interval. `estimates` may be NULL: then only the samples are known. If nothing is estimated, low = high;
  * the high ends are VALUE_UNMEASURED if the recording's rows are lower bounds. */

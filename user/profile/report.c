@@ -247,18 +247,25 @@ static bool maybe_tiny(const struct report *report, const struct report_row *row
 	return !is_tiny_row(row);
 }
 
+/* Of tiny objects that share blocks the runtime counts no bytes: these are known from samples of blocks. */
+static void forget_bytes_of_tiny(struct report_row *row)
+{
+	if (row->interval.tiny_objects > 0 && interval_events(&row->interval) <= 0)
+		row->values[VALUE_BYTES] = VALUE_UNMEASURED;
+}
+
 static void set_bounds(const struct report *report, struct report_row *row, double rarest)
 {
 	const struct estimates *estimates = report->estimates;
 
 	row->has_bounds = true;
-	row->bounds = interval_events(&row->interval) > 0 || row->interval.exact > 0
-			      ? interval_bounds(&row->interval, estimates)
-			      : missed(row, estimates, rarest);
+	row->bounds = interval_is_known(&row->interval) ? interval_bounds(&row->interval, estimates)
+							: missed(row, estimates, rarest);
 	if (estimates->profile->rows_least)
 		row->bounds.objects_high = row->bounds.bytes_high = VALUE_UNMEASURED;
 	if (maybe_tiny(report, row))
 		row->tiny_unknown = !interval_allow_tiny(&row->bounds, estimates);
+	forget_bytes_of_tiny(row);
 }
 
 /* Growth of the heap says nothing about objects: if nothing else was seen, their number is unknown. */
@@ -284,8 +291,7 @@ static void finish_groups(struct builder *builder)
 			if (report->plain) {
 				if (group->row.values[VALUE_SAMPLES] == 0 && group->row.values[VALUE_OBJECTS] == 0)
 					forget_objects(&group->row);
-			} else if (interval_events(&group->row.interval) > 0 || group->row.interval.exact > 0 ||
-				   group->rarest > 0)
+			} else if (interval_is_known(&group->row.interval) || group->rarest > 0)
 				set_bounds(report, &group->row, group->rarest);
 			else
 				forget_objects(&group->row);
