@@ -287,7 +287,8 @@ int recording_status(const struct recording *recording, const struct profile *pr
 	for (size_t i = 0; i < profile->warning_count; i++)
 		cli_warn("%s", profile->warnings[i]);
 	profile_totals(profile, totals);
-	if (totals[VALUE_OBJECTS] == 0 && totals[VALUE_REFILLS] <= 0 && !profile_loss_any(&loss))
+	if (totals[VALUE_OBJECTS] == 0 && totals[VALUE_REFILLS] <= 0 && !profile_loss_any(&loss) &&
+	    !profile_lacks_some(profile))
 		cli_warn("nothing was allocated during the recording");
 	if (loss.stacks)
 		cli_warn("%" PRId64 " events were counted without their stack", loss.stacks);

@@ -125,6 +125,27 @@ def test_a_process_that_becomes_another_program_is_followed(t):
     assert all(value >= 0 for value in report["totals"].values()), report["totals"]
 
 
+def test_what_an_exec_leaves_out_is_said_even_if_nothing_else_was_allocated(t):
+    harness.require_root()
+    process = t.start("sh", "-c", 'read line; unset LD_PRELOAD; exec "$0" heavy 1', workload("processes"),
+                      env={**os.environ, "LD_PRELOAD": str(harness.BUILD / "libgoalloc-preload.so")})
+    harness.wait_for(lambda: "libgoalloc" in pathlib.Path(f"/proc/{process.pid}/maps").read_text(), "the shell's libgoalloc")
+    profile = t.path("profile.pb.gz")
+    recorder = t.attach(process.pid, "--rate", "1", "--max-overhead", "0", "-o", profile)
+    process.stdin.write("\n")
+    process.stdin.flush()
+    recorder.wait_for(f"attached process {process.pid} ", 2)
+    said = recorder.end()
+    contains(said, f"process {process.pid} became another program (exec) 1 time: what it allocated from then until that was "
+                   "observed is in no number")
+    assert "nothing was allocated" not in said, said
+    report = t.json("report", profile)
+    same(report["exact"], {"totals": False, "rows": False})
+    text = t.escapement("report", profile).stdout
+    contains(text, "lower bounds: the warnings say what is in no row")
+    assert "lost      nothing" not in text, text
+
+
 def test_children_that_execute_something_else_are_told_of_once(t):
     harness.require_root()
     done = t.escapement("record", "--rate", "1", "-o", t.path("profile.pb.gz"), "--", "env",

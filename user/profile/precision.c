@@ -69,7 +69,7 @@ const char *precision_nothing(const struct profile *profile)
 		return "no rows: nothing is lost";
 	if (profile->snapshot)
 		return "no rows: nothing that was sampled is alive";
-	if (profile->rows_least && totals[VALUE_OBJECTS] > 0)
+	if (profile->rows_least && (totals[VALUE_OBJECTS] > 0 || profile_lacks_some(profile)))
 		return "no rows: the warnings say why what was allocated is in none";
 	if (totals[VALUE_OBJECTS] > 0 || totals[VALUE_BYTES] > 0)
 		return "no rows: none of what was allocated was sampled; record for longer, or with --rate 1";

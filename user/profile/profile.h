@@ -231,6 +231,12 @@ struct profile {
 	struct profile_storage *storage; /* private to profile.c */
 };
 
+/* Whether allocations are in neither rows nor totals, for the reasons that the warnings have. */
+static inline bool profile_lacks_some(const struct profile *profile)
+{
+	return profile->rows_least && !profile->totals_exact;
+}
+
 /* Whether the rows are exact, tiny objects included. */
 static inline bool profile_is_exact(const struct profile *profile)
 {

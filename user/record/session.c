@@ -46,6 +46,7 @@ struct session {
 	struct live *live;				     /* what view() gets; NULL without */
 	int64_t next_view_ms, view_costs_ns[VIEWS_COMPARED]; /* CPU time of the last views */
 	uint64_t views;
+	int execs; /* of the process that we attached to */
 	bool has_input;
 	struct overhead overhead;     /* of a process that we attached to */
 	int64_t started_ms, asked_ms; /* asked_ms: when we asked the program to end; 0: never */
@@ -151,7 +152,9 @@ static void follow_image(struct session *session)
 	if (!slot || !target_lost_image((*slot)->target) || !target_has_image((*slot)->target) ||
 	    poll(&file, 1, 0) != 0)
 		return;
+	session->execs++;
 	session->processes.profile->totals_exact = false;
+	session->processes.profile->rows_least = true;
 	processes_finish(&session->processes, slot, true);
 	if (processes_observe(&session->processes, session->options->pid, false, NULL) <= 0)
 		profile_warn(session->processes.profile, "process %d is not observed any more: %s",
@@ -442,6 +445,12 @@ static struct profile *conclude(struct session *session, struct session_result *
 			     "no check%s",
 			     session->processes.replaced, session->processes.replaced == 1 ? "" : "es",
 			     profile->rate == 1 ? "" : ", and totals lack what no event had reported yet");
+	if (session->execs)
+		profile_warn(
+			profile,
+			"process %d became another program (exec) %d time%s: what it allocated from then until that was "
+			"observed is in no number",
+			session->options->pid, session->execs, session->execs == 1 ? "" : "s");
 	if (session->processes.unobserved > 1)
 		profile_warn(profile, "%d processes in all are not observed: what they allocated is missing",
 			     session->processes.unobserved);

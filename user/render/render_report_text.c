@@ -313,7 +313,7 @@ static void print_trust(const struct writer *writer)
 		print_line(writer, style->red, "lost",
 			   "%" PRId64 " events (the numbers are a lower bound), %" PRId64 " stacks", events, stacks);
 		print_losers(writer);
-	} else if (!profile->snapshot && forked <= 0) {
+	} else if (!profile->snapshot && forked <= 0 && !profile_lacks_some(profile)) {
 		print_line(writer, "", "lost", "nothing");
 	}
 	if (forked > 0)
