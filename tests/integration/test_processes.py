@@ -146,6 +146,45 @@ def test_what_an_exec_leaves_out_is_said_even_if_nothing_else_was_allocated(t):
     assert "lost      nothing" not in text, text
 
 
+EXECUTER = r"""
+#include <goalloc.h>
+#include <unistd.h>
+
+static void *volatile kept;
+
+int main(int argc, char **argv)
+{
+	for (int i = 0; i < 100; i++)
+		kept = goalloc_noscan(64);
+	usleep(1000);
+	execv("/proc/self/exe", argv);
+	return argc;
+}
+"""
+
+
+def test_nothing_false_is_said_of_a_process_that_executes_itself_all_the_time(t):
+    harness.require_root()
+    harness.require_library_for_others()
+    t.path("executer.c").write_text(EXECUTER)
+    t.run("gcc", "-I", harness.ROOT / "alloc-runtime" / "include", "-o", "executer", "executer.c", harness.BUILD / "libgoalloc.a",
+          "-lpthread")
+    process = t.start("./executer")
+    executed = 0
+    for _ in range(12):
+        said = t.escapement("record", "--duration", "0.2", "-o", "p.pb.gz", "-p", process.pid).stderr
+        for false in ("ended", "has no probes", "has loaded", "not observed any more"):
+            assert false not in said, said
+        if "what it allocated from then until that was observed" in said:
+            executed += 1
+            same(t.json("report", "p.pb.gz")["exact"], {"totals": False, "rows": False}, said)
+            assert "nothing was allocated" not in said, said
+        said = t.escapement("heap", "-p", process.pid, status=None).stderr
+        assert "ended" not in said and "no heap that is known" not in said, said
+    assert executed, said
+    same(process.poll(), None)
+
+
 def test_children_that_execute_something_else_are_told_of_once(t):
     harness.require_root()
     done = t.escapement("record", "--rate", "1", "-o", t.path("profile.pb.gz"), "--", "env",

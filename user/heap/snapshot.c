@@ -34,8 +34,13 @@ struct heap_process *heap_process_open(struct target *target, struct error *erro
 		bool absent = true;
 		struct heap_process *process = heaps[i](target, &absent, error);
 
-		if (process || !absent)
+		if (process || (!absent && !target_lost_image(target)))
 			return process;
+	}
+	if (target_lost_image(target)) {
+		error_set(error, STATUS_CANNOT_MEASURE, "cannot read the heap of process %d (%s): %s", target->pid,
+			  target->comm, target_fate(target));
+		return NULL;
 	}
 	error_set(
 		error, STATUS_CANNOT_MEASURE,
@@ -149,8 +154,8 @@ static int open_space(struct heap_builder *builder, struct error *error)
 	builder->space = address_space_new(target, builder->profile, NULL);
 	if (target->core || (target_has_image(target) && target->tid == tid))
 		return 0;
-	return error_set(error, STATUS_CANNOT_MEASURE, "cannot read the heap of process %d (%s): it has ended",
-			 target->pid, target->comm);
+	return error_set(error, STATUS_CANNOT_MEASURE, "cannot read the heap of process %d (%s): %s", target->pid,
+			 target->comm, target_fate(target));
 }
 
 /* `stopped`: seconds, of a search for lost objects; 0: what is alive. */

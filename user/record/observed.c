@@ -194,6 +194,8 @@ static void find_others(struct observed *observed)
 		return;
 	observed->others_mark = mark;
 	runtime_find_others(observed->runtime, observed->target, &others);
+	if (target_lost_image(observed->target)) /* they may be of the program that it has become */
+		return;
 	observed->others.idle = others.idle;
 	if (others.count <= observed->others.count)
 		return;

@@ -14,6 +14,8 @@
 #include "target/go_command.h"
 #include "target/procfs.h"
 
+enum { EXECS_MAX = 100 }; /* of one process while it is looked at */
+
 void processes_tell_phase(const struct processes *processes, const char *phase, int pid, int64_t began_ns)
 {
 	const struct session_options *options = processes->options;
@@ -77,29 +79,50 @@ static void discard(struct processes *processes, struct observed **slot)
 	processes->ever--;
 }
 
+/* Looks at a process, again if it has become another program (exec) meanwhile. Returns what runtime_detect() does; NULL with *absent
+ * false, if it cannot be opened. */
+static struct runtime *look_at(const struct processes *processes, int pid, struct target **opened, bool *absent,
+			       struct error *why)
+{
+	struct target *target;
+	struct runtime *runtime;
+
+	*absent = false;
+	for (int execs = 0;; execs++) {
+		target = processes->options->enable_sampler ? target_open_changeable(pid, why) : target_open(pid, why);
+		if (!target)
+			return NULL;
+		runtime = runtime_detect(target, absent, why);
+		if (runtime)
+			break;
+		if (execs == EXECS_MAX || !target_lost_image(target) || !target_has_image(target)) {
+			target_close(target);
+			return NULL;
+		}
+		target_close(target);
+	}
+	*opened = target;
+	return runtime;
+}
+
 int processes_observe(struct processes *processes, int pid, bool from_first_instruction, struct observed *before)
 {
-	bool changeable = processes->options->enable_sampler;
-	struct target *target =
-		changeable ? target_open_changeable(pid, &processes->error) : target_open(pid, &processes->error);
 	int64_t began = monotonic_ns();
 	struct runtime *runtime;
-	bool absent = false;
+	struct target *target;
 	struct error why;
+	bool absent;
 	int slot = 0;
 
-	if (!target)
-		return -1;
-	runtime = runtime_detect(target, &absent, &why);
+	runtime = look_at(processes, pid, &target, &absent, &why);
 	if (!runtime) {
-		target_close(target);
 		/* "has no probes", of a shell, must not replace the reason why its child, which has probes, was not
 		 * observed. */
 		if (!absent || !processes->unobserved)
 			processes->error = why;
 		return absent ? 0 : -1;
 	}
-	runtime->may_change = changeable;
+	runtime->may_change = processes->options->enable_sampler;
 	runtime->stacks = !processes->options->no_stacks;
 	runtime->sampler_beside = processes->options->sampler_beside;
 	while (slot < EVENT_SLOTS && (processes->observed[slot] || processes->spoiled[slot]))
@@ -428,7 +451,10 @@ void processes_stop(struct processes *processes)
 void processes_finish_all(struct processes *processes)
 {
 	for (int i = 0; i < EVENT_SLOTS; i++) {
-		if (processes->observed[i])
-			processes_finish(processes, &processes->observed[i], false);
+		struct observed **slot = &processes->observed[i];
+
+		if (*slot)
+			processes_finish(processes, slot,
+					 target_lost_image((*slot)->target) && target_has_image((*slot)->target));
 	}
 }

@@ -101,7 +101,7 @@ static bool descriptors_are_left(void)
 	return count == FILES_AT_ONCE;
 }
 
-struct runtime *runtime_detect(const struct target *target, bool *absent, struct error *error)
+static struct runtime *detect(const struct target *target, bool *absent, struct error *error)
 {
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		struct runtime *runtime;
@@ -119,6 +119,17 @@ struct runtime *runtime_detect(const struct target *target, bool *absent, struct
 			  target->comm, strerror(EMFILE));
 	}
 	return NULL;
+}
+
+struct runtime *runtime_detect(const struct target *target, bool *absent, struct error *error)
+{
+	struct runtime *runtime = detect(target, absent, error);
+
+	/* What was not found, or looked wrong, was looked for in files that the process may no longer have had. */
+	if (!runtime && target_lost_image(target))
+		error_set(error, STATUS_CANNOT_MEASURE, "process %d (%s) cannot be looked at: %s", target->pid,
+			  target->comm, target_fate(target));
+	return runtime;
 }
 
 void runtime_find_others(const struct runtime *observed, const struct target *target, struct runtime_others *others)

@@ -199,7 +199,7 @@ static int open_memory(int tid, bool changeable)
 	return file < 0 ? open(path, O_RDONLY | O_CLOEXEC) : file;
 }
 
-enum { VECTOR_MAX = 1024, EXECS_MAX = 100 };
+enum { VECTOR_MAX = 1024, EXECS_MAX = 100, EXEC_PAUSE_US = 10 * 1000 };
 
 /* What the kernel told the program at its exec (/proc/PID/auxv): random addresses differ with each. Returns its bytes. */
 static size_t read_vector(int tid, char vector[VECTOR_MAX])
@@ -321,25 +321,43 @@ fail:
 	return NULL;
 }
 
+/* Whether the kernel is in the middle of an exec: the process has a new memory without all its mappings, and of the vector only the
+ * end. */
+static bool is_in_exec(size_t vector_length)
+{
+	return vector_length == 2 * sizeof(long);
+}
+
+/* Whether the process has become another program since it had that vector, or is about to. */
+static bool has_executed(int tid, const char *vector, size_t length)
+{
+	char now[VECTOR_MAX];
+
+	return is_in_exec(length) || read_vector(tid, now) != length || memcmp(now, vector, length) != 0;
+}
+
 /* A child of vfork() has its parent's memory until it execs, and that memory stays when it does: what was opened before would be of
  * another program than what was found after. */
 static struct target *open_process(int pid, bool changeable, struct error *error)
 {
-	char before[VECTOR_MAX], after[VECTOR_MAX];
+	char before[VECTOR_MAX];
 	struct target *target;
 
 	for (int execs = 0;; execs++) {
 		size_t length = read_vector(pid, before);
+		bool executed;
 
 		target = open_image(pid, changeable, error);
-		if (!target)
-			return NULL;
-		if (execs == EXECS_MAX ||
-		    (read_vector(target->tid, after) == length && memcmp(before, after, length) == 0)) {
-			target->vector = memcpy(memory_zeroed(length + 1, 1), before, length);
-			target->vector_length = length;
+		executed = has_executed(target ? target->tid : pid, before, length);
+		if (execs == EXECS_MAX || !executed) {
+			if (target) {
+				target->vector = memcpy(memory_zeroed(length + 1, 1), before, length);
+				target->vector_length = length;
+			}
 			return target;
 		}
+		if (is_in_exec(length))
+			usleep(EXEC_PAUSE_US);
 		target_close(target);
 	}
 }
@@ -410,6 +428,13 @@ bool target_has_image(struct target *target)
 	executable = target_executable(target->tid);
 	free(executable);
 	return executable != NULL;
+}
+
+const char *target_fate(const struct target *target)
+{
+	struct target now = {.pid = target->pid, .tid = target->pid};
+
+	return target_has_image(&now) ? "it executes another program" : "it has ended";
 }
 
 bool target_is_still(const struct target *target)
@@ -578,7 +603,7 @@ void target_unreadable(const struct target *target, char *why, size_t size)
 		snprintf(why, size, "a pointer in it leads to %#" PRIx64 ", where it has no memory",
 			 target->reader->failed_at);
 	else
-		snprintf(why, size, "it has ended");
+		snprintf(why, size, "%s", target_fate(target));
 }
 
 int target_write_word(const struct target *target, uint64_t address, uint64_t value)

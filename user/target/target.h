@@ -66,6 +66,8 @@ bool target_lost_image(const struct target *target);
 bool target_lost_memory(const struct target *target);
 /* Whether a process that has lost its image has another one. If not, it is about to end. */
 bool target_has_image(struct target *target);
+/* What became of a process that has lost its image, as the end of a sentence about it. */
+const char *target_fate(const struct target *target);
 /* Whether each of its threads is stopped or has ended: what is read of its memory stays the same. */
 bool target_is_still(const struct target *target);
 
