@@ -460,5 +460,23 @@ def test_an_ordinary_end_is_no_exec(t):
         contains(messages, "ended before its counters could be read")
 
 
+def test_few_descriptors_are_named_as_such_and_doctor_says_so_before(t):
+    harness.require_root()
+    pid = target(t).pid
+    counted = False
+    for limit in range(70, 20, -2):
+        before = ("sh", "-c", f'ulimit -n {limit} && exec "$@"', "sh")
+        status, said = record(t, before, "-p", pid)
+        assert "this kernel" not in said, said
+        counted |= f"cannot count the processes that process {pid} forked" in said and "Too many open files" in said
+        if status == 3:
+            break
+    contains(said, "Too many open files")
+    assert counted, said
+    promised, findings, _ = doctor(t, before, "-p", pid)
+    same(promised, 3, f"doctor with {limit} descriptors: {findings}")
+    same(record(t, ("sh", "-c", f'ulimit -S -n {limit} && exec "$@"', "sh"), "-p", pid)[0], 0, "a soft limit")
+
+
 if __name__ == "__main__":
     harness.main()

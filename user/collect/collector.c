@@ -176,7 +176,7 @@ __attribute__((noinline, used)) static int nobody_calls(int number)
 	return number + 1;
 }
 
-int collector_try_attach(struct collector *collector, struct error *error)
+int collector_try_attach(struct collector *collector, const struct probe_set *like, struct error *error)
 {
 	struct target *self = target_open(getpid(), error);
 	const struct target_mapping *mapping = self ? target_mapping_at(self, (uintptr_t)nobody_calls) : NULL;
@@ -185,8 +185,9 @@ int collector_try_attach(struct collector *collector, struct error *error)
 	int file = mapping ? target_file_open(self, mapping, error) : -1;
 
 	if (file >= 0) {
-		probe_set_add(&probes, "goalloc_stack", file,
-			      (uintptr_t)nobody_calls - mapping->start + mapping->offset, 0, 0);
+		for (size_t i = 0; i < (like ? like->count : 1); i++)
+			probe_set_add(&probes, like ? like->items[i].program : "goalloc_stack", file,
+				      (uintptr_t)nobody_calls - mapping->start + mapping->offset, 0, 0);
 		attachment = collector_attach(collector, getpid(), EVENT_SLOTS, &probes, error);
 		close(file);
 	} else if (self && !mapping) {
@@ -299,10 +300,11 @@ uint64_t collector_missed(struct collector *collector)
 	return programs_missed(collector->programs);
 }
 
-void collector_watch_forks(struct collector *collector, int pid)
+int collector_watch_forks(struct collector *collector, int pid)
 {
 	if (!collector->forks)
 		collector->forks = fork_count_start(collector->programs, pid);
+	return collector->forks ? 0 : -1;
 }
 
 int64_t collector_forks(const struct collector *collector)

@@ -43,8 +43,9 @@ int collector_prepare(struct collector *collector, const struct probe_set *probe
 /* Loads all programs that there are. Fails if any is rejected. */
 int collector_prepare_all(struct collector *collector, struct error *error);
 
-/* Attaches a probe to a function of this very process, which nobody calls, and removes it again. */
-int collector_try_attach(struct collector *collector, struct error *error);
+/* Attaches the programs of so many probes as `like` has, or one if that is NULL, to a function of this very process, which nobody
+ * calls, and removes them again. */
+int collector_try_attach(struct collector *collector, const struct probe_set *like, struct error *error);
 
 /* Attaches a process's probes, after collector_prepare(). Its events are added to slot `slot`; EVENT_SLOTS: they are
  * ignored. */
@@ -72,10 +73,10 @@ void collector_rows(struct collector *collector, uint32_t slot, event_row_functi
 int collector_collect(struct collector *collector, uint32_t slot);
 /*
  * Counts the forks of that process from now on: its children are not observed, because a link is bound to a process.
- * collector_forks() returns how many copies of itself it has made since, or VALUE_UNMEASURED if the kernel does not let
- * us count them.
+ * collector_forks() returns how many copies of itself it has made since, or VALUE_UNMEASURED if they are not counted: then
+ * collector_watch_forks() has returned -1 with errno.
  */
-void collector_watch_forks(struct collector *collector, int pid);
+int collector_watch_forks(struct collector *collector, int pid);
 int64_t collector_forks(const struct collector *collector);
 
 /* Hands over the store and zeroes the process's sums for the next process. Call after collector_collect(). */

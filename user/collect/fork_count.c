@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "collect/fork_count.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 #include <bpf/bpf.h>
@@ -38,10 +39,16 @@ struct fork_count *fork_count_start(struct programs *programs, int pid)
 	struct fork_count *forks;
 	struct bpf_program *program;
 	struct bpf_link *link;
-	int map = bpf_map__fd(programs_maps(programs)->maps.forks);
+	int map = bpf_map__fd(programs_maps(programs)->maps.forks), status;
 
-	if (choose(map, pid) || programs_load(programs, &name, 1) || !(program = programs_find(programs, name)))
+	if (choose(map, pid))
 		return NULL;
+	status = programs_load(programs, &name, 1);
+	program = status ? NULL : programs_find(programs, name);
+	if (!program) {
+		errno = status ? -status : EOPNOTSUPP; /* the verifier refuses it */
+		return NULL;
+	}
 	link = bpf_program__attach(program);
 	if (!link)
 		return NULL;

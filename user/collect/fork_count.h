@@ -10,7 +10,7 @@
 struct programs;
 struct fork_count;
 
-/* Counts from now on. NULL if the kernel refuses the program or its tracepoint, or the process is gone. */
+/* Counts from now on. NULL with errno if the kernel refuses the program or its tracepoint, or the process is gone. */
 struct fork_count *fork_count_start(struct programs *programs, int pid);
 /* How many there were since; VALUE_UNMEASURED if the map cannot be read. */
 int64_t fork_count_read(const struct fork_count *forks);

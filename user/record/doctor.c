@@ -13,6 +13,7 @@
 #include "machine.h"
 #include "profile/profile.h"
 #include "record/observed.h"
+#include "record/processes.h"
 #include "runtime/runtime.h"
 #include "target/launch.h"
 #include "target/obstacle.h"
@@ -25,7 +26,9 @@ struct examination {
 	int64_t rate;
 	struct target *target;
 	struct collector *collector;
+	int watch; /* held as by a recording; -1: none */
 	struct runtime *runtime;
+	struct probe_set probes;
 	struct profile *profile; /* its warnings */
 };
 
@@ -113,14 +116,12 @@ static void check_maps(struct examination *examination, struct doctor_finding *f
 static void check_watch(struct examination *examination, struct doctor_finding *finding)
 {
 	struct error error;
-	int file = target_watch(examination->pid, &error);
 
-	if (file < 0) {
+	examination->watch = target_watch(examination->pid, &error);
+	if (examination->watch < 0)
 		set_error(finding, &error);
-		return;
-	}
-	set(finding, DOCTOR_OK, "its end will be noticed", "");
-	close(file);
+	else
+		set(finding, DOCTOR_OK, "its end will be noticed", "");
 }
 
 static void describe_runtime(const struct runtime *runtime, const struct target *target, struct doctor_finding *finding)
@@ -154,7 +155,6 @@ static void check_runtime(struct examination *examination, struct doctor_finding
 
 static void check_programs(struct examination *examination, struct doctor_finding *finding)
 {
-	struct probe_set probes = {0};
 	struct error error;
 	char text[64], size[QUANTITY_SIZE];
 	int failed;
@@ -171,9 +171,8 @@ static void check_programs(struct examination *examination, struct doctor_findin
 		}
 		return;
 	}
-	failed = observed_prepare(examination->collector, examination->runtime, examination->rate, &probes,
+	failed = observed_prepare(examination->collector, examination->runtime, examination->rate, &examination->probes,
 				  examination->profile, &error);
-	probe_set_free(&probes);
 	if (failed) {
 		set_error(finding, &error);
 		return;
@@ -186,7 +185,7 @@ static void check_attaching(struct examination *examination, struct doctor_findi
 {
 	struct error error;
 
-	if (collector_try_attach(examination->collector, &error))
+	if (collector_try_attach(examination->collector, examination->pid ? &examination->probes : NULL, &error))
 		set_error(finding, &error);
 	else if (collector_kernel_has_multi())
 		set(finding, DOCTOR_OK, "probes attach, by uprobe.multi", "");
@@ -315,10 +314,12 @@ static const struct {
 
 size_t doctor_examine(int pid, int64_t rate, struct doctor_finding *findings)
 {
-	struct examination examination = {.pid = pid, .rate = rate, .profile = profile_new()};
+	struct examination examination = {.pid = pid, .rate = rate, .watch = -1, .profile = profile_new()};
+	struct rlimit descriptors;
 	size_t count = 0;
 
 	_Static_assert(sizeof(checks) / sizeof(checks[0]) <= DOCTOR_FINDINGS_MAX, "room for all");
+	processes_raise_descriptors(&descriptors);
 	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
 		if (!(checks[i].of & (pid ? OF_TARGET : OF_MACHINE)))
 			continue;
@@ -327,6 +328,11 @@ size_t doctor_examine(int pid, int64_t rate, struct doctor_finding *findings)
 		if (findings[count++].state == DOCTOR_MISSING && checks[i].check != check_starting)
 			break; /* but what cannot be started may be attached to */
 	}
+	if (descriptors.rlim_max)
+		setrlimit(RLIMIT_NOFILE, &descriptors);
+	if (examination.watch >= 0)
+		close(examination.watch);
+	probe_set_free(&examination.probes);
 	collector_close(examination.collector);
 	runtime_free(examination.runtime);
 	target_close(examination.target);

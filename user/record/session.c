@@ -46,7 +46,8 @@ struct session {
 	struct live *live;				     /* what view() gets; NULL without */
 	int64_t next_view_ms, view_costs_ns[VIEWS_COMPARED]; /* CPU time of the last views */
 	uint64_t views;
-	int execs; /* of the process that we attached to */
+	int execs;	 /* of the process that we attached to */
+	int forks_error; /* why those that it forks are not counted: errno */
 	bool has_input;
 	struct overhead overhead;     /* of a process that we attached to */
 	int64_t started_ms, asked_ms; /* asked_ms: when we asked the program to end; 0: never */
@@ -118,9 +119,8 @@ static void note_forks(struct session *session)
 	}
 	if (session->options->pid && forks == VALUE_UNMEASURED)
 		profile_warn(profile,
-			     "this kernel does not let escapement count the processes that process %d forked, "
-			     "which are not observed, if any",
-			     session->options->pid);
+			     "cannot count the processes that process %d forked, which are not observed, if any: %s",
+			     session->options->pid, strerror(session->forks_error));
 }
 
 static int attach_process(struct session *session, struct error *error)
@@ -135,7 +135,8 @@ static int attach_process(struct session *session, struct error *error)
 		*error = session->processes.error;
 		return -1;
 	}
-	collector_watch_forks(session->processes.collector, pid);
+	if (collector_watch_forks(session->processes.collector, pid))
+		session->forks_error = errno;
 	warn_of_copies(session, pid);
 	overhead_begin(&session->overhead, pid);
 	return 0;
@@ -504,11 +505,15 @@ struct profile *session_record(const struct session_options *options, struct ses
 	memory_reserve();
 	if (options->sink && options->rate <= 1) /* estimates are few, and may have to be dropped at the end */
 		profile_set_sink(session->processes.profile, options->sink, options->sink_context, SINK_SAMPLES);
+	if (options->pid)
+		processes_raise_descriptors(&session->descriptors);
 	if (options->pid ? attach_process(session, error) : start_program(session, error))
 		goto out;
 	start_clock(session);
 	result->started = options->pid == 0;
-	processes_raise_descriptors(&session->descriptors); /* the program has started by now, with the old limit */
+	if (!options->pid)
+		processes_raise_descriptors(
+			&session->descriptors); /* the program has started by now, with the old limit */
 	settle(session);
 	memory_doing("recording");
 	run(session);
