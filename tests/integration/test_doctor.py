@@ -460,6 +460,21 @@ def test_an_ordinary_end_is_no_exec(t):
         contains(messages, "ended before its counters could be read")
 
 
+def test_a_process_that_proc_hides_is_not_said_to_be_none(t):
+    """Hardened machines mount /proc with hidepid, so that users see their own processes only."""
+    harness.require_root()
+    pid = target(t).pid
+    capable = [*THREE_CAPABILITIES[:-3], "+bpf,+perfmon", "--ambient-caps", "+bpf,+perfmon"]
+    for level in (1, 2):
+        before = ("unshare", "--mount", "sh", "-c", f'mount -t proc -o hidepid={level} proc /proc && exec "$@"', "sh", *capable)
+        for command in (("record", "-o", "/dev/null"), ("heap",), ("doctor",)):
+            done = t.run(*before, harness.ESCAPEMENT, *command, "-p", pid, status=3)
+            contains(done.stdout + done.stderr, "escapement lacks CAP_SYS_PTRACE")
+            assert "no process with PID" not in done.stdout + done.stderr, done
+        absent = t.run(*before, harness.ESCAPEMENT, "heap", "-p", 2 ** 22 - 1, status=3)
+        contains(absent.stderr, "no process with PID")
+
+
 def test_few_descriptors_are_named_as_such_and_doctor_says_so_before(t):
     harness.require_root()
     pid = target(t).pid

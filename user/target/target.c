@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -295,7 +296,10 @@ static struct target *open_image(int pid, bool changeable, struct error *error)
 		goto fail;
 	snprintf(path, sizeof(path), "/proc/%d", pid);
 	if (access(path, F_OK)) {
-		error_set(error, STATUS_CANNOT_MEASURE, "no process with PID %d", pid);
+		if (kill(pid, 0) == 0 || errno == EPERM) /* mounted with hidepid */
+			obstacle_refused(error, CALL_INSPECT, EPERM, "inspect process %d, which /proc hides", pid);
+		else
+			error_set(error, STATUS_CANNOT_MEASURE, "no process with PID %d", pid);
 		goto fail;
 	}
 	target_find_thread(target);
