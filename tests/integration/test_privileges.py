@@ -3,6 +3,7 @@
 """Privileges that each command still has once it has attached, from /proc/PID/status, compared with the documented
 ones."""
 import errno
+import json
 import os
 import pathlib
 import re
@@ -176,6 +177,24 @@ def test_privileges_that_cannot_be_given_up_are_told(t):
         contains(done.stderr, "the recorder could not give up its privileges: Operation not permitted")
         done = t.run(*denied, "gate", *way, "--runs", "1", "--baseline", t.path("b"), "--update", *program)
         contains(done.stderr, "the reader of the program's output could not give up its privileges")
+
+
+def test_what_is_missing_to_become_another_user_is_named(t):
+    harness.require_root()
+    program = ["--", workload("seeds"), "--rounds", "1"]
+    caller = {**os.environ, "SUDO_UID": "65534", "SUDO_GID": "65534"}
+    for missing, lacks in (("-setuid", "CAP_SETUID"), ("-setgid", "CAP_SETGID"), ("-setuid,-setgid", "CAP_SETUID and CAP_SETGID")):
+        without = ["setpriv", "--bounding-set", missing, "--inh-caps=-all", harness.ESCAPEMENT]
+        said = f"cannot run programs as another user: not permitted: escapement lacks {lacks}; "
+        for way in ((), ("--in-process",)):
+            for who, environ in ((["--user", "65534"], None), ([], caller)):
+                done = t.run(*without, "record", *way, *who, "-o", t.path("p"), *program, env=environ, status=3)
+                contains(done.stderr, said)
+                contains(done.stderr, "--user root")
+            t.run(*without, "record", *way, "--user", "root", "-o", t.path("p"), *program, env=caller)
+        findings = json.loads(t.run(*without, "doctor", "--format", "json", env=caller, status=3).stdout)["findings"]
+        starting, = (each for each in findings if each["subject"] == "starting")
+        same((starting["cause"], starting["detail"] + "; "), ("identity", said))
 
 
 def test_the_page_lists_what_stays(t):

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/printable.h"
@@ -66,12 +67,14 @@ static const struct obstacle_row {
 	[OBSTACLE_NO_PROC] = {"no-proc", STATUS_CANNOT_MEASURE,
 			      "/proc is not mounted, or is that of another PID namespace",
 			      "mount it (mount -t proc proc /proc), or run escapement where it is", false},
+	[OBSTACLE_IDENTITY] = {"identity", STATUS_CANNOT_MEASURE, "not permitted: escapement lacks",
+			       "give it that, or have the program run as root (--user root)", false},
 	[OBSTACLE_UNREADABLE] = {"unreadable", STATUS_LOST, "is measured without its memory, which cannot be read:",
 				 "until that is allowed there is no check, and what no event reported is missing",
 				 false},
 };
 
-enum { BPF = 1, PERFMON = 2, PTRACE = 4, ADMIN = 8 };
+enum { BPF = 1, PERFMON = 2, PTRACE = 4, ADMIN = 8, SETUID = 16, SETGID = 32 };
 
 static const struct capability_row {
 	unsigned bit;
@@ -83,6 +86,8 @@ static const struct capability_row {
 	{PERFMON, CAP_PERFMON, true, "CAP_PERFMON"},
 	{PTRACE, CAP_SYS_PTRACE, false, "CAP_SYS_PTRACE"},
 	{ADMIN, CAP_SYS_ADMIN, false, "CAP_SYS_ADMIN"},
+	{SETUID, CAP_SETUID, false, "CAP_SETUID"},
+	{SETGID, CAP_SETGID, false, "CAP_SETGID"},
 };
 
 static const struct call_row {
@@ -318,6 +323,18 @@ int obstacle_unreadable(struct error *error, int code, int pid, const char *comm
 int obstacle_check_proc(struct error *error)
 {
 	return procfs_is_ours() ? 0 : obstacle_set(error, OBSTACLE_NO_PROC, NULL, "cannot look at processes:");
+}
+
+int obstacle_check_identity(struct error *error)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+	char missing[sizeof("CAP_SETUID and CAP_SETGID")];
+
+	if (syscall(SYS_capget, &header, data)) /* not by /proc, which may be that of others */
+		return 0;
+	name_missing(data[0].effective, SETUID | SETGID, missing, sizeof(missing));
+	return missing[0] ? obstacle_set(error, OBSTACLE_IDENTITY, missing, "cannot run programs as another user:") : 0;
 }
 
 int obstacle_unloadable(struct error *error, const char *program, const char *reason)

@@ -30,6 +30,7 @@ enum obstacle {
 	OBSTACLE_NO_RUNTIME,
 	OBSTACLE_FILE,
 	OBSTACLE_NO_PROC,
+	OBSTACLE_IDENTITY,   /* nothing runs as another user */
 	OBSTACLE_UNREADABLE, /* measured, but without the process's memory */
 	OBSTACLE_COUNT,
 };
@@ -82,6 +83,9 @@ void obstacle_why_unreadable(int code, char *why, size_t size);
 
 /* 0, or -1 with an error if processes cannot be looked at, or would be taken for others: OBSTACLE_NO_PROC. */
 int obstacle_check_proc(struct error *error);
+
+/* 0, or -1 with an error if we lack a capability to become another user: OBSTACLE_IDENTITY. */
+int obstacle_check_identity(struct error *error);
 
 /* The same for a BPF program that the verifier refuses, with the last words of its log. A locked-down kernel lets the
  * verifier refuse what reads the kernel's memory. */

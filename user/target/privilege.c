@@ -113,6 +113,8 @@ int identity_find(const char *user, struct identity *identity, struct error *err
 
 int identity_try(struct error *error)
 {
+	if (obstacle_check_identity(error))
+		return -1;
 	if (terminal_input_try() == 0)
 		return 0;
 	return obstacle_refused(error, CALL_FILTER, errno,
