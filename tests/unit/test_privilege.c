@@ -3,10 +3,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/landlock.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -93,11 +95,67 @@ static void test_who_becomes_another_user_still_ends_with_its_parent(void **stat
 	assert_int_equal(status, 0);
 }
 
+/* Capabilities that /proc/self/status shows under the name; ~0 if it does not. */
+static uint64_t shown(const char *name)
+{
+	FILE *file = fopen("/proc/self/status", "re");
+	uint64_t capabilities = ~UINT64_C(0);
+	char line[256];
+
+	while (file && fgets(line, sizeof(line), file)) {
+		if (strncmp(line, name, strlen(name)) == 0)
+			capabilities = strtoull(line + strlen(name), NULL, 16);
+	}
+	if (file)
+		fclose(file);
+	return capabilities;
+}
+
+/* Lets what is executed have CAP_SYS_PTRACE: as nobody, in the permitted set, or as root. */
+static int have_inheritable(bool as_root)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+
+	if (!as_root && (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) || setgid(65534) || setuid(65534)))
+		return -1;
+	if (syscall(SYS_capget, &header, data))
+		return -1;
+	data[0].inheritable = 1U << CAP_SYS_PTRACE;
+	return syscall(SYS_capset, &header, data) ||
+			       prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_SYS_PTRACE, 0, 0) || !shown("CapAmb:")
+		       ? -1
+		       : 0;
+}
+
+static void test_a_program_inherits_nothing_that_its_file_could_give_back(void **state)
+{
+	static const struct identity same = {.other = false},
+				     nobody = {.other = true, .uid = 65534, .gid = 65534, .home = "/"};
+	int status;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	for (int as_root = 0; as_root < 2; as_root++) {
+		pid_t child = fork();
+
+		if (child == 0) {
+			if (have_inheritable(as_root) || identity_assume(as_root ? &nobody : &same))
+				_exit(1);
+			_exit(shown("CapInh:") || shown("CapAmb:") ? 2 : 0);
+		}
+		assert_int_equal(waitpid(child, &status, 0), child);
+		assert_int_equal(status, 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_without_files_an_owner_opens_none),
 		cmocka_unit_test(test_who_becomes_another_user_still_ends_with_its_parent),
+		cmocka_unit_test(test_a_program_inherits_nothing_that_its_file_could_give_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

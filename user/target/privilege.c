@@ -121,6 +121,22 @@ int identity_try(struct error *error)
 				"keep programs of other users from typing into this terminal");
 }
 
+/* A file can give a program that it is the capabilities which the one before could inherit. The ambient ones go with them. */
+static int clear_inheritable(void)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+	uint32_t any = 0;
+
+	if (syscall(SYS_capget, &header, data))
+		return -1;
+	for (int half = 0; half < _LINUX_CAPABILITY_U32S_3; half++) {
+		any |= data[half].inheritable;
+		data[half].inheritable = 0;
+	}
+	return any ? (int)syscall(SYS_capset, &header, data) : 0;
+}
+
 int identity_assume(const struct identity *identity)
 {
 	bool named = identity->name[0];
@@ -128,8 +144,8 @@ int identity_assume(const struct identity *identity)
 	int at_parents_end = 0;
 
 	if (!identity->other)
-		return geteuid() == 0 ? 0 : prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-	if (terminal_input_refuse()) /* while we are root */
+		return geteuid() == 0 ? 0 : clear_inheritable();
+	if (clear_inheritable() || terminal_input_refuse()) /* while we are root */
 		return -1;
 	if (named ? initgroups(identity->name, identity->gid) : setgroups(0, NULL))
 		return -1;

@@ -34,7 +34,7 @@ int user_find(const char *user, uid_t *uid, struct error *error);
 
 /*
  * Called in a child: becomes that user, with its groups, HOME, USER and LOGNAME, and drops all capabilities that would survive an
- * exec; another user's program cannot type into our terminal. A signal at the parent's end that was asked for stays
+ * exec, or that a file can give back after it; another user's program cannot type into our terminal. A signal at the parent's end that was asked for stays
  * (subprocess_end_with()). Returns -1 with errno on failure: then the program must not be run.
  */
 int identity_assume(const struct identity *identity);
