@@ -11,6 +11,7 @@ import shlex
 import shutil
 import subprocess
 
+import go_programs
 import harness
 from harness import contains, same, wait_for, workload
 
@@ -357,6 +358,17 @@ def test_the_compiler_s_verdict_stands_beside_a_row_and_its_reason_behind_it(t):
     contains(terminal.wait_text("the compiler: escapes"), "escapes to heap")
     terminal.keys("-l", "q")
     ended(terminal)
+
+
+def test_blocks_say_that_rows_are_lower_bounds(t):
+    """A program without a sampler, of which too few bursts were counted."""
+    harness.require_root()
+    process = t.start(go_programs.build(go_programs.versions()[-1], "stripped", "phases"), "steady")
+    process.stdout.readline()
+    done = t.escapement("top", "--batch", "--interval", "1s", "--duration", "6s", "-p", process.pid)
+    contains(done.stdout, "rows are lower bounds: ")
+    done = t.escapement("top", "--batch", "--interval", "1s", "--duration", "2s", "--max-overhead", "0", "-p", process.pid)
+    assert "lower bounds" not in done.stdout, done.stdout
 
 
 def test_hostile_names_are_text_on_the_screen_and_in_blocks(t):

@@ -192,6 +192,9 @@ void render_top_block(FILE *stream, const struct top_display *display, size_t mo
 	}
 	if (!(top_model_profile(display->model)->row_measured & 1u << VALUE_OBJECTS))
 		fputs("\n  rows are costs: nothing samples objects; use --rate 1 or --enable-sampler", stream);
+	else if (top_model_profile(display->model)->rows_least)
+		fputs("\n  rows are lower bounds: only a part of the time was counted, or something is not observed",
+		      stream);
 	render_top_heading(line, display, width);
 	fprintf(stream, "\n%s\n", display->count ? line : render_top_empty(display));
 	for (size_t i = 0; i < display->count && i < most; i++) {
