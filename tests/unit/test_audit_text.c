@@ -68,11 +68,60 @@ static void sites_of_a_line_that_are_omitted_name_the_option_that_lists_them(voi
 	(void)state;
 }
 
+/* Samples of two lines, and none of the heaviest: the runtime counted `counted` bytes in all. */
+static char *text_of_samples(int64_t counted)
+{
+	static const struct said said[] = {MOVED(P, "p.go", 1, 2, "x"), MOVED(P, "p.go", 5, 2, "z")};
+	struct escape_output *output = output_of(said, 2);
+	struct render_audit_options options = {.sort = VALUE_BYTES,
+					       .verdicts = 1U << AUDIT_ESCAPES | 1U << AUDIT_ESCAPES_UNSEEN};
+	struct profile *profile = exact_profile();
+	struct profile_process *process = profile_process_add(profile, 1);
+	struct audit_filter filter = {0};
+	struct audit *audit;
+	char *text = NULL;
+	size_t size;
+	FILE *stream = open_memstream(&text, &size);
+
+	profile->rate = 524288;
+	profile->rows_exact = false;
+	process->totals[VALUE_OBJECTS] = counted / 1024;
+	process->totals[VALUE_BYTES] = counted;
+	measure(profile, "runtime.newobject < example.com/p.F /w/p/p.go:1", 100, 100 << 10);
+	audit = audit_of(profile, output);
+	audit_filter(audit, &filter, VALUE_BYTES);
+	render_audit(audit, AUDIT_TEXT, &options, stream);
+	fclose(stream);
+	audit_free(audit);
+	profile_free(profile);
+	output_free(output);
+	return text;
+}
+
+static void what_no_sample_hit_is_said_and_not_taken_for_nothing(void **state)
+{
+	char *text = text_of_samples(100 << 10);
+
+	has(text, " 100.0%");
+	has(text, "\nnext: begin with p.go:1");
+	assert_null(strstr(text, "in no row"));
+	has(text, "escapes-unseen: the compiler moves it to the heap, and no sample hit it");
+	assert_null(strstr(text, "no allocation was seen"));
+	free(text);
+	text = text_of_samples(400 << 10);
+	has(text, "; 300 objects are\nin no row\n");
+	has(text, " 25.0%");
+	assert_null(strstr(text, "next:"));
+	free(text);
+	(void)state;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sites_of_a_line_have_the_values_that_were_measured),
 		cmocka_unit_test(sites_of_a_line_that_are_omitted_name_the_option_that_lists_them),
+		cmocka_unit_test(what_no_sample_hit_is_said_and_not_taken_for_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

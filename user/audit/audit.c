@@ -65,3 +65,14 @@ int audit_verdict_parse(const char *name)
 	}
 	return -1;
 }
+
+const char *audit_verdict_meaning(const struct audit *audit, int verdict)
+{
+	if (profile_is_exact(audit->profile))
+		return audit_verdicts[verdict].meaning;
+	if (verdict == AUDIT_ESCAPES_UNSEEN)
+		return "the compiler moves it to the heap, and no sample hit it";
+	if (verdict == AUDIT_STACK)
+		return "the compiler says that it does not escape, and no sample hit it";
+	return audit_verdicts[verdict].meaning;
+}

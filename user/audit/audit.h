@@ -53,6 +53,10 @@ struct audit_verdict_row {
 	const char *meaning; /* what the compiler says and what was measured */
 	const char *advice;  /* what to do, in the imperative */
 };
+struct audit;
+/* Returns what a verdict means in that audit: without a sample nobody knows that nothing was allocated. */
+const char *audit_verdict_meaning(const struct audit *audit, int verdict);
+
 extern const struct audit_verdict_row audit_verdicts[AUDIT_VERDICT_COUNT + 1];
 
 /* "escapes", "escapes-unseen", … An `int` here is an enum audit_verdict or AUDIT_OUTSIDE. */
@@ -135,7 +139,7 @@ struct audit {
 	uint64_t verdicts[AUDIT_VERDICT_COUNT];	    /* number of rows of each, before any filter */
 	uint64_t over_top[AUDIT_VERDICT_COUNT + 1]; /* rows that passed the filter, and that its `top` left out */
 	int64_t totals[VALUE_COUNT];		    /* of all rows, before any filter */
-	/* 100 % for shares: the same or, where rows are lower bounds, what the runtime counted, if that is more */
+	/* 100 % for shares: the same or, if totals are exact, what the runtime counted, if that is more */
 	int64_t whole[VALUE_COUNT];
 	struct audit_sum sums[AUDIT_VERDICT_COUNT + 1]; /* by verdict, then AUDIT_OUTSIDE; before any filter */
 	/* whether the row with the most bytes is known to within a factor of two (precision.h), before any filter */

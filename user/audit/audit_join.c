@@ -384,11 +384,13 @@ static void finish_rows(struct audit *audit)
 			audit->sums[i].values[j] = VALUE_UNMEASURED;
 	}
 	memcpy(audit->whole, audit->totals, sizeof(audit->whole));
-	if (!audit->profile->rows_least || !audit->profile->totals_exact)
+	if (!audit->profile->totals_exact)
 		return;
 	profile_totals(audit->profile, counted);
 	for (int j = 0; j < VALUE_COUNT; j++)
-		audit->whole[j] = counted[j] > audit->whole[j] ? counted[j] : audit->whole[j];
+		audit->whole[j] = audit->totals[j] == VALUE_UNMEASURED ? VALUE_UNMEASURED
+				  : counted[j] > audit->whole[j]       ? counted[j]
+								       : audit->whole[j];
 }
 
 /* Adds a warning and frees the sentence; NULL is ignored. */

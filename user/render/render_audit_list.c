@@ -72,7 +72,7 @@ static void put_markdown_section(const struct audit *audit, int verdict, FILE *s
 	const struct audit_sum *sum = &audit->sums[verdict];
 
 	fprintf(stream, "\n### %s\n\n%s: %" PRIu64 " row%s", audit_verdict_name(verdict),
-		audit_verdicts[verdict].meaning, sum->rows, sum->rows == 1 ? "" : "s");
+		audit_verdict_meaning(audit, verdict), sum->rows, sum->rows == 1 ? "" : "s");
 	if (audit_verdict_allocates(verdict))
 		put_share(audit, sum, stream);
 	else

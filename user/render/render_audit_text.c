@@ -186,7 +186,7 @@ static void print_section_head(const struct audit_page *page, int verdict, bool 
 {
 	putc('\n', page->stream);
 	fprintf(page->stream, "%s%s%s: %s\n", page->style->bold, audit_verdict_name(verdict), page->style->reset,
-		audit_verdicts[verdict].meaning);
+		audit_verdict_meaning(page->audit, verdict));
 	if (columns && audit_verdict_allocates(verdict))
 		fprintf(page->stream, "%11s %9s %6s %7s %9s  %s\n", "OBJECTS", "BYTES", "SHARE", "REFILLS", "HEAP GROW",
 			"SITE");
@@ -333,14 +333,22 @@ static char *what_to_do(const struct audit_page *page, const struct audit_row *r
 			     page->options->advice ? "" : "; --advice prints what else there is to try");
 }
 
-/* Prints one line about where to begin. If the lines of most of the costs are unknown, the costliest is, too. */
+/* Returns what to do if the samples are too few to tell; NULL: nothing. The caller frees it. */
+static char *doubt_of(const struct audit *audit)
+{
+	return audit->tells ? NULL : precision_advice(audit->profile, audit->totals[VALUE_OBJECTS]);
+}
+
+/* Prints one line about where to begin. If the lines of most of the costs are unknown, the costliest is, too; and if it is
+ * known no better than to a factor of two, another one may be. */
 static void print_next(const struct audit_page *page)
 {
 	const struct audit *audit = page->audit;
 	const struct audit_line *costliest = NULL;
-	char share[TERMINAL_NUMBER_SIZE], *place, *todo;
+	char share[TERMINAL_NUMBER_SIZE], *place, *todo, *doubt = doubt_of(audit);
 
-	if (audit->totals[page->cost] < audit->whole[page->cost] / 2)
+	free(doubt);
+	if (doubt || audit->totals[page->cost] < audit->whole[page->cost] / 2)
 		return;
 	for (size_t i = 0; i < page->lines.count; i++) {
 		const struct audit_line *line = &page->lines.list[i];
@@ -424,6 +432,7 @@ char *audit_head_text(const struct audit *audit)
 	const struct profile *profile = audit->profile;
 	const int64_t *totals = audit->totals;
 	int64_t whole[VALUE_COUNT];
+	char hidden[64] = "";
 	bool measured, exact;
 	char number[TERMINAL_NUMBER_SIZE], bytes[TERMINAL_NUMBER_SIZE], known[TERMINAL_NUMBER_SIZE], *estimate = NULL,
 												     *text;
@@ -449,9 +458,12 @@ char *audit_head_text(const struct audit *audit)
 			profile->rows_least ? ": the warnings say what is in no row" : ", every allocation counted");
 	totals = exact ? whole : totals;
 	estimate = estimate_text(profile);
-	text = memory_format("%s%s objects, %s; %s", exact ? "" : "about ",
+	if (audit->whole[VALUE_OBJECTS] - audit->totals[VALUE_OBJECTS] > audit->whole[VALUE_OBJECTS] / 100)
+		snprintf(hidden, sizeof(hidden), "; %" PRId64 " objects are in no row",
+			 audit->whole[VALUE_OBJECTS] - audit->totals[VALUE_OBJECTS]);
+	text = memory_format("%s%s objects, %s; %s%s", exact ? "" : "about ",
 			     terminal_number(number, totals[VALUE_OBJECTS]), terminal_bytes(bytes, totals[VALUE_BYTES]),
-			     estimate);
+			     estimate, hidden);
 	free(estimate);
 	return text;
 }
@@ -471,8 +483,7 @@ static void print_head(const struct audit_page *page)
 /* Says what to do if the intervals are so wide that they tell nothing. */
 static void print_precision(const struct audit_page *page)
 {
-	char *advice =
-		page->audit->tells ? NULL : precision_advice(page->audit->profile, page->audit->totals[VALUE_OBJECTS]);
+	char *advice = doubt_of(page->audit);
 
 	if (advice)
 		audit_page_wrap(page, 0, audit_page_text("%s", advice));
