@@ -4,6 +4,7 @@
 import gzip
 import http.client
 import json
+import os
 import pathlib
 import shutil
 import subprocess
@@ -16,7 +17,10 @@ from harness import contains, same
 STRINGS, SAMPLE_TYPE, SAMPLE, LOCATION, FUNCTION, PERIOD_TYPE, PERIOD = 6, 1, 2, 4, 5, 11, 12
 
 
-def make(types, values, period=None):
+WRITER = "testing.(*M).writeProfiles"  # by its allocations a heap profile is known to have all that came before
+
+
+def make(types, values, period=None, caller=None):
     """A profile with one sample of these values; `types`: (name, unit) of each."""
     strings = [""]
 
@@ -34,6 +38,10 @@ def make(types, values, period=None):
     out += wire.nested(FUNCTION, wire.number(1, 1) + wire.number(2, text("main.work")) + wire.number(4, text("main.go")))
     out += wire.nested(LOCATION, wire.number(1, 1) + wire.nested(4, wire.number(1, 1) + wire.number(2, 7)))
     out += wire.nested(SAMPLE, wire.number(1, 1) + b"".join(wire.number(2, value) for value in values))
+    if caller:
+        out += wire.nested(FUNCTION, wire.number(1, 2) + wire.number(2, text(caller)) + wire.number(4, text("testing.go")))
+        out += wire.nested(LOCATION, wire.number(1, 2) + wire.nested(4, wire.number(1, 2) + wire.number(2, 9)))
+        out += wire.nested(SAMPLE, wire.number(1, 2) + b"".join(wire.number(2, value) for value in (1, 64, 0, 0)))
     return out + b"".join(wire.nested(STRINGS, string.encode()) for string in strings)
 
 
@@ -96,8 +104,8 @@ def test_of_tiny_objects_go_samples_the_blocks_that_they_share(t):
     said = t.path("m.txt")
     said.write_text("main.go:7:3: &T{} escapes to heap\n")
     for rate, size, exact in ((1, 16, False), (1, 64, True), (524288, 16, False), (524288, 64, False)):
-        text, report = read(t, make(heap, [500, 500 * size, 0, 0], ("space", "bytes", rate)))
-        (row,) = report["rows"]
+        text, report = read(t, make(heap, [500, 500 * size, 0, 0], ("space", "bytes", rate), WRITER))
+        row = report["rows"][0]
         same((report["exact"], row.get("tiny_objects", 0)), ({"totals": exact, "rows": exact}, 0 if exact else None), (rate, size))
         same("+TINY" in text, not exact, text)
         if not exact:
@@ -116,7 +124,7 @@ def test_a_few_blocks_of_tiny_objects_more_are_chance_and_other_objects_are_not(
 
     def status(size, before, after):
         for name, objects in (("old.pb.gz", before), ("new.pb.gz", after)):
-            t.path(name).write_bytes(make(heap, [objects, objects * size, 0, 0], ("space", "bytes", 1)))
+            t.path(name).write_bytes(make(heap, [objects, objects * size, 0, 0], ("space", "bytes", 1), WRITER))
         done = t.escapement("gate", "compare", t.path("old.pb.gz"), t.path("new.pb.gz"), status=None)
         same("tiny objects" in done.stderr, size == 16, done.stderr)
         compared = t.escapement("compare", "--fail-on", "worse", t.path("old.pb.gz"), t.path("new.pb.gz"), status=done.returncode)
@@ -125,6 +133,59 @@ def test_a_few_blocks_of_tiny_objects_more_are_chance_and_other_objects_are_not(
 
     same([status(16, 400, after) for after in (400, 440, 401, 600)], [0, 0, 0, 1])
     same([status(64, 400, after) for after in (400, 401)], [0, 1])
+
+
+OWN_PROFILE = """package main
+
+import (
+	"os"
+	"runtime"
+	"runtime/pprof"
+)
+
+type block struct{ a [20]int64 }
+
+var sink *block
+
+//go:noinline
+func work(n int) {
+	for i := 0; i < n; i++ {
+		sink = new(block)
+	}
+}
+
+func main() {
+	runtime.MemProfileRate = 1
+	work(1000)
+	runtime.GC()
+	if len(os.Args) > 2 {
+		runtime.GC()
+	}
+	work(1000)
+	file, _ := os.Create(os.Args[1])
+	pprof.WriteHeapProfile(file)
+}
+"""
+
+
+def test_what_came_after_the_last_collection_is_in_no_heap_profile_of_go_and_that_is_said(t):
+    """The program makes 2,000 blocks, 1,000 of them after its last collection; whether there was one or two of them."""
+    go = harness.go_toolchain("1.24")
+    t.path("main.go").write_text(OWN_PROFILE)
+    t.run(go, "build", "-o", t.path("program"), t.path("main.go"), env={**os.environ, "GOTOOLCHAIN": "local", "GO111MODULE": "off"})
+    for name, collections in (("one.pb.gz", ()), ("two.pb.gz", ("twice",))):
+        t.run(t.path("program"), t.path(name), *collections)
+        report = t.json("report", "--format", "json", "--top", "0", t.path(name))
+        same(report["exact"], {"totals": False, "rows": False})
+        same([(row["objects"], row["objects_low"], row["objects_high"], row["bytes_high"]) for row in report["rows"]
+              if row["function"] == "main.work"], [(1000, 1000, None, None)])
+        same(report["totals"]["objects_high"], None)
+        text = t.escapement("report", t.path(name)).stdout
+        contains(text, "(lower bounds)")
+        contains(" ".join(text.split()), "ends with the last collection that was over when it was written: what was allocated later")
+    for command in (("gate", "compare"), ("compare",)):
+        done = t.escapement(*command, t.path("one.pb.gz"), t.path("two.pb.gz"), status=2)
+        contains(done.stderr, "lower bounds, because Go's heap profiles end with a collection")
 
 
 def test_what_is_in_use_may_be_a_difference_but_not_what_was_allocated(t):

@@ -33,6 +33,12 @@ static int check_rows(const struct profile *profile, const char *path, struct er
 	/* if events were lost, the gate compares the lower bounds, and warns that they are */
 	if (!profile->rows_least || profile_loss_any(&loss))
 		return 0;
+	if (!profile->tool_version)
+		return error_set(
+			error, STATUS_USAGE,
+			"the rows of '%s' are lower bounds, because Go's heap profiles end with a collection: they cannot be "
+			"compared; take profiles that 'go test -memprofile' writes at the end, or recordings",
+			path);
 	return error_set(
 		error, STATUS_USAGE,
 		"the rows of '%s' are lower bounds, because a part of the time is in its totals only: they cannot "

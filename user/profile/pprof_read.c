@@ -269,6 +269,40 @@ static bool has_blocks(const struct profile *profile)
 	return false;
 }
 
+/*
+ * Go publishes what was allocated with the end of a collection, so a heap profile ends up to two collections before it was
+ * written. `go test -memprofile` collects first: if its own allocations, from just before that, are in the file, then so is
+ * all that came before them.
+ */
+static bool has_last_collection(const struct profile *profile)
+{
+	for (size_t i = 0; i < profile->locations->count; i++) {
+		const struct profile_location *location = profile->locations->table[i];
+
+		for (uint32_t j = 0; j < location->frame_count; j++) {
+			const char *function = location->frames[j].function;
+
+			if (function && strcmp(function, "testing.(*M).writeProfiles") == 0)
+				return true;
+		}
+	}
+	return false;
+}
+
+/* What is missing from a heap profile of Go is in no row, and in no total. */
+static void conclude_go_heap(struct profile *profile)
+{
+	if (has_last_collection(profile))
+		return;
+	profile_warn(
+		profile,
+		"Go's heap profile ends with the last collection that was over when it was written: what was allocated "
+		"later is in no number%s",
+		profile->rate == 1 ? ", so that all are lower bounds" : "");
+	profile->rows_least = profile->rate == 1;
+	profile->rows_exact = false;
+}
+
 /* Completes a file by another tool, which has no processes and totals: one process, whose totals are the sums of its
  * rows. */
 static void complete_foreign(struct reader *reader)
@@ -285,9 +319,11 @@ static void complete_foreign(struct reader *reader)
 	/* at rate 1 every block has a sample; where there is none, there was no tiny object */
 	profile->tiny_in_blocks = reader->columns.go_heap && (profile->rate != 1 || has_blocks(profile));
 	profile->rows_exact = profile->rate == 1;
-	profile->totals_exact = profile_is_exact(profile);
-	if (reader->columns.go_heap)
+	if (reader->columns.go_heap) {
 		profile->row_measured |= 1u << VALUE_SAMPLES;
+		conclude_go_heap(profile);
+	}
+	profile->totals_exact = profile_is_exact(profile);
 	process = profile_process_add(profile, 0);
 	if (message->n_mapping) {
 		const struct profile_mapping *mapping = pprof_tables_mapping(&reader->tables, message->mapping[0]->id);

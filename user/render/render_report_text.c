@@ -149,11 +149,13 @@ static void print_totals(const struct writer *writer)
 					   report->profile->collections == VALUE_UNMEASURED ? "heap profile began"
 											    : "start");
 	print_line(writer, "", "totals", "%s (%s)", length ? text : "not measured",
-		   report->profile->totals_exact ? "exact"
-		   : report->totals_have_bounds	 ? "estimated"
-		   : is_foreign(writer)		 ? "as the file has them"
-						 : "incomplete");
-	if (report->totals_have_bounds && report->bounds.objects_high == VALUE_UNMEASURED)
+		   report->profile->totals_exact			       ? "exact"
+		   : report->totals_have_bounds && report->profile->rows_least ? "lower bounds"
+		   : report->totals_have_bounds				       ? "estimated"
+		   : is_foreign(writer)					       ? "as the file has them"
+									       : "incomplete");
+	if (report->totals_have_bounds && report->bounds.objects_high == VALUE_UNMEASURED &&
+	    (report->profile->tiny_in_blocks || !report->profile->rows_least))
 		print_line(writer, "", "", "at least %" PRId64 " %s, and tiny objects besides, if any",
 			   report->bounds.objects_low, profile_values[profile_objects(report->profile)].plural);
 	else if (report->totals_have_bounds && report->bounds.objects_low < report->bounds.objects_high)
