@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import platform
+import re
 
 import harness
 from harness import contains, same
@@ -424,6 +425,27 @@ def test_a_log_that_was_cut_is_not_compared(t):
     # The last newline is missing, as some editors leave it: the output is complete.
     (source / "new.txt").write_text(whole.rstrip("\n"))
     t.escapement("escapes", "--diff", "old.txt", "new.txt", cwd=source)
+
+
+def test_a_log_that_was_cut_at_the_end_of_a_line_or_wrapped_is_not_compared(t):
+    """Nothing of a line may be missing, and nothing of the last explanation; what other tools print behind the output is no such line."""
+    source = module(t)
+    whole = said(t, source)
+    lines = whole.splitlines(keepends=True)
+    (source / "old.txt").write_text(whole)
+    heading = max(number for number, line in enumerate(lines) if re.search(r": .* escapes to heap.*:$", line))
+    message = lines[-1]
+    position = message[:message.index(": ") + 2]
+    for cut in ("".join(lines[:heading + 1]), "".join(lines[:heading + 1]) + "make: *** [all] Terminated\n",
+                whole + message[:6] + "\n", whole + position[:-4] + "\n", whole + message[:-6] + "\n",
+                whole + position + "x escapes to h\n", whole + position + "  flow: ~r0\n",
+                "".join(line if len(line) <= 40 else line[:40] + "\n" + line[40:] for line in lines)):
+        (source / "new.txt").write_text(cut)
+        done = t.escapement("escapes", "--diff", "old.txt", "new.txt", cwd=source, status=None)
+        same((done.returncode, "is cut off" in done.stderr), (2, True), cut[-300:] + done.stderr)
+    for more in ("./...\n", "main\n", "./main.go:12:3: func unused is unused (U1000)\n", "real 0m1.2s\n", "".join(lines[:-1])):
+        (source / "new.txt").write_text(whole + more)
+        assert "is cut off" not in t.escapement("escapes", "new.txt", cwd=source).stderr, more
 
 
 def test_a_package_that_was_not_built_is_not_gone_and_one_that_was_removed_is(t):

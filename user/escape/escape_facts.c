@@ -72,6 +72,7 @@ struct facts {
 	enum explained explained;
 	size_t explained_number;
 	uint32_t line, column;
+	bool headed; /* its heading was the last message */
 	bool truncated;
 	bool doubled; /* its heading came twice, as each line of a log does that two outputs go to */
 	struct escape_flow *flows;
@@ -245,6 +246,7 @@ static void end_explanation(struct facts *facts)
 		owner->truncated = facts->truncated;
 	}
 	facts->explained = NOTHING;
+	facts->headed = false;
 	facts->flow_count = facts->step_count = 0;
 	facts->truncated = facts->doubled = false;
 }
@@ -321,6 +323,7 @@ static bool add_explanation(struct facts *facts, const struct position *position
 	/* Before Go 1.7 steps have no position of their own. */
 	if (position->path.length && (position->line != facts->line || position->column != facts->column))
 		return false;
+	facts->headed = false;
 	if (facts->explained == REPETITION || (facts->doubled && is_last(facts, message)))
 		return true;
 	if (message->role == MESSAGE_TRUNCATED)
@@ -555,6 +558,11 @@ void facts_package(struct facts *facts, struct span path)
 	output->packages[output->package_count++] = facts->package;
 }
 
+const char *facts_heading_alone(const struct facts *facts)
+{
+	return facts->headed ? facts->pending[facts->explained_number].fact.text : NULL;
+}
+
 bool facts_add(struct facts *facts, const struct position *position, const struct message *message, struct span text)
 {
 	struct escape_annotation fact = {.package = facts->package, .kind = message->kind}, *verdict;
@@ -575,6 +583,7 @@ bool facts_add(struct facts *facts, const struct position *position, const struc
 		/* This text is shown if no verdict comes, so the colon before the explanation is removed. */
 		fact.text = arena_string(&facts->pending_texts, text.text, text.length - span_ends(text, SPAN(":")));
 		add_heading(facts, &fact, message->derefs);
+		facts->headed = true;
 		return true;
 	}
 	file = file_of(facts, &fact);

@@ -29,6 +29,10 @@ bool facts_add(struct facts *facts, const struct position *position, const struc
 /* Returns the path of the previous message, as printed. */
 struct span facts_likely_path(const struct facts *facts);
 
+/* Returns the last message if it is the heading of an explanation, of which nothing follows; else NULL. Valid until the facts are
+ * freed. */
+const char *facts_heading_alone(const struct facts *facts);
+
 /* Makes room for one more element in a growing array. */
 void *array_reserve(void *array, size_t count, size_t *capacity, size_t size);
 

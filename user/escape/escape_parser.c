@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "escape/escape_cut.h"
 #include "escape/escape_facts.h"
 #include "escape/escape_position.h"
 #include "escape/escape_shapes.h"
@@ -347,16 +348,19 @@ static void note_mixed(struct escape_parser *parser, struct span line)
 /* Examines a line that is not a message: it may be an error of the package, or say that the log was cut. */
 static void note_trouble(struct escape_parser *parser, struct span line, const char *text)
 {
+	struct span likely = facts_likely_path(parser->facts), rest;
 	struct position position;
-	struct span rest;
 
 	if (is_cut(line))
 		parser->output->cut = text;
-	if (is_cut_off(line, facts_likely_path(parser->facts)))
+	if (position_split(line, likely, &position, &rest) && position.path.length == likely.length &&
+	    memcmp(position.path.text, likely.text, likely.length) == 0 && cut_explanation(rest))
+		parser->output->cut = text;
+	if (is_cut_off(line, likely))
 		note_mixed(parser, line);
 	if (!parser->package || parser->in_vet || parser->first_error)
 		return;
-	if (position_split(line, facts_likely_path(parser->facts), &position, &rest))
+	if (position_split(line, likely, &position, &rest))
 		parser->first_error = text;
 	if (span_find(line, SPAN("internal compiler error")) >= 0)
 		add_failure(parser, parser->package, text);
@@ -601,6 +605,22 @@ void escape_parser_feed(struct escape_parser *parser, const char *text, size_t l
 	}
 }
 
+/* A collector ends each line, also one that it has the beginning of alone; and a log may end before what its last line announces. */
+static void note_cut_end(struct escape_parser *parser)
+{
+	struct escape_output *output = parser->output;
+	const struct escape_unrecognized *last =
+		output->unrecognized_count ? &output->unrecognized[output->unrecognized_count - 1] : NULL;
+	const char *heading = facts_heading_alone(parser->facts);
+
+	if (heading)
+		output->cut = string_table_intern(parser->strings, heading, strlen(heading));
+	if (last && last->line_number == parser->root->line_number &&
+	    cut_message((struct span){last->text, strlen(last->text)}, facts_likely_path(parser->facts),
+			parser->package))
+		output->cut = last->text;
+}
+
 /* Ends one text, and frees its parser. */
 static void end_text(struct escape_parser *parser)
 {
@@ -613,6 +633,7 @@ static void end_text(struct escape_parser *parser)
 	 * one. */
 	if (output->unrecognized_count > unrecognized)
 		output->cut = output->unrecognized[unrecognized].text;
+	note_cut_end(parser);
 	if (parser->joined_lines) {
 		parser->root->line_number++; /* as if another line had ended the attempt */
 		end_joined(parser, false);
