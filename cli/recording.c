@@ -37,8 +37,6 @@ static void stop_by(int signal)
 {
 	if (!stop_signal)
 		stopped_ns = monotonic_ns();
-	else if (monotonic_ns() - stopped_ns > TOGETHER_NS)
-		asked_again = true;
 	stop_signal = signal;
 }
 
@@ -49,6 +47,9 @@ static void note_signal(int signal, siginfo_t *information, void *context)
 	bool for_all = ending_signal_is_for_all(signal);
 
 	(void)context;
+	/* a limit of CPU time sends its signal every second */
+	if (for_all && stop_signal && monotonic_ns() - stopped_ns > TOGETHER_NS)
+		asked_again = true;
 	if (for_all && information->si_code == SI_KERNEL)
 		stop_by(-signal);
 	else

@@ -147,6 +147,23 @@ def test_a_go_program_on_a_preloaded_libgoalloc_is_observed_as_one(t):
     same(sum(row["objects"] for row in report["rows"] if row["function"] == "main.grow"), 1000)
 
 
+def test_a_c_program_on_libgoalloc_is_observed_as_one_though_it_has_a_go_library(t):
+    harness.require_root()
+    harness.require_library_for_others()
+    t.path("library.go").write_text('package main\n\nimport "C"\n\n//export Idle\nfunc Idle() {}\n\nfunc main() {}\n')
+    environment = dict(os.environ, CGO_ENABLED="1", GOTOOLCHAIN="local", GOFLAGS="", GO111MODULE="off")
+    t.run(harness.go_toolchain(go_programs.versions()[-1]), "build", "-buildmode=c-shared", "-o", t.path("libidle.so"), "library.go",
+          env=environment, cwd=t.directory)
+    t.path("host.c").write_text("#include <stdlib.h>\nvoid Idle(void);\nstatic void *volatile kept;\nvoid work(void)\n{\n"
+                                "\tfor (int i = 0; i < 3000; i++)\n\t\tkept = malloc(100);\n}\n"
+                                "int main(void)\n{\n\tIdle();\n\twork();\n\treturn 0;\n}\n")
+    t.run("gcc", "-g", "-fno-builtin", "-o", "host", "host.c", "./libidle.so")
+    done = t.escapement("record", "--rate", "1", "-o", "p.pb.gz", "--", "env", f"LD_PRELOAD={PRELOAD}", "./host")
+    contains(done.stderr, "libidle.so, a Go library with an allocator and a heap of its own, which is not observed")
+    report = t.json("report", "p.pb.gz")
+    same(([row["objects"] for row in report["rows"] if row["function"] == "work"], report["exact"]["rows"]), ([3000], False))
+
+
 def test_a_second_libgoalloc_is_named(t):
     """A plugin with its own static copy, and the same library once more in another namespace (dlmopen)."""
     harness.require_root()

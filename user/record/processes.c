@@ -178,14 +178,13 @@ static int64_t recorded_ns(const struct processes *processes)
 	return processes->began_ns ? monotonic_ns() - processes->began_ns : 0;
 }
 
-static void detach(struct processes *processes, struct observed *observed)
+static void detach(const struct processes *processes, struct observed *observed)
 {
 	int64_t began = monotonic_ns();
 
 	if (!observed->attachment)
 		return;
 	observed_detach(observed);
-	processes->measured_ns = recorded_ns(processes);
 	processes_tell_phase(processes, "detached", observed->target->pid, began);
 }
 
@@ -445,6 +444,7 @@ void processes_stop(struct processes *processes)
 		if (processes->observed[i])
 			detach(processes, processes->observed[i]);
 	}
+	processes->measured_ns = recorded_ns(processes);
 	linker_watch_end_all(&processes->watches, processes->collector); /* last, because it waits */
 }
 

@@ -33,7 +33,7 @@ struct processes {
 	bool spoiled[EVENT_SLOTS]; /* rows of a process are left there, so the slot is not used again */
 	int count, ever;	   /* observed now; at any time */
 	int64_t began_ns;	   /* when the recording began, CLOCK_MONOTONIC; 0: it has not yet */
-	int64_t measured_ns;	   /* from then until the last process was detached from or ended */
+	int64_t measured_ns;	   /* from then until processes_stop() was done: names are looked up later */
 	uint64_t deadline_ns;	   /* when counting ends by itself; 0: never */
 	uint32_t rows_unmeasured;  /* one bit per enum profile_value that the rows of some process lack */
 	int sampled;		   /* processes whose objects are reported */

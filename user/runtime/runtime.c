@@ -17,13 +17,21 @@ enum {
 	FILES_AT_ONCE = 4, /* that are open at one time meanwhile, at most */
 };
 
-/* The first that a process has is observed: what is under a Go program (LD_PRELOAD), or in its C code, allocates less than Go. */
+/* The first that a process has is observed. What is under a Go program (LD_PRELOAD), or in its C code, allocates less than Go; a Go
+ * library in a C program may do nothing at all. */
 static const struct {
 	struct runtime *(*detect)(const struct target *target, bool *absent, struct error *error);
-	void (*find_others)(const struct runtime *observed, const struct target *target, struct runtime_others *others);
-} kinds[] = {
-	{runtime_go_detect, runtime_go_find_others},
-	{runtime_goalloc_detect, runtime_goalloc_find_others},
+	bool in_libraries;
+} places[] = {
+	{runtime_go_detect, false},
+	{runtime_goalloc_detect, true},
+	{runtime_go_detect, true},
+};
+
+static void (*const finders_of_others[])(const struct runtime *observed, const struct target *target,
+					 struct runtime_others *others) = {
+	runtime_go_find_others,
+	runtime_goalloc_find_others,
 };
 
 const char runtime_unsampled_advice[] = "use --rate 1 --max-overhead 0 for exact rows, or --enable-sampler";
@@ -103,12 +111,14 @@ static bool descriptors_are_left(void)
 
 static struct runtime *detect(const struct target *target, bool *absent, struct error *error)
 {
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
 		struct runtime *runtime;
 
 		*absent = true;
-		runtime = kinds[i].detect(target, absent, error);
-		if (runtime || !*absent)
+		runtime = places[i].detect(target, absent, error);
+		if (runtime && runtime->library && !places[i].in_libraries)
+			runtime_free(runtime);
+		else if (runtime || !*absent)
 			return runtime;
 	}
 	if (descriptors_are_left()) {
@@ -135,8 +145,8 @@ struct runtime *runtime_detect(const struct target *target, bool *absent, struct
 void runtime_find_others(const struct runtime *observed, const struct target *target, struct runtime_others *others)
 {
 	*others = (struct runtime_others){0};
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
-		kinds[i].find_others(observed, target, others);
+	for (size_t i = 0; i < sizeof(finders_of_others) / sizeof(finders_of_others[0]); i++)
+		finders_of_others[i](observed, target, others);
 }
 
 void runtime_free(struct runtime *runtime)
