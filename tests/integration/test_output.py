@@ -148,6 +148,37 @@ def test_a_file_that_cannot_be_replaced_is_overwritten(t):
         nothing_left(target.parent)
 
 
+@contextlib.contextmanager
+def attribute(directory, letter):
+    if subprocess.run(["chattr", f"+{letter}", directory], capture_output=True).returncode:
+        raise harness.Skip(f"chattr +{letter} is not possible here")
+    try:
+        yield
+    finally:
+        subprocess.run(["chattr", f"-{letter}", directory], check=True)
+
+
+def test_a_directory_that_even_root_cannot_change_keeps_its_names(t):
+    """Immutable, or append-only, in which a temporary file could be created, but not removed."""
+    harness.require_root()
+    report(t, t.path("first"))
+    directory = t.path("directory")
+    directory.mkdir()
+    target = directory / "target"
+    for letter in "ia":
+        target.write_text("x" * 1_000_000)
+        before = target.stat()
+        with attribute(directory, letter):
+            report(t, target)
+            same_file(before, target.stat())
+            same(target.read_text(), t.path("first").read_text(), letter)
+            contains(report(t, directory / "new", status=2).stderr, "Operation not permitted")
+            contains(t.escapement("record", "-q", "--in-process", "-o", directory / "new", "--", "touch", t.path("started"),
+                                  status=2).stderr, f"cannot write '{directory}/new': Operation not permitted")
+        assert not t.path("started").exists(), "refused only after the program had run"
+        same(os.listdir(directory), ["target"], letter)
+
+
 def test_a_mount_point_is_overwritten(t):
     """As with docker run -v FILE:/FILE."""
     harness.require_root()
@@ -199,9 +230,10 @@ def test_a_disk_without_space_leaves_what_a_link_leads_to(t):
                      t.path("own"), status=2)
         contains(done.stderr, f"cannot write '{link}': {os.strerror(why)}")
         same(done.stdout, "old\n", f"{space}, {code}: the old contents")
-    done = t.run("unshare", "--mount", "sh", "-c", script, "empty", deny, "fallocate", errno.EOPNOTSUPP, harness.ESCAPEMENT,
-                 "report", "--format", "json", "-o", link, t.path("own"))
-    same(done.stdout, t.path("first").read_text(), "where there is space")
+    for code in (errno.EOPNOTSUPP, errno.EPERM, errno.EINVAL):  # of a file system, a seccomp filter, FUSE
+        done = t.run("unshare", "--mount", "sh", "-c", script, "empty", deny, "fallocate", code, harness.ESCAPEMENT,
+                     "report", "--format", "json", "-o", link, t.path("own"))
+        same(done.stdout, t.path("first").read_text(), f"where there is space, {code}")
 
 
 # --- access control lists ---

@@ -80,12 +80,39 @@ static void what_cannot_have_its_name_at_the_end_is_kept(void **state)
 	remove_directory(state);
 }
 
+static int takes_name_first(void *context, int directory_of_it, const char *name, struct error *error)
+{
+	(void)context;
+	(void)directory_of_it;
+	(void)error;
+	run("mkdir %s", name);
+	return 0;
+}
+
+/* A ring of snapshots is there to limit what is kept: each that could not have its name would stay for ever. */
+static void one_of_many_that_cannot_have_its_name_is_not_kept(void **state)
+{
+	struct error error = {0};
+	struct output output;
+	char expected[200];
+
+	assert_non_null(mkdtemp(strcpy(directory, "/tmp/escapement-unit-XXXXXX")));
+	assert_int_equal(output_open_new(&output, in_directory("name"), takes_name_first, NULL, &error), 0);
+	fputs("measured\n", output.stream);
+	assert_int_equal(output_commit(&output, &error), -1);
+	snprintf(expected, sizeof(expected), "cannot write '%s': Is a directory", in_directory("name"));
+	assert_string_equal(error.text, expected);
+	run("test \"$(ls -A)\" = name");
+	remove_directory(state);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_full_device_is_named_after_any_number_of_bytes_in_any_pieces),
 		cmocka_unit_test(a_directory_that_is_exchanged_is_the_same_to_what_is_written),
 		cmocka_unit_test(what_cannot_have_its_name_at_the_end_is_kept),
+		cmocka_unit_test(one_of_many_that_cannot_have_its_name_is_not_kept),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -116,11 +116,23 @@ static void give_to_caller(int fd, int directory)
 			return;
 }
 
-/* Creates the temporary file under an unpredictable name. */
+/* Whether no name in the directory can be taken away or given to another file (chattr +a). */
+static bool is_append_only(int directory)
+{
+	struct statx status;
+
+	return statx(directory, "", AT_EMPTY_PATH, 0, &status) == 0 && status.stx_attributes & STATX_ATTR_APPEND;
+}
+
+/* Creates the temporary file under an unpredictable name; none where it would stay for ever. */
 static int create_temporary(struct output *output, mode_t mode)
 {
 	uint64_t number;
 
+	if (is_append_only(output->directory)) {
+		errno = EPERM;
+		return -1;
+	}
 	if (getrandom(&number, sizeof(number), 0) != sizeof(number))
 		return -1;
 	output->temporary = memory_format(".escapement.%016llx", (unsigned long long)number);
@@ -184,7 +196,7 @@ static int open_beside(struct output *output, bool exists)
 	if (fd < 0) {
 		free(output->temporary);
 		output->temporary = NULL;
-		return exists && (errno == EACCES || errno == EROFS) ? create_unnamed() : -1;
+		return exists && (errno == EACCES || errno == EPERM || errno == EROFS) ? create_unnamed() : -1;
 	}
 	if (exists)
 		take_over(fd, output->through, &existing);
@@ -367,7 +379,7 @@ static int open_stream(struct output *output, int fd, const char *path, struct e
 
 int output_open(struct output *output, const char *path, struct error *error)
 {
-	*output = (struct output){.path = memory_text(path), .directory = -1, .through = -1};
+	*output = (struct output){.path = memory_text(path), .directory = -1, .through = -1, .stays = true};
 	return open_stream(output, open_named(output), path, error);
 }
 
@@ -414,7 +426,8 @@ static int copy_bytes(int from, int to, off_t at, off_t end)
 	return 0;
 }
 
-/* Has the kernel set aside the space for so many bytes. Only some file systems can. */
+/* Has the kernel set aside the space for so many bytes; -1: there is not so much. Only some file systems can, the others say so in
+ * many ways, and a seccomp filter may forbid it: whether there is space shows when it is written. */
 static int reserve(int fd, off_t size)
 {
 	int failed;
@@ -422,7 +435,7 @@ static int reserve(int fd, off_t size)
 	do
 		failed = size ? fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, size) : 0;
 	while (failed && errno == EINTR);
-	return failed && errno != EOPNOTSUPP && errno != ENOSYS ? -1 : 0;
+	return failed && (errno == ENOSPC || errno == EDQUOT || errno == EFBIG) ? -1 : 0;
 }
 
 /* Copies what the stream wrote into the file that `through` is. What lies behind the old contents is written first: if there is no
@@ -457,7 +470,7 @@ static bool has_name(const struct output *output)
 }
 
 /* Renames the temporary file. A file that cannot be replaced (a mount point; somebody else's in a sticky directory) is overwritten
- * instead. If that fails too, the temporary file stays: what is in it may have taken long to measure. */
+ * instead. If that fails too, the temporary file stays, unless it is one of many: what is in it may have taken long to measure. */
 static int take_name(struct output *output, struct error *error)
 {
 	const char *slash = strrchr(output->path, '/');
@@ -473,6 +486,8 @@ static int take_name(struct output *output, struct error *error)
 		}
 		reason = errno;
 	}
+	if (!output->stays)
+		return cannot_write(error, output->path, strerror(reason));
 	error_set(error, STATUS_USAGE, "cannot write '%s': %s; all of it is in '%.*s%s'", output->path,
 		  strerror(reason), slash ? (int)(slash + 1 - output->path) : 0, output->path, output->temporary);
 	free(output->temporary);

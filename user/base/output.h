@@ -14,7 +14,8 @@
  *                               A file that cannot be replaced, because it is a mount point, somebody else's in a sticky
  *                               directory, or in a directory in which we may create none, is overwritten as the target of
  *                               a link is. Whatever else keeps the temporary file from its name, it stays, and the error
- *                               says where.
+ *                               says where. In an append-only directory, which nothing is removed from, there is no
+ *                               temporary file: a file is overwritten, and a new one is refused.
  *   symbolic link               The link stays. Its target is opened by open(2), so that the kernel's rules for links
  *                               (fs.protected_symlinks) hold, and is overwritten through that descriptor, from an
  *                               unnamed temporary file, when the text is complete.
@@ -40,6 +41,7 @@ struct output {
 	char *temporary; /* NULL if there is no renaming */
 	int through; /* descriptor of the regular file that there is, to which the text is copied at the end, with `temporary`
 			only if that cannot be renamed; -1: none */
+	bool stays;	     /* `temporary` is not removed if it cannot be renamed */
 	output_ready *ready; /* see output_open_new(); NULL: none */
 	void *context;
 };
@@ -55,7 +57,7 @@ bool output_is_direct(const char *path);
 int output_open(struct output *output, const char *path, struct error *error);
 
 /* The same for a file of its own: it replaces what has the name, also a link, which is not followed, and takes over neither
- * owner nor permissions. Not for "-" and devices. */
+ * owner nor permissions. If it cannot have its name, it does not stay. Not for "-" and devices. */
 int output_open_new(struct output *output, const char *path, output_ready *ready, void *context, struct error *error);
 
 /* Finishes and closes the file. On success everything is written and in place; the error names the file. */
