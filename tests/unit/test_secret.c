@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -91,7 +92,8 @@ static void a_value_may_begin_like_an_option(void **state)
 {
 	(void)state;
 	check("--token", "-HUNTER6", "<hidden>");
-	check("--token", "-hunter", "<hidden>");
+	check("--token", "-aB3dE6", "<hidden>");
+	check("--token", "-7unter", "<hidden>");
 	check("--token", "--aB3dE6", "<hidden>");
 	check("-c", "x --token -HUNTER6 y", "x --token <hidden> y");
 	check("--token", "-", "-");
@@ -99,13 +101,89 @@ static void a_value_may_begin_like_an_option(void **state)
 	check("--token", "--", "--");
 	check("--token", "--http2", "--http2");
 	check("--token", "--port=1", "--port=1");
+	check("--token", "-verbose", "-verbose");
+	check("--token", "-port=80", "-port=80");
+	check("--cookie", "-it", "-it");
+	check("-c", "x --token -n=5000 -verbose y", "x --token -n=5000 -verbose y");
+	check("-c", "x --token \"-n=5000\" y", "x --token \"-n=5000\" y");
+	check("-c", "x --token '-a b' '-c;d'", "x --token <hidden> '-c;d'");
+}
+
+static void some_options_with_telling_names_have_no_secret(void **state)
+{
+	static const char *const names[] = {
+		"-tokenize",	"--tokenizer", "--no-password",	   "-no-auth-token", "--enable-cleartext-password",
+		"-allow-token", "--allow-pwd", "--disable-secrets"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		char line[100];
+
+		check(names[i], "next", "next");
+		check(names[i], "-Xmx512m", "-Xmx512m");
+		snprintf(line, sizeof(line), "x %s next -Xmx512m", names[i]);
+		check("-c", line, line);
+	}
+	check("--not-a-token", "x", "<hidden>");
+	check("--db-no-password", "x", "<hidden>");
+}
+
+static void a_value_belongs_to_the_command_of_its_option(void **state)
+{
+	static const char *const lines[] = {
+		"x --token; y 7",
+		"x --token && y 7",
+		"x --token ;y 7",
+		"x --token|y 7",
+		"x --token | y 7",
+		"x --token\ny 7",
+		"x --token \n y 7",
+		"(x --token) y 7",
+		"$(x --token ) y 7",
+		"x --token > y 7",
+		"x --token>y 7",
+		"x --token 2> y 7",
+		"x --token 2>&1 7",
+		"x --token < y 7",
+		"x '--token'; y 7",
+		"x '--token' && y 7",
+		"print(\"--token\"); x = 5",
+		"[\"x\", \"--token\"], 7",
+		"f(\"--token\", x)",
+		"x '--token'\ny 7",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+		check("-c", lines[i], lines[i]);
+	check("-c", "x --token \\\n A y", "x --token \\\n <hidden> y");
+	check("-c", "x --token\\\n\t'A B' y", "x --token\\\n\t<hidden> y");
+	check("-c", "x --token 27 y", "x --token <hidden> y");
+	check("x", "[\"--token\",\n \"A B\", 7]", "[\"--token\",\n <hidden> 7]");
+	check("x", "[\\\"--token\\\", \\\"A\\\"]", "[\\\"--token\\\", <hidden>");
+	check("x", "{\"--token\" : \"A B\", 7}", "{\"--token\" : <hidden> 7}");
+}
+
+static void a_value_begins_at_its_quote(void **state)
+{
+	(void)state;
+	check("-c", "mysql --password \"(two words)\" db", "mysql --password <hidden> db");
+	check("-c", "mysql --password '; A' db", "mysql --password <hidden> db");
+	check("-c", "mysql --password '| A' db", "mysql --password <hidden> db");
+	check("-c", "mysql '--password' '& A' db", "mysql '--password' <hidden> db");
+	check("-c", "mysql --password '> A' db", "mysql --password <hidden> db");
+	check("-c", "mysql --password'A B' db", "mysql --password<hidden> db");
+	check("-c", "mysql --password \"\" db", "mysql --password <hidden> db");
+	check("-c", "mysql --password [A db", "mysql --password <hidden> db");
+	check("x", "[\"--password\", \"(A B)\", \"db\"]", "[\"--password\", <hidden> \"db\"]");
 }
 
 /* The shapes that a search from each place to the end would take hours for. */
 static void a_long_word_takes_linear_time(void **state)
 {
-	static const char *const parts[] = {"eyJ",   "://", "-token,",	 "-token ", "-a\n",    "sk-",
-					    "AKIA,", "a=",  "://a:b@c/", "\"",	    "-token '"};
+	static const char *const parts[] = {"eyJ",	"://",	       "-token,",      "-token ",     "-a\n",
+					    "sk-",	"AKIA,",       "a=",	       "://a:b@c/",   "\"",
+					    "-token '", "-token \\\n", "-token \"-a ", "-token\",\n", "-token 1"};
 	static char word[(1 << 20) + 1];
 	clock_t before = clock();
 
@@ -157,6 +235,9 @@ int main(void)
 		cmocka_unit_test(a_word_has_as_many_secrets_as_rules_find),
 		cmocka_unit_test(values_of_options_within_a_word_are_hidden),
 		cmocka_unit_test(a_value_may_begin_like_an_option),
+		cmocka_unit_test(some_options_with_telling_names_have_no_secret),
+		cmocka_unit_test(a_value_belongs_to_the_command_of_its_option),
+		cmocka_unit_test(a_value_begins_at_its_quote),
 		cmocka_unit_test(a_long_word_takes_linear_time),
 		cmocka_unit_test(what_is_no_secret_stays),
 	};

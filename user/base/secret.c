@@ -16,14 +16,19 @@ enum {
 };
 
 /* Between words in text, and around them. */
-#define SPACES " \t\r\n"
-#define QUOTES "\"'`"
+#define SPACES	   " \t\r\n"
+#define QUOTES	   "\"'`"
+#define SEPARATORS ",;&|()[]{}<>"
+#define AROUND	   SPACES QUOTES SEPARATORS
 
 /* Parts of names whose values are secrets. */
 static const char *const telling[] = {"passw",	   "passphrase",  "pwd",	 "secret",     "token",
 				      "apikey",	   "api-key",	  "api_key",	 "access-key", "access_key",
 				      "accesskey", "private-key", "private_key", "credential", "authorization",
 				      "cookie",	   "bearer"};
+
+/* How the names of options begin that have none of these as their value. */
+static const char *const untelling[] = {"no-", "enable-", "allow-", "disable-", "tokeniz"};
 
 /* Prefixes that issuers give to their keys, and how many letters, digits, '-' or '_' follow at least. */
 static const struct {
@@ -183,21 +188,69 @@ static bool has_any(const char *text, size_t length, const char *of)
 /* Whether the word is an option whose value, a secret, is the next word. */
 static bool announces(const char *word, size_t length)
 {
-	return length > 1 && *word == '-' && !has_any(word, length, "=:/ ") && is_telling(word, length);
+	const char *name = word + strspn(word, "-");
+
+	if (length < 2 || *word != '-' || has_any(word, length, "=:/ "))
+		return false;
+	for (size_t i = 0; i < sizeof(untelling) / sizeof(untelling[0]); i++) {
+		if (strncasecmp(name, untelling[i], strlen(untelling[i])) == 0)
+			return false;
+	}
+	return is_telling(word, length);
 }
 
-/* Whether the word is "-", "-v", "--verbose" or "--port=1", and no value of the option before it. Random values may begin with '-',
- * too, but then have other characters. */
+/* Whether the word is "-", "-v", "-port=1", "--verbose" or "--port=1", and no value of the option before it. Random values may begin
+ * with '-', too, but then have other characters. */
 static bool is_option(const char *word, size_t length)
 {
-	size_t name = 2;
+	size_t first, name;
 
-	if (length <= 2 || word[1] != '-')
-		return *word == '-' && length <= 2;
+	if (*word != '-' || length <= 2)
+		return *word == '-';
+	first = name = word[1] == '-' ? 2 : 1;
 	while (name < length &&
 	       (islower((unsigned char)word[name]) || isdigit((unsigned char)word[name]) || strchr("-_.", word[name])))
 		name++;
-	return *word == '-' && islower((unsigned char)word[2]) && (name == length || word[name] == '=');
+	return islower((unsigned char)word[first]) && (name == length || word[name] == '=');
+}
+
+static bool is_quote(char c)
+{
+	return c && strchr(QUOTES, c);
+}
+
+/* What separates words of one command: a line ends it unless '\' is before its end. */
+static const char *skip_blanks(const char *c)
+{
+	while (*c && (strchr(" \t\r", *c) || (*c == '\\' && c[1] == '\n') || (*c == '\n' && c[-1] == '\\')))
+		c++;
+	return c;
+}
+
+/* Where the next word begins after the option that ends at `end`, with its quote, or NULL if the command ends there for a shell, or
+ * the list for JSON. */
+static const char *value_begin(const char *end)
+{
+	bool closed = is_quote(*end) && strchr(SPACES SEPARATORS ":", end[1]);
+	const char *c = skip_blanks(end + closed);
+
+	if (closed && (*c == ',' || *c == ':')) {
+		c += 1 + strspn(c + 1, SPACES);
+		return is_quote(c[*c == '\\']) ? c : NULL;
+	}
+	if (c == end + closed && !is_quote(*c))
+		return NULL;
+	if (strchr("\n;&|()<>", *c) || strchr("<>", c[strspn(c, "0123456789")]))
+		return NULL;
+	return c;
+}
+
+/* Whether the value is itself an option, perhaps in quotes. */
+static bool is_option_at(const char *value)
+{
+	bool quoted = is_quote(*value);
+
+	return is_option(value + quoted, strcspn(value + quoted, quoted ? QUOTES : AROUND));
 }
 
 /* Where a value ends for a shell: at a space that is not quoted. */
@@ -221,21 +274,15 @@ static const char *value_end(const char *value)
  * over its arguments. */
 static void mark_announced(const struct word *word)
 {
-	static const char around[] = SPACES QUOTES ",;&|()[]{}";
-
 	for (const char *part = word->text; *part;) {
-		size_t length = strcspn(part, around);
-		const char *end = part + length, *next = end + strspn(end, around);
+		size_t length = strcspn(part, AROUND);
+		const char *end = part + length, *value = announces(part, length) ? value_begin(end) : NULL;
 
-		if (announces(part, length) && *next && has_any(end, (size_t)(next - end), SPACES QUOTES) &&
-		    !is_option(next, strcspn(next, around))) {
-			const char *value = strchr(QUOTES, next[-1]) ? next - 1 : next;
-
-			next = value_end(value);
-			mark(word, value, next);
-			next += strspn(next, around);
+		if (value && !is_option_at(value)) {
+			end = value_end(value);
+			mark(word, value, end);
 		}
-		part = next;
+		part = end + strspn(end, AROUND);
 	}
 }
 
