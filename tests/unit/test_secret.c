@@ -159,6 +159,8 @@ static void a_value_belongs_to_the_command_of_its_option(void **state)
 	check("-c", "x --token \\\n A y", "x --token \\\n <hidden> y");
 	check("-c", "x --token\\\n\t'A B' y", "x --token\\\n\t<hidden> y");
 	check("-c", "x --token 27 y", "x --token <hidden> y");
+	check("-c", "x --token 27", "x --token <hidden>");
+	check("-c", "x --tokenizer-password A y", "x --tokenizer-password <hidden> y");
 	check("x", "[\"--token\",\n \"A B\", 7]", "[\"--token\",\n <hidden> 7]");
 	check("x", "[\\\"--token\\\", \\\"A\\\"]", "[\\\"--token\\\", <hidden>");
 	check("x", "{\"--token\" : \"A B\", 7}", "{\"--token\" : <hidden> 7}");

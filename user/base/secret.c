@@ -193,8 +193,10 @@ static bool announces(const char *word, size_t length)
 	if (length < 2 || *word != '-' || has_any(word, length, "=:/ "))
 		return false;
 	for (size_t i = 0; i < sizeof(untelling) / sizeof(untelling[0]); i++) {
-		if (strncasecmp(name, untelling[i], strlen(untelling[i])) == 0)
-			return false;
+		size_t used = strlen(untelling[i]);
+
+		if (strncasecmp(name, untelling[i], used) == 0)
+			return *untelling[i] == 't' && is_telling(name + used, length - (size_t)(name + used - word));
 	}
 	return is_telling(word, length);
 }
@@ -233,6 +235,7 @@ static const char *value_begin(const char *end)
 {
 	bool closed = is_quote(*end) && strchr(SPACES SEPARATORS ":", end[1]);
 	const char *c = skip_blanks(end + closed);
+	size_t digits;
 
 	if (closed && (*c == ',' || *c == ':')) {
 		c += 1 + strspn(c + 1, SPACES);
@@ -240,7 +243,8 @@ static const char *value_begin(const char *end)
 	}
 	if (c == end + closed && !is_quote(*c))
 		return NULL;
-	if (strchr("\n;&|()<>", *c) || strchr("<>", c[strspn(c, "0123456789")]))
+	digits = strspn(c, "0123456789");
+	if (strchr("\n;&|()<>", *c) || (c[digits] && strchr("<>", c[digits])))
 		return NULL;
 	return c;
 }
