@@ -446,6 +446,14 @@ def test_a_log_that_was_cut_at_the_end_of_a_line_or_wrapped_is_not_compared(t):
     for more in ("./...\n", "main\n", "./main.go:12:3: func unused is unused (U1000)\n", "real 0m1.2s\n", "".join(lines[:-1])):
         (source / "new.txt").write_text(whole + more)
         assert "is cut off" not in t.escapement("escapes", "new.txt", cwd=source).stderr, more
+    # `go build -v` prints the paths of packages, also of some about which nothing is said
+    verbose = whole.replace("\n# ", "\nexample.org/none\n# ") + "# example.org/none/inner\n" + lines[-1] + "example.org/none\n"
+    (source / "new.txt").write_text(verbose + "example.org/none/inner\n")
+    assert "is cut off" not in t.escapement("escapes", "new.txt", cwd=source).stderr
+    (source / "new.txt").write_text(verbose)
+    assert "is cut off" not in t.escapement("escapes", "new.txt", cwd=source).stderr
+    (source / "new.txt").write_text("".join(line for line in lines[:heading + 1] if re.search("^#| escapes to heap", line)))
+    assert "is cut off" not in t.escapement("escapes", "new.txt", cwd=source).stderr
 
 
 def test_a_package_that_was_not_built_is_not_gone_and_one_that_was_removed_is(t):

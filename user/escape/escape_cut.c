@@ -51,7 +51,9 @@ static bool is_begun_position(struct span line, struct span path)
 	struct span numbers;
 
 	if (line.length <= path.length)
-		return line.length > 1 && span_starts(path, line);
+		/* `go build -v` prints import paths, which may be the beginning of others. */
+		return line.length > 1 && line.length < path.length && path.text[line.length] != '/' &&
+		       span_starts(path, line);
 	if (!span_starts(line, path) || line.text[path.length] != ':')
 		return false;
 	numbers = span_from(line, path.length);

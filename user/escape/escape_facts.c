@@ -72,7 +72,8 @@ struct facts {
 	enum explained explained;
 	size_t explained_number;
 	uint32_t line, column;
-	bool headed; /* its heading was the last message */
+	bool headed;   /* its heading was the last message */
+	bool explains; /* some heading had more: `grep` has not left headings alone */
 	bool truncated;
 	bool doubled; /* its heading came twice, as each line of a log does that two outputs go to */
 	struct escape_flow *flows;
@@ -324,6 +325,7 @@ static bool add_explanation(struct facts *facts, const struct position *position
 	if (position->path.length && (position->line != facts->line || position->column != facts->column))
 		return false;
 	facts->headed = false;
+	facts->explains = true;
 	if (facts->explained == REPETITION || (facts->doubled && is_last(facts, message)))
 		return true;
 	if (message->role == MESSAGE_TRUNCATED)
@@ -560,7 +562,7 @@ void facts_package(struct facts *facts, struct span path)
 
 const char *facts_heading_alone(const struct facts *facts)
 {
-	return facts->headed ? facts->pending[facts->explained_number].fact.text : NULL;
+	return facts->headed && facts->explains ? facts->pending[facts->explained_number].fact.text : NULL;
 }
 
 bool facts_add(struct facts *facts, const struct position *position, const struct message *message, struct span text)
