@@ -2,6 +2,7 @@
 #include "record/processes.h"
 
 #include <fnmatch.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/utsname.h>
@@ -448,13 +449,17 @@ void processes_stop(struct processes *processes)
 	linker_watch_end_all(&processes->watches, processes->collector); /* last, because it waits */
 }
 
-void processes_finish_all(struct processes *processes)
+void processes_finish_all(struct processes *processes, int pidfd)
 {
 	for (int i = 0; i < EVENT_SLOTS; i++) {
 		struct observed **slot = &processes->observed[i];
+		struct pollfd end = {.fd = pidfd, .events = POLLIN};
 
-		if (*slot)
-			processes_finish(processes, slot,
-					 target_lost_image((*slot)->target) && target_has_image((*slot)->target));
+		if (!*slot)
+			continue;
+		/* in this order, because the end of the process is reported last */
+		processes_finish(processes, slot,
+				 pidfd >= 0 && target_lost_image((*slot)->target) &&
+					 target_has_image((*slot)->target) && poll(&end, 1, 0) == 0);
 	}
 }

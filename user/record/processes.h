@@ -93,7 +93,9 @@ void processes_stop(struct processes *processes);
 
 /* Ends the observation of a process, and adds its rows to the profile. `replaced`: it has become another program. */
 void processes_finish(struct processes *processes, struct observed **slot, bool replaced);
-void processes_finish_all(struct processes *processes);
+/* Ends that of all. `pidfd` is of the process that was attached to, which may have become another one until now, -1 if there is none: a
+ * number alone may be another process's by then. */
+void processes_finish_all(struct processes *processes, int pidfd);
 
 /* Tells the caller of the session that a phase which delayed a process (0: none) has ended. */
 void processes_tell_phase(const struct processes *processes, const char *phase, int pid, int64_t began_ns);

@@ -406,7 +406,7 @@ static void stop_all(struct session *session)
 			     priority_is_raised() ? ""
 						  : ": escapement lacks CAP_SYS_NICE, with which it runs before the "
 						    "target's threads");
-	processes_finish_all(&session->processes);
+	processes_finish_all(&session->processes, session->pidfd);
 }
 
 /* Processes may have ended before we could stop them, while this process did not run. */

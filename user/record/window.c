@@ -234,7 +234,7 @@ static void end(struct window *window)
 		note_refusal(window, &window->parts[i], slot ? *slot : NULL);
 	}
 	priority_calm_at(monotonic_ns() + CALM_MS * 1000000LL);
-	processes_finish_all(&window->processes);
+	processes_finish_all(&window->processes, -1);
 	for (size_t i = 0; i < window->count; i++) {
 		if (window->parts[i].pidfd >= 0)
 			close(window->parts[i].pidfd);
