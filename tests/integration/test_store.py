@@ -74,15 +74,13 @@ def check_sums(t, server):
         site = lambda row: (row["function"] or "", row["file"] or "", row["line"] or 0, row["via"] or "")
         stored = {site(row): row for row in sites}
         same({site(row): (row["objects"], row["bytes"]) for row in document["rows"]},
-             {name: (row["all_objects"], row["all_bytes"] or 0) for name, row in stored.items()}, where)  # tiny objects: not known
+             {name: (row["all_objects"], row["all_bytes"]) for name, row in stored.items()}, where)
         # independent errors add up by their squares, to each side; ends are rounded outwards
         for row in document["rows"]:
             for value in ("objects", "bytes"):
                 if row[value] is None:  # the heap grew there, and no object was sampled
                     continue
                 wanted = stored[site(row)]
-                if wanted[f"all_{value}"] is None:  # bytes of tiny objects of which no block was sampled
-                    continue
                 same([row[f"{value}_low"], row[f"{value}_high"]],
                      [math.floor(row[value] - wanted[f"{value}_below"]), math.ceil(row[value] + wanted[f"{value}_above"])], (row, wanted))
 

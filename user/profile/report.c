@@ -247,10 +247,14 @@ static bool maybe_tiny(const struct report *report, const struct report_row *row
 	return !is_tiny_row(row);
 }
 
-/* Of tiny objects that share blocks the runtime counts no bytes: these are known from samples of blocks. */
+/* Of tiny objects that share blocks the runtime counts no bytes: these are known from samples of blocks. A store has objects without
+ * bytes of such rows alone. */
 static void forget_bytes_of_tiny(struct report_row *row)
 {
-	if (row->interval.tiny_objects > 0 && interval_events(&row->interval) <= 0)
+	const struct interval *interval = &row->interval;
+
+	if ((interval->tiny_objects > 0 && interval_events(interval) <= 0) ||
+	    (interval->told > 0 && interval->told_bytes <= 0))
 		row->values[VALUE_BYTES] = VALUE_UNMEASURED;
 }
 
