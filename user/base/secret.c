@@ -28,7 +28,7 @@ static const char *const telling[] = {"passw",	   "passphrase",  "pwd",	 "secret
 				      "cookie",	   "bearer"};
 
 /* How the names of options begin that have none of these as their value. */
-static const char *const untelling[] = {"no-", "enable-", "allow-", "disable-", "tokeniz"};
+static const char *const untelling[] = {"no-", "enable-", "allow-", "disable-"};
 
 /* Prefixes that issuers give to their keys, and how many letters, digits, '-' or '_' follow at least. */
 static const struct {
@@ -188,17 +188,18 @@ static bool has_any(const char *text, size_t length, const char *of)
 /* Whether the word is an option whose value, a secret, is the next word. */
 static bool announces(const char *word, size_t length)
 {
+	static const char tokenize[] = "tokeniz"; /* speaks of no secret */
 	const char *name = word + strspn(word, "-");
 
 	if (length < 2 || *word != '-' || has_any(word, length, "=:/ "))
 		return false;
 	for (size_t i = 0; i < sizeof(untelling) / sizeof(untelling[0]); i++) {
-		size_t used = strlen(untelling[i]);
-
-		if (strncasecmp(name, untelling[i], used) == 0)
-			return *untelling[i] == 't' && is_telling(name + used, length - (size_t)(name + used - word));
+		if (strncasecmp(name, untelling[i], strlen(untelling[i])) == 0)
+			return false;
 	}
-	return is_telling(word, length);
+	if (strncasecmp(name, tokenize, strlen(tokenize)) == 0)
+		name += strlen(tokenize);
+	return is_telling(name, length - (size_t)(name - word));
 }
 
 /* Whether the word is "-", "-v", "-port=1", "--verbose" or "--port=1", and no value of the option before it. Random values may begin
