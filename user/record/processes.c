@@ -2,7 +2,6 @@
 #include "record/processes.h"
 
 #include <fnmatch.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/utsname.h>
@@ -453,13 +452,8 @@ void processes_finish_all(struct processes *processes, int pidfd)
 {
 	for (int i = 0; i < EVENT_SLOTS; i++) {
 		struct observed **slot = &processes->observed[i];
-		struct pollfd end = {.fd = pidfd, .events = POLLIN};
 
-		if (!*slot)
-			continue;
-		/* in this order, because the end of the process is reported last */
-		processes_finish(processes, slot,
-				 pidfd >= 0 && target_lost_image((*slot)->target) &&
-					 target_has_image((*slot)->target) && poll(&end, 1, 0) == 0);
+		if (*slot)
+			processes_finish(processes, slot, pidfd >= 0 && target_is_replaced((*slot)->target, pidfd));
 	}
 }

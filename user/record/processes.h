@@ -93,8 +93,7 @@ void processes_stop(struct processes *processes);
 
 /* Ends the observation of a process, and adds its rows to the profile. `replaced`: it has become another program. */
 void processes_finish(struct processes *processes, struct observed **slot, bool replaced);
-/* Ends that of all. `pidfd` is of the process that was attached to, which may have become another one until now, -1 if there is none: a
- * number alone may be another process's by then. */
+/* Ends that of all. `pidfd` is of the process that was attached to, which may have become another program until now; -1: none. */
 void processes_finish_all(struct processes *processes, int pidfd);
 
 /* Tells the caller of the session that a phase which delayed a process (0: none) has ended. */

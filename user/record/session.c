@@ -147,11 +147,8 @@ static int attach_process(struct session *session, struct error *error)
 static void follow_image(struct session *session)
 {
 	struct observed **slot = session->launch ? NULL : processes_find(&session->processes, session->options->pid);
-	struct pollfd file = {.fd = session->pidfd, .events = POLLIN};
 
-	/* in this order, because the end of the process is reported last */
-	if (!slot || !target_lost_image((*slot)->target) || !target_has_image((*slot)->target) ||
-	    poll(&file, 1, 0) != 0)
+	if (!slot || !target_is_replaced((*slot)->target, session->pidfd))
 		return;
 	session->execs++;
 	session->processes.profile->totals_exact = false;

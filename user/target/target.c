@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -432,6 +433,14 @@ bool target_has_image(struct target *target)
 	executable = target_executable(target->tid);
 	free(executable);
 	return executable != NULL;
+}
+
+bool target_is_replaced(struct target *target, int pidfd)
+{
+	struct pollfd end = {.fd = pidfd, .events = POLLIN};
+
+	/* in this order, because the end of the process is reported last */
+	return target_lost_image(target) && target_has_image(target) && poll(&end, 1, 0) == 0;
 }
 
 const char *target_fate(const struct target *target)

@@ -66,6 +66,8 @@ bool target_lost_image(const struct target *target);
 bool target_lost_memory(const struct target *target);
 /* Whether a process that has lost its image has another one. If not, it is about to end. */
 bool target_has_image(struct target *target);
+/* Whether the process that `pidfd` is of runs another program now. A number alone may be another process's by then. */
+bool target_is_replaced(struct target *target, int pidfd);
 /* What became of a process that has lost its image, as the end of a sentence about it. */
 const char *target_fate(const struct target *target);
 /* Whether each of its threads is stopped or has ended: what is read of its memory stays the same. */
