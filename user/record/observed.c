@@ -190,7 +190,7 @@ static void find_others(struct observed *observed)
 	struct runtime_others others;
 	uint64_t mark = code_mark(observed->target);
 
-	if (mark == observed->others_mark && !observed->others.idle)
+	if (mark == observed->others_mark && !runtime_idle_may_have_begun(&observed->others.idle, observed->target))
 		return;
 	observed->others_mark = mark;
 	runtime_find_others(observed->runtime, observed->target, &others);

@@ -44,13 +44,20 @@ int heap_counters_check(const struct heap_counters *counters, struct error *refu
 
 struct runtime;
 
+/* Where the descriptions of libgoallocs are that have not allocated yet. */
+enum { RUNTIME_IDLE_MAX = 8 };
+struct runtime_idle {
+	uint64_t descriptions[RUNTIME_IDLE_MAX];
+	size_t count; /* also of those that there is no room for */
+};
+
 /* Allocators that the process has mapped and that no probe observes. */
 struct runtime_others {
 	const char *file; /* with one of them, as the process sees it; NULL: none */
 	const char *kind; /* what that one is, as words after the file's name */
 	size_t count;
-	bool uncounted; /* one has counters of its own: the observed ones are not of the whole process */
-	bool idle;	/* there is another one that has not allocated yet: it is not in `count` */
+	bool uncounted;		  /* one has counters of its own: the observed ones are not of the whole process */
+	struct runtime_idle idle; /* not in `count` */
 };
 
 struct runtime_ops {
@@ -164,6 +171,9 @@ void runtime_free(struct runtime *runtime); /* NULL is allowed */
 
 /* Looks for allocators in the process other than `observed`, of each kind. */
 void runtime_find_others(const struct runtime *observed, const struct target *target, struct runtime_others *others);
+
+/* Whether one of them may have allocated since: as cheap as reading its counters. */
+bool runtime_idle_may_have_begun(const struct runtime_idle *idle, const struct target *target);
 
 /* Of each kind: a detector, and what adds its copies that are not observed. */
 struct runtime *runtime_go_detect(const struct target *target, bool *absent, struct error *error);

@@ -302,6 +302,17 @@ static bool has_allocated(const struct target *target, uint64_t description)
 	return has;
 }
 
+bool runtime_idle_may_have_begun(const struct runtime_idle *idle, const struct target *target)
+{
+	if (idle->count > RUNTIME_IDLE_MAX)
+		return true;
+	for (size_t i = 0; i < idle->count; i++) {
+		if (has_allocated(target, idle->descriptions[i]))
+			return true;
+	}
+	return false;
+}
+
 void runtime_goalloc_find_others(const struct runtime *observed, const struct target *target,
 				 struct runtime_others *others)
 {
@@ -327,7 +338,9 @@ void runtime_goalloc_find_others(const struct runtime *observed, const struct ta
 			continue;
 		last = description;
 		if (!has_allocated(target, description)) {
-			others->idle = true;
+			if (others->idle.count < RUNTIME_IDLE_MAX)
+				others->idle.descriptions[others->idle.count] = description;
+			others->idle.count++;
 			continue;
 		}
 		others->file = mapping->path;
