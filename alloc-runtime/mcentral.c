@@ -2,12 +2,11 @@
 /*
  * The spans of one span class that belong to no mcache; the layer between the mcaches and mheap.
  *
- * How a request goes down: cacheSpan takes the first span of `nonempty`, else one that mheap has had from here and not merged
- * yet, else grow gets a fresh one from mheap. How a
- * free comes back: the free that makes a span of `empty` a quarter free moves it to `nonempty`; the free of its last
- * object returns the span to mheap, or keeps it in `nonempty` if little of it was ever touched. Both conditions are
- * checked again under the lock, because another thread may have taken or freed the span since its bits were counted. A
- * span that is on neither list of this mcentral is left alone.
+ * How a request goes down: cacheSpan takes the first span of `nonempty`, else one that mheap has had from here
+ * and not merged yet, else grow gets a fresh one from mheap. How a free comes back: the free that makes a span of `empty`
+ * a quarter free moves it to `nonempty`; the free of its last object returns the span to mheap, or keeps it in `nonempty`
+ * if little of it was ever touched. Both conditions are checked again under the lock, because another thread may have
+ * taken or freed the span since its bits were counted. A span that is on neither list of this mcentral is left alone.
  */
 #include "runtime.h"
 

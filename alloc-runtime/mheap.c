@@ -7,8 +7,8 @@
  * free. How a free comes back: mheap_freeSpan merges the span with its free neighbours, which it finds through the table.
  *
  * Spans of small objects often come back to be taken again by the same class. So a number of them are not merged at once: they
- * are `whole`, with their bits and their entries in the table, until their class takes one, a longer free span would
- * have to be cut, or the scavenger finds them old (mheap_mergeWhole).
+ * are `whole`, with their bits and their entries in the table, until their class takes one, a longer free span would have to be
+ * cut, or the scavenger finds them old (mheap_mergeWhole).
  */
 #include "runtime.h"
 

@@ -184,6 +184,16 @@ static uint64_t next_window(const struct mcache *c, struct mspan *s)
 	return 0;
 }
 
+/* Moves these objects of word w from allocBits to allocHeld. mspan_abandon relies on this order: the window never holds objects of a
+ * word other than the one that freeindex indicates. */
+static inline void hold_window(struct mspan *s, unsigned w, uint64_t free)
+{
+	machine_store_fence();
+	s->allocHeld = free;
+	keep_order();
+	s->allocBits[w] |= free;
+}
+
 /* Moves the objects of the next window from allocBits to allocHeld. Returns them, 0 if the span is used up. */
 static inline uint64_t take_window(const struct mcache *c, struct mspan *s)
 {
@@ -193,12 +203,7 @@ static inline uint64_t take_window(const struct mcache *c, struct mspan *s)
 		return 0;
 	unsigned w = s->freeindex / 64u - 1;
 	s->cacheBase = s->base + (uintptr_t)w * 64 * s->elemsize;
-	/* mspan_abandon relies on this order: the window never holds objects of a word other than the one that
-	 * freeindex indicates. */
-	machine_store_fence();
-	s->allocHeld = free;
-	keep_order();
-	s->allocBits[w] |= free;
+	hold_window(s, w, free);
 	return free;
 }
 
@@ -263,11 +268,7 @@ bool mspan_openSingle(struct mspan *s)
 	s->needzero = true;
 	s->freeindex = 64;
 	s->cacheBase = s->base;
-	/* As in take_window(). */
-	machine_store_fence();
-	s->allocHeld = free;
-	keep_order();
-	s->allocBits[0] |= free;
+	hold_window(s, 0, free);
 	set_window(s, free);
 	keep_order();
 	s->allocHeld = 0;
