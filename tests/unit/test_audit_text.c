@@ -6,6 +6,24 @@
 #define P	    "example.com/p"
 #define MEASURED(v) (1U << (v))
 
+/* The audit of the profile and the compiler's output, both of which are freed, as text. */
+static char *rendered(struct profile *profile, struct escape_output *output, const struct render_audit_options *options)
+{
+	struct audit *audit = audit_of(profile, output);
+	struct audit_filter filter = {0};
+	char *text = NULL;
+	size_t size;
+	FILE *stream = open_memstream(&text, &size);
+
+	audit_filter(audit, &filter, VALUE_BYTES);
+	render_audit(audit, AUDIT_TEXT, options, stream);
+	fclose(stream);
+	audit_free(audit);
+	profile_free(profile);
+	output_free(output);
+	return text;
+}
+
 /* An audit of a line with two sites, and of another, of the values of a profile that has only those of `measured`, with `rows` lines. */
 static char *text_of(unsigned measured, size_t rows)
 {
@@ -14,24 +32,12 @@ static char *text_of(unsigned measured, size_t rows)
 	struct escape_output *output = output_of(said, 3);
 	struct render_audit_options options = {.rows = rows, .sort = VALUE_BYTES};
 	struct profile *profile = exact_profile();
-	struct audit_filter filter = {0};
-	struct audit *audit;
-	char *text = NULL;
-	size_t size;
-	FILE *stream = open_memstream(&text, &size);
 
 	profile->row_measured = measured;
 	measure(profile, "runtime.makeslice < example.com/p.F /w/p/p.go:1", 5, 5 << 10);
 	measure(profile, "runtime.newobject < example.com/p.F /w/p/p.go:1", 1, 16);
 	measure(profile, "runtime.newobject < example.com/p.F /w/p/p.go:3", 1, 8);
-	audit = audit_of(profile, output);
-	audit_filter(audit, &filter, VALUE_BYTES);
-	render_audit(audit, AUDIT_TEXT, &options, stream);
-	fclose(stream);
-	audit_free(audit);
-	profile_free(profile);
-	output_free(output);
-	return text;
+	return rendered(profile, output, &options);
 }
 
 static void has(const char *text, const char *part)
@@ -77,25 +83,13 @@ static char *text_of_samples(int64_t counted)
 					       .verdicts = 1U << AUDIT_ESCAPES | 1U << AUDIT_ESCAPES_UNSEEN};
 	struct profile *profile = exact_profile();
 	struct profile_process *process = profile_process_add(profile, 1);
-	struct audit_filter filter = {0};
-	struct audit *audit;
-	char *text = NULL;
-	size_t size;
-	FILE *stream = open_memstream(&text, &size);
 
 	profile->rate = 524288;
 	profile->rows_exact = false;
 	process->totals[VALUE_OBJECTS] = counted / 1024;
 	process->totals[VALUE_BYTES] = counted;
 	measure(profile, "runtime.newobject < example.com/p.F /w/p/p.go:1", 100, 100 << 10);
-	audit = audit_of(profile, output);
-	audit_filter(audit, &filter, VALUE_BYTES);
-	render_audit(audit, AUDIT_TEXT, &options, stream);
-	fclose(stream);
-	audit_free(audit);
-	profile_free(profile);
-	output_free(output);
-	return text;
+	return rendered(profile, output, &options);
 }
 
 static void what_no_sample_hit_is_said_and_not_taken_for_nothing(void **state)

@@ -9,8 +9,9 @@
  *
  *   no file yet, regular file   A temporary file in the same directory is written, and is renamed when all of it is on
  *                               disk (renameat with the directory's descriptor). It gets the owner, permissions and
- *                               access control list of the file that it replaces. A new file that root creates through sudo, in a directory of
- *                               the user who called sudo or in one writable by everybody, belongs to that user.
+ *                               access control list of the file that it replaces. A new file that root creates through
+ *                               sudo, in a directory of the user who called sudo or in one writable by everybody,
+ *                               belongs to that user.
  *                               A file that cannot be replaced, because it is a mount point, somebody else's in a sticky
  *                               directory, or in a directory in which we may create none, is overwritten as the target of
  *                               a link is. Whatever else keeps the temporary file from its name, it stays, and the error
