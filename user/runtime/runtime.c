@@ -19,13 +19,10 @@ enum {
 
 /* The first that a process has is observed. What is under a Go program (LD_PRELOAD), or in its C code, allocates less than Go; a Go
  * library in a C program may do nothing at all. */
-static const struct {
-	struct runtime *(*detect)(const struct target *target, bool *absent, struct error *error);
-	bool in_libraries;
-} places[] = {
-	{runtime_go_detect, false},
-	{runtime_goalloc_detect, true},
-	{runtime_go_detect, true},
+static struct runtime *(*const detectors[])(const struct target *target, bool *absent, struct error *error) = {
+	runtime_go_detect,
+	runtime_goalloc_detect,
+	runtime_go_detect_library,
 };
 
 static void (*const finders_of_others[])(const struct runtime *observed, const struct target *target,
@@ -111,14 +108,12 @@ static bool descriptors_are_left(void)
 
 static struct runtime *detect(const struct target *target, bool *absent, struct error *error)
 {
-	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+	for (size_t i = 0; i < sizeof(detectors) / sizeof(detectors[0]); i++) {
 		struct runtime *runtime;
 
 		*absent = true;
-		runtime = places[i].detect(target, absent, error);
-		if (runtime && runtime->library && !places[i].in_libraries)
-			runtime_free(runtime);
-		else if (runtime || !*absent)
+		runtime = detectors[i](target, absent, error);
+		if (runtime || !*absent)
 			return runtime;
 	}
 	if (descriptors_are_left()) {

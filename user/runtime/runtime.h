@@ -175,8 +175,9 @@ void runtime_find_others(const struct runtime *observed, const struct target *ta
 /* Whether one of them may have allocated since: as cheap as reading its counters. */
 bool runtime_idle_may_have_begun(const struct runtime_idle *idle, const struct target *target);
 
-/* Of each kind: a detector, and what adds its copies that are not observed. */
+/* Of each kind: a detector, for Go of the program and of a library, and what adds its copies that are not observed. */
 struct runtime *runtime_go_detect(const struct target *target, bool *absent, struct error *error);
+struct runtime *runtime_go_detect_library(const struct target *target, bool *absent, struct error *error);
 void runtime_go_find_others(const struct runtime *observed, const struct target *target, struct runtime_others *others);
 struct runtime *runtime_goalloc_detect(const struct target *target, bool *absent, struct error *error);
 void runtime_goalloc_find_others(const struct runtime *observed, const struct target *target,

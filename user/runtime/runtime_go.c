@@ -300,7 +300,7 @@ void runtime_go_find_others(const struct runtime *observed, const struct target 
 	}
 }
 
-struct go_binary *go_process_binary(const struct target *target, const struct target_mapping **where)
+static struct go_binary *find_program(const struct target *target, const struct target_mapping **where)
 {
 	struct go_binary *binary = NULL;
 
@@ -309,6 +309,13 @@ struct go_binary *go_process_binary(const struct target *target, const struct ta
 		if (target_is_executable_mapping(target, *where))
 			binary = open_mapping(target, *where);
 	}
+	return binary;
+}
+
+static struct go_binary *find_library(const struct target *target, const struct target_mapping **where)
+{
+	struct go_binary *binary = NULL;
+
 	for (size_t i = 0; i < target->mapping_count && !binary; i++) {
 		*where = &target->mappings[i];
 		if (!target_is_executable_mapping(target, *where) && is_go_mapping(target, *where))
@@ -317,15 +324,20 @@ struct go_binary *go_process_binary(const struct target *target, const struct ta
 	return binary;
 }
 
-struct runtime *runtime_go_detect(const struct target *target, bool *absent, struct error *error)
+struct go_binary *go_process_binary(const struct target *target, const struct target_mapping **where)
 {
-	const struct target_mapping *mapping;
+	struct go_binary *binary = find_program(target, where);
+
+	return binary ? binary : find_library(target, where);
+}
+
+/* The runtime in `binary`, which is taken over; NULL leaves *absent true. */
+static struct runtime *runtime_of(struct go_binary *binary, const struct target *target,
+				  const struct target_mapping *mapping, bool *absent)
+{
 	const struct go_version *version;
-	struct go_binary *binary;
 	struct go *go;
 
-	(void)error;
-	binary = go_process_binary(target, &mapping);
 	if (!binary)
 		return NULL;
 	*absent = false;
@@ -344,4 +356,22 @@ struct runtime *runtime_go_detect(const struct target *target, bool *absent, str
 	go_goroutines_init(&go->goroutines, binary, go->bias);
 	go->sampler_rate = go_heap_profile_rate(&go->heap, target);
 	return &go->runtime;
+}
+
+struct runtime *runtime_go_detect(const struct target *target, bool *absent, struct error *error)
+{
+	const struct target_mapping *mapping;
+	struct go_binary *binary = find_program(target, &mapping);
+
+	(void)error;
+	return runtime_of(binary, target, mapping, absent);
+}
+
+struct runtime *runtime_go_detect_library(const struct target *target, bool *absent, struct error *error)
+{
+	const struct target_mapping *mapping;
+	struct go_binary *binary = find_library(target, &mapping);
+
+	(void)error;
+	return runtime_of(binary, target, mapping, absent);
 }
