@@ -288,6 +288,40 @@ static void the_type_tells_annotations_apart_where_it_is_known(void **state)
 	output_free(output);
 }
 
+static void a_row_has_the_type_of_its_objects_whatever_else_it_cost(void **state)
+{
+	static const struct said said[] = {
+		ESCAPES(P, "p.go", 1, 2, "&A{...}"),
+		ESCAPES(P, "p.go", 1, 9, "new(<node DYNAMICTYPE>)"),
+	};
+	static const char line[] = "runtime.newobject < example.com/p.F /w/p/p.go:1";
+	struct escape_output *output = output_of(said, COUNT(said));
+
+	(void)state;
+	for (int costs_first = 0; costs_first <= 1; costs_first++) {
+		struct profile *profile = exact_profile();
+		const struct profile_key costs = {.stack = stack_of(profile, line), .span_class = SPAN_CLASS_UNKNOWN};
+		const int64_t refills[VALUE_COUNT] = {[VALUE_REFILLS] = 3};
+		struct audit *audit;
+
+		if (costs_first)
+			profile_add(profile, &costs, refills);
+		measure_typed(profile, line, "p.A", 4, 64);
+		measure_typed(profile, line, "p.B", 2, 16);
+		if (!costs_first)
+			profile_add(profile, &costs, refills);
+		audit = audit_of(profile, output);
+		assert_int_equal(audit->verdicts[AUDIT_ESCAPES], 2);
+		assert_string_equal(audit->rows[0].type, "p.A");
+		assert_true(audit->rows[0].shared);
+		assert_int_equal(audit->rows[0].values[VALUE_REFILLS], 3);
+		assert_string_equal(audit->rows[1].type, "p.B");
+		audit_free(audit);
+		profile_free(profile);
+	}
+	output_free(output);
+}
+
 static void a_box_has_no_value_that_cannot_be_of_its_type(void **state)
 {
 	static const char string[] = "runtime.stringInterfacePtr", number[] = "runtime.uint64InterfacePtr";
@@ -317,6 +351,48 @@ static void a_box_has_no_value_that_cannot_be_of_its_type(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		const struct call call = {CALL_BOX, cases[i].type};
+		const struct escape_annotation annotation = {.kind = ESCAPE_ESCAPES, .subject = cases[i].subject};
+
+		if (call_excludes(&call, &annotation) != cases[i].excluded)
+			fail_msg("%s of %s", cases[i].subject, cases[i].type);
+	}
+}
+
+static void an_object_is_of_no_expression_whose_type_has_another_name(void **state)
+{
+	static const struct {
+		const char *subject, *type;
+		bool excluded;
+	} cases[] = {
+		{"&list[go.shape.*uint8]{}", "main.sq", true},
+		{"&list[go.shape.*uint8]{}", "main.list[pointer]", false},
+		{"&list[go.shape.*uint8]{}", "main.list[*example.com/p.T]", false},
+		{"&list[go.shape.struct { main.a int }]{}", "main.pair[struct { main.a int }]", true},
+		{"new(list[go.shape.int_0])", "main.pair[int]", true},
+		{"new(sub.list[go.shape.int_0])", "sub.list[int]", false},
+		{"new(any)", "interface {}", false},
+		{"new(any)", "string", true},
+		{"new(chan any)", "chan interface {}", false},
+		{"new(chan any)", "struct { a interface {} }", true},
+		{"new(func(any) any)", "func(interface {}) interface {}", false},
+		{"new([]any)", "[]string", true},
+		{"new(struct { a any })", "chan interface {}", true},
+		{"new(struct { a any })", "struct { a interface {} }", false},
+		{"new(T)", "struct { a interface {} }", true},
+		{"new(\"example.com/a/sub\".T)", "sub.T", false},
+		{"&\"example.com/a/sub\".T{...}", "sub.U", true},
+		{"new(rune)", "int32", false},
+		{"new(map[string]any)", "map[string]interface {}", false},
+		{"new(<node DYNAMICTYPE>)", "main.sq", false},
+		{"[]any{...}", "[3]interface {}", false},
+		{"[]any{...}", "[3]main.sq", true},
+		{"[]list[go.shape.*uint8]{...}", "[3]main.sq", true},
+		{"[]list[go.shape.*uint8]{...}", "[3]main.list[pointer]", false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		const struct call call = {CALL_OBJECT, cases[i].type};
 		const struct escape_annotation annotation = {.kind = ESCAPE_ESCAPES, .subject = cases[i].subject};
 
 		if (call_excludes(&call, &annotation) != cases[i].excluded)
@@ -721,7 +797,9 @@ int main(void)
 		cmocka_unit_test(the_runtime_call_tells_which_annotation_of_a_line_is_meant),
 		cmocka_unit_test(what_cannot_be_told_apart_is_shared),
 		cmocka_unit_test(the_type_tells_annotations_apart_where_it_is_known),
+		cmocka_unit_test(a_row_has_the_type_of_its_objects_whatever_else_it_cost),
 		cmocka_unit_test(a_box_has_no_value_that_cannot_be_of_its_type),
+		cmocka_unit_test(an_object_is_of_no_expression_whose_type_has_another_name),
 		cmocka_unit_test(the_state_of_a_loop_over_a_function_is_an_int),
 		cmocka_unit_test(an_inlined_allocation_belongs_to_the_call_site_and_is_linked_to_the_callee),
 		cmocka_unit_test(what_was_inlined_into_the_callees_line_is_not_the_callees_own),

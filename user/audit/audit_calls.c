@@ -271,6 +271,11 @@ const char *call_contradicted_reason(const struct call *call, const struct escap
 		     : "the annotations are about something else on this line, or from another build";
 }
 
+static bool is_letter(char c)
+{
+	return isalpha((unsigned char)c) || c == '_' || (c & 0x80);
+}
+
 /*
  * Returns one token of an expression without package qualifiers: of "example.com/a/sub.T" the token is "T". Advances
  * *text and returns the token's length; 0 at the end.
@@ -286,11 +291,15 @@ static size_t next_token(const char **text, const char **token)
 		for (c++; *c && *c != **token; c++)
 			c += *c == '\\' && c[1];
 		c += *c != 0;
+		if (*c == '.' && is_letter(c[1])) { /* one of several packages of a name: "example.com/a/sub".T */
+			*text = c + 1;
+			return next_token(text, token);
+		}
 	} else if (isalnum((unsigned char)*c) || *c == '_' || (*c & 0x80)) {
 		for (;;) {
 			while (isalnum((unsigned char)*c) || *c == '_' || (*c & 0x80))
 				c++;
-			if (*c != '.' || !(isalpha((unsigned char)c[1]) || c[1] == '_' || (c[1] & 0x80)))
+			if (*c != '.' || !is_letter(c[1]))
 				break;
 			*token = ++c;
 		}
@@ -349,14 +358,20 @@ static size_t without_alias(const char **token, size_t length)
 	return length;
 }
 
-/* Whether the type in [a, end) is spelled differently from `b`. */
+/* Whether the type in [a, end) is spelled differently from `b`, a type of the runtime, to which `any` is what it stands for. */
 static bool types_differ(const char *a, const char *end, const char *b)
 {
+	static const char empty[] = "interface {}";
 	const char *a_text = a, *b_text = b, *x, *y;
 
 	while (a < end) {
-		size_t m = next_token(&a, &x), n = next_token(&b, &y);
+		size_t m = next_token(&a, &x), n;
 
+		if (m == strlen("any") && memcmp(x, "any", m) == 0 && strncmp(b, empty, strlen(empty)) == 0) {
+			b += strlen(empty);
+			continue;
+		}
+		n = next_token(&b, &y);
 		m = without_alias(&x, without_shape_number(x, m, a_text));
 		n = without_alias(&y, without_shape_number(y, n, b_text));
 		if (m != n || strncmp(x, y, m) != 0)
@@ -365,10 +380,10 @@ static bool types_differ(const char *a, const char *end, const char *b)
 	return *b != 0;
 }
 
-/* Whether a type can be spelled in several ways (structs and functions), or a shape stands for several types. */
+/* Whether a type can be spelled in several ways (structs, functions, methods), or a shape stands for several types. */
 static bool is_ambiguous(const char *text, size_t length)
 {
-	static const char *const signs[] = {"struct", "func(", "interface", "any", "go.shape.", "<node"};
+	static const char *const signs[] = {"struct", "func(", "interface { ", "go.shape.", "<node"};
 
 	for (size_t i = 0; i < COUNT(signs); i++) {
 		if (memmem(text, length, signs[i], strlen(signs[i])))
@@ -422,6 +437,30 @@ static bool instances_differ(const char *subject, const char *type)
 	return strstr(subject, "[go.shape.") && a != ARGUMENT_UNKNOWN && b != ARGUMENT_UNKNOWN && a != b;
 }
 
+/* The first token of a type, its name or what kind of literal it is. Returns its length; 0 for a shape, which stands for several. */
+static size_t first_token(const char *type, const char **token)
+{
+	size_t length;
+
+	if (*type == '<' || strncmp(type, "go.shape.", strlen("go.shape.")) == 0)
+		return 0;
+	length = next_token(&type, token);
+	if (length == strlen("any") && memcmp(*token, "any", length) == 0) {
+		*token = "interface";
+		return strlen(*token);
+	}
+	return without_alias(token, length);
+}
+
+/* Whether one is a list and the other a tree, or a channel: what their type arguments or elements are does not matter then. */
+static bool first_tokens_differ(const char *a, const char *b)
+{
+	const char *x, *y;
+	size_t m = first_token(a, &x), n = first_token(b, &y);
+
+	return m && n && (m != n || memcmp(x, y, m) != 0);
+}
+
 static bool excluded_by_name(const struct expression *expression, const char *subject, const char *type,
 			     bool shapes_decide)
 {
@@ -429,7 +468,7 @@ static bool excluded_by_name(const struct expression *expression, const char *su
 
 	if (!end || end <= start)
 		return false;
-	if (shapes_decide && instances_differ(subject, type))
+	if (first_tokens_differ(start, type) || (shapes_decide && instances_differ(subject, type)))
 		return true;
 	/* In a generic function, the compiler prints types with the shapes that they have at run time. */
 	if (shapes_decide && !strstr(type, "struct {") && !strstr(type, "func(") && !strstr(subject, "*uint8") &&

@@ -280,8 +280,9 @@ static void add_rows(struct join *join)
 			*row_append(join) = row;
 			claim(join, &row);
 			firsts[at] = group;
-		} else if (join->audit->rows[at].type != row.type) {
-			join->audit->rows[at].type = NULL;
+		} else if (group->values[VALUE_OBJECTS] && join->audit->rows[at].type != row.type) {
+			/* what has only costs has no type */
+			join->audit->rows[at].type = join->audit->rows[at].values[VALUE_OBJECTS] ? NULL : row.type;
 		}
 		for (int j = 0; j < VALUE_COUNT; j++)
 			join->audit->rows[at].values[j] =
