@@ -203,7 +203,7 @@ void processes_finish(struct processes *processes, struct observed **slot, bool 
 		processes->overran[observed_scales_rows(*slot)]++;
 	if ((*slot)->runtime->rate > processes->coarsest)
 		processes->coarsest = (*slot)->runtime->rate;
-	processes->replaced += replaced;
+	processes->replaced += replaced && !(*slot)->end.taken;
 	detach(processes, *slot);
 	observed_note_growth(*slot, recorded_ns(processes));
 	began = monotonic_ns();

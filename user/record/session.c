@@ -142,6 +142,14 @@ static int attach_process(struct session *session, struct error *error)
 	return 0;
 }
 
+/* The process that we attached to has executed other programs: what these allocated before they were observed is missing. */
+static void note_execs(struct session *session, int execs)
+{
+	session->execs += execs;
+	session->processes.profile->totals_exact &= !execs;
+	session->processes.profile->rows_least |= execs > 0;
+}
+
 /* Call after an exec of the process that we attached to: counters and stacks have changed their meaning, so the new
  * image is observed from now on. */
 static void follow_image(struct session *session)
@@ -150,9 +158,7 @@ static void follow_image(struct session *session)
 
 	if (!slot || !target_is_replaced((*slot)->target, session->pidfd))
 		return;
-	session->execs++;
-	session->processes.profile->totals_exact = false;
-	session->processes.profile->rows_least = true;
+	note_execs(session, 1);
 	processes_finish(&session->processes, slot, true);
 	if (processes_observe(&session->processes, session->options->pid, false, NULL) <= 0)
 		profile_warn(session->processes.profile, "process %d is not observed any more: %s",
@@ -392,6 +398,7 @@ static void stop_all(struct session *session)
 {
 	int64_t ended_ms, late_ms;
 	const char *reason = end_reason(session, &ended_ms);
+	int replaced = session->processes.replaced;
 
 	priority_hurry();
 	processes_stop(&session->processes);
@@ -404,6 +411,7 @@ static void stop_all(struct session *session)
 						  : ": escapement lacks CAP_SYS_NICE, with which it runs before the "
 						    "target's threads");
 	processes_finish_all(&session->processes, session->pidfd);
+	note_execs(session, session->processes.replaced - replaced);
 }
 
 /* Processes may have ended before we could stop them, while this process did not run. */
@@ -447,7 +455,7 @@ static struct profile *conclude(struct session *session, struct session_result *
 		profile_warn(
 			profile,
 			"process %d became another program (exec) %d time%s: what it allocated from then until that was "
-			"observed is in no number",
+			"observed, or until the end, is in no number",
 			session->options->pid, session->execs, session->execs == 1 ? "" : "s");
 	if (session->processes.unobserved > 1)
 		profile_warn(profile, "%d processes in all are not observed: what they allocated is missing",
