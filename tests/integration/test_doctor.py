@@ -293,6 +293,14 @@ def test_a_program_that_the_verifier_refuses_is_found_by_doctor_too(t):
     limits = next(finding for finding in findings if finding["subject"] == "limits")
     contains(messages, limits["detail"])
     contains(limits["detail"], "goalloc_mheap_grow")
+    refused = ["env", "ESCAPEMENT_REFUSE=process_forked"]
+    status, findings, _ = doctor(t, refused, "-p", pid)
+    found, messages = record(t, refused, "-p", pid)
+    same((status, found), (0, 0), "exit status without the count of forks")
+    limits = next(finding for finding in findings if finding["subject"] == "limits")
+    contains(limits["detail"], f"cannot count the processes that process {pid} forks, which are not observed, if any: ")
+    contains(messages, limits["detail"])
+    same(limits["state"], "degraded")
 
 
 def test_another_tracer_is_named(t):
@@ -483,7 +491,7 @@ def test_few_descriptors_are_named_as_such_and_doctor_says_so_before(t):
         before = ("sh", "-c", f'ulimit -n {limit} && exec "$@"', "sh")
         status, said = record(t, before, "-p", pid)
         assert "this kernel" not in said, said
-        counted |= f"cannot count the processes that process {pid} forked" in said and "Too many open files" in said
+        counted |= f"cannot count the processes that process {pid} forks" in said and "Too many open files" in said
         if status == 3:
             break
     contains(said, "Too many open files")

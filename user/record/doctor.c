@@ -246,6 +246,7 @@ static void check_limits(struct examination *examination, struct doctor_finding 
 {
 	const struct profile *profile = examination->profile;
 
+	processes_count_forks(examination->collector, examination->profile, examination->pid);
 	set(finding, DOCTOR_OK, "none known", "");
 	if (!profile->warning_count)
 		return;

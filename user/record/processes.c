@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "record/processes.h"
 
+#include <errno.h>
 #include <fnmatch.h>
 #include <stdio.h>
 #include <string.h>
@@ -103,6 +104,14 @@ static struct runtime *look_at(const struct processes *processes, int pid, struc
 	}
 	*opened = target;
 	return runtime;
+}
+
+void processes_count_forks(struct collector *collector, struct profile *profile, int pid)
+{
+	if (collector_watch_forks(collector, pid))
+		profile_warn(profile,
+			     "cannot count the processes that process %d forks, which are not observed, if any: %s",
+			     pid, strerror(errno));
 }
 
 int processes_observe(struct processes *processes, int pid, bool from_first_instruction, struct observed *before)

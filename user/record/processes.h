@@ -66,6 +66,9 @@ void processes_raise_descriptors(struct rlimit *before);
 /* Returns the slot of the observation of a process; NULL if it is not observed. */
 struct observed **processes_find(struct processes *processes, int pid);
 
+/* Begins to count the copies that a process makes of itself, or warns that they are not counted. */
+void processes_count_forks(struct collector *collector, struct profile *profile, int pid);
+
 /*
  * Observes a process if it has a known runtime; `before` is the observation of it that this one continues, or NULL.
  * `from_first_instruction`: none of its code has run yet. Returns 1 if it is observed, 0 if it has no runtime (yet), -1

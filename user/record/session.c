@@ -46,8 +46,7 @@ struct session {
 	struct live *live;				     /* what view() gets; NULL without */
 	int64_t next_view_ms, view_costs_ns[VIEWS_COMPARED]; /* CPU time of the last views */
 	uint64_t views;
-	int execs;	 /* of the process that we attached to */
-	int forks_error; /* why those that it forks are not counted: errno */
+	int execs; /* of the process that we attached to */
 	bool has_input;
 	struct overhead overhead;     /* of a process that we attached to */
 	int64_t started_ms, asked_ms; /* asked_ms: when we asked the program to end; 0: never */
@@ -117,10 +116,6 @@ static void note_forks(struct session *session)
 		forks = forks == VALUE_UNMEASURED ? forks
 						  : 0; /* all are of one process, which may have become others */
 	}
-	if (session->options->pid && forks == VALUE_UNMEASURED)
-		profile_warn(profile,
-			     "cannot count the processes that process %d forked, which are not observed, if any: %s",
-			     session->options->pid, strerror(session->forks_error));
 }
 
 static int attach_process(struct session *session, struct error *error)
@@ -135,8 +130,7 @@ static int attach_process(struct session *session, struct error *error)
 		*error = session->processes.error;
 		return -1;
 	}
-	if (collector_watch_forks(session->processes.collector, pid))
-		session->forks_error = errno;
+	processes_count_forks(session->processes.collector, session->processes.profile, pid);
 	warn_of_copies(session, pid);
 	overhead_begin(&session->overhead, pid);
 	return 0;
