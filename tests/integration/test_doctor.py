@@ -450,6 +450,27 @@ def test_a_filter_on_filters_is_named_where_another_users_program_needs_one(t):
     same((found, named in said), (3, True), said)
 
 
+def test_a_filter_on_what_makes_another_user_is_named_where_that_is_needed(t):
+    harness.require_root()
+    program, (commands, options) = ["--", workload("seeds")], starting(t)
+    sudo = dict(options["env"], SUDO_UID="65534", SUDO_GID="65534")
+    for call in ("setuid", "setgid", "setgroups"):
+        named = f"cannot run programs as another user: a seccomp filter forbids the system call {call}; allow it in the filter"
+        for number in (errno.EPERM, errno.ENOSYS):
+            before = [DENY, call, number, harness.ESCAPEMENT]
+            for command in commands[:4]:
+                done = t.run(*before, *command, status=3, **dict(options, env=sudo))
+                contains(done.stderr, named)
+                nothing_is_left(t)
+            t.run(*before, "record", "-o", t.path("p"), *program, **options)
+            t.run(*before, "record", "-o", t.path("p"), "--user", "root", *program, **dict(options, env=sudo))
+            for env, state, status in ((sudo, "missing", 3), (options["env"], "degraded", 0)):
+                done = t.run(*before, "doctor", "--format", "json", status=status, **dict(options, env=env))
+                finding, = (each for each in json.loads(done.stdout)["findings"] if each["subject"] == "starting")
+                same((finding["state"], finding["cause"]), (state, "seccomp"))
+                contains(f"{finding['detail']}; {finding['advice']}", named)
+
+
 def test_an_ordinary_end_is_no_exec(t):
     """When a process ends, the kernel frees its memory before it reports the end; the more memory, the longer the gap.
     In that gap the recorder must not mistake the missing memory for an exec."""

@@ -281,7 +281,7 @@ static void check_starting(struct examination *examination, struct doctor_findin
 	(void)examination;
 	if (launch_try(&error) || identity_find(NULL, &identity, &error)) {
 		set_error(finding, &error);
-	} else if (geteuid() == 0 && identity_try(&error)) {
+	} else if (geteuid() == 0 && identity_try(NULL, &error)) {
 		set_error(finding, &error);
 		finding->state = DOCTOR_DEGRADED; /* without --user they run */
 		finding->status = STATUS_OK;

@@ -103,6 +103,10 @@ static const struct call_row {
 	[CALL_LINK] = {"bpf", BPF | PERFMON},
 	[CALL_PERF_UPROBE] = {"perf_event_open", ADMIN},
 	[CALL_FILTER] = {"seccomp", 0},
+	[CALL_CAPSET] = {"capset", 0},
+	[CALL_SETGROUPS] = {"setgroups", SETGID},
+	[CALL_SETGID] = {"setgid", SETGID},
+	[CALL_SETUID] = {"setuid", SETUID},
 	[CALL_FORK] = {"clone", 0},
 };
 

@@ -46,7 +46,11 @@ enum obstacle_call {
 	CALL_LINK,	  /* bpf(): probes of uprobe.multi */
 	CALL_PERF_UPROBE, /* perf_event_open(): probes */
 	CALL_FILTER,	  /* seccomp(): what a program of another user may not do */
-	CALL_FORK,	  /* fork(), pthread_create() */
+	CALL_CAPSET,	  /* capset(), setgroups(), setgid(), setuid(): to become another user */
+	CALL_SETGROUPS,
+	CALL_SETGID,
+	CALL_SETUID,
+	CALL_FORK, /* fork(), pthread_create() */
 };
 
 /* The cause as data files name it: "user-namespace"; NULL for OBSTACLE_NONE. */

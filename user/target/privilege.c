@@ -14,8 +14,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/caller.h"
@@ -108,26 +110,17 @@ int identity_find(const char *user, struct identity *identity, struct error *err
 	identity->other = identity->uid != geteuid();
 	if (identity->other && geteuid() != 0)
 		return error_set(error, STATUS_USAGE, "--user %s: only root can run a program as another user", user);
-	return identity->other ? identity_try(error) : 0;
-}
-
-int identity_try(struct error *error)
-{
-	if (obstacle_check_identity(error))
-		return -1;
-	if (terminal_input_try() == 0)
-		return 0;
-	return obstacle_refused(error, CALL_FILTER, errno,
-				"keep programs of other users from typing into this terminal");
+	return identity->other ? identity_try(identity, error) : 0;
 }
 
 /* A file can give a program that it is the capabilities which the one before could inherit. The ambient ones go with them. */
-static int clear_inheritable(void)
+static int clear_inheritable(const struct identity *identity)
 {
 	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
 	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
 	uint32_t any = 0;
 
+	(void)identity;
 	if (syscall(SYS_capget, &header, data))
 		return -1;
 	for (int half = 0; half < _LINUX_CAPABILITY_U32S_3; half++) {
@@ -137,25 +130,110 @@ static int clear_inheritable(void)
 	return any ? (int)syscall(SYS_capset, &header, data) : 0;
 }
 
+static int refuse_terminal_input(const struct identity *identity)
+{
+	(void)identity;
+	return terminal_input_refuse();
+}
+
+static int take_groups(const struct identity *identity)
+{
+	return identity->name[0] ? initgroups(identity->name, identity->gid) : setgroups(0, NULL);
+}
+
+static int take_group(const struct identity *identity)
+{
+	return setgid(identity->gid);
+}
+
+/* Drops all capabilities. */
+static int take_user(const struct identity *identity)
+{
+	return setuid(identity->uid);
+}
+
+/* How a child of root becomes another user. */
+static const struct {
+	enum obstacle_call call;
+	int (*take)(const struct identity *identity);
+	const char *what;
+} steps[] = {
+	{CALL_CAPSET, clear_inheritable, "run programs as another user"},
+	{CALL_FILTER, refuse_terminal_input, "keep programs of other users from typing into this terminal"},
+	{CALL_SETGROUPS, take_groups, "run programs as another user"},
+	{CALL_SETGID, take_group, "run programs as another user"},
+	{CALL_SETUID, take_user, "run programs as another user"},
+};
+
+enum { STEPS = sizeof(steps) / sizeof(steps[0]) };
+
+/* Shared with the child that tries. */
+struct trial {
+	size_t step; /* the one that it takes; STEPS: it has taken all */
+	int code;    /* errno, of one that failed */
+};
+
+static void take_steps(const struct identity *identity, struct trial *trial)
+{
+	while (trial->step < STEPS && steps[trial->step].take(identity) == 0)
+		trial->step++;
+	trial->code = errno;
+}
+
+/* In a child of its own. */
+static void try_steps(const struct identity *identity, struct trial *trial)
+{
+	pid_t child = fork();
+	int status;
+
+	if (child == 0) {
+		take_steps(identity, trial);
+		_exit(0);
+	}
+	if (child < 0) { /* nor can a program be started, which says why */
+		trial->step = STEPS;
+		return;
+	}
+	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+		;
+	if (WIFSIGNALED(status)) /* some sandboxes kill */
+		trial->code = EPERM;
+}
+
+int identity_try(const struct identity *identity, struct error *error)
+{
+	static const struct identity any = {.other = true, .uid = 65534, .gid = 65534};
+	struct trial *shared, trial = {.step = STEPS};
+
+	if (obstacle_check_identity(error))
+		return -1;
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (shared != MAP_FAILED) {
+		try_steps(identity ? identity : &any, shared);
+		trial = *shared;
+		munmap(shared, sizeof(*shared));
+	}
+	return trial.step == STEPS
+		       ? 0
+		       : obstacle_refused(error, steps[trial.step].call, trial.code, "%s", steps[trial.step].what);
+}
+
 int identity_assume(const struct identity *identity)
 {
-	bool named = identity->name[0];
 	pid_t parent = getppid();
 	int at_parents_end = 0;
+	struct trial trial = {0};
 
 	if (!identity->other)
-		return geteuid() == 0 ? 0 : clear_inheritable();
-	if (clear_inheritable() || terminal_input_refuse()) /* while we are root */
-		return -1;
-	if (named ? initgroups(identity->name, identity->gid) : setgroups(0, NULL))
-		return -1;
+		return geteuid() == 0 ? 0 : clear_inheritable(identity);
 	prctl(PR_GET_PDEATHSIG, &at_parents_end);
-	if (setgid(identity->gid) || setuid(identity->uid)) /* drops all capabilities */
+	take_steps(identity, &trial);
+	if (trial.step < STEPS)
 		return -1;
 	if (at_parents_end) /* who becomes another user has no such signal any more */
 		subprocess_end_with(parent, at_parents_end);
 	setenv("HOME", identity->home, 1);
-	if (named) {
+	if (identity->name[0]) {
 		setenv("USER", identity->name, 1);
 		setenv("LOGNAME", identity->name, 1);
 	}

@@ -26,8 +26,9 @@ struct identity {
  * too, for another user. */
 int identity_find(const char *user, struct identity *identity, struct error *error);
 
-/* Checks whether root can run programs of other users here without giving them more than they have. Returns -1 with the obstacle. */
-int identity_try(struct error *error);
+/* Checks whether root can run programs as that user here without giving them more than the user has; NULL: as any. Returns -1 with
+ * the obstacle. */
+int identity_try(const struct identity *identity, struct error *error);
 
 /* Finds the number of a user, given by name or number. Fails with STATUS_USAGE if there is no such user. */
 int user_find(const char *user, uid_t *uid, struct error *error);

@@ -12,7 +12,6 @@
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 enum {
@@ -69,22 +68,4 @@ int terminal_input_refuse(void)
 	if (errno == EACCES && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && install() == 0)
 		return 0;
 	return errno == ENOSYS || errno == EINVAL ? 0 : -1; /* a kernel without filters */
-}
-
-int terminal_input_try(void)
-{
-	int status = 0;
-	pid_t child;
-
-	if (!has_terminal())
-		return 0;
-	child = fork();
-	if (child == 0)
-		_exit(terminal_input_refuse() ? errno : 0);
-	if (child < 0)
-		return 0; /* nor can a program be started, which says why */
-	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
-		;
-	errno = WIFSIGNALED(status) ? EPERM : WEXITSTATUS(status); /* some sandboxes kill */
-	return status ? -1 : 0;
 }

@@ -12,7 +12,4 @@
  */
 int terminal_input_refuse(void);
 
-/* Whether that would work, tried in a child of its own: 0, or -1 with errno. */
-int terminal_input_try(void);
-
 #endif
