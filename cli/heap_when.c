@@ -11,19 +11,36 @@
 #include "when.h"
 
 struct vigil {
-	struct heap_process *process;
+	struct heap_process *process, *followed; /* followed: the same, once it has executed another program */
 	struct memory_watch *watch;
 	const struct heap_when *when;
 	int64_t newest_ns; /* wall clock of the newest snapshot; 0: there is none */
 	int64_t count;
 };
 
+/* If the process executes another program, goes on with that. */
+static int follow(struct vigil *vigil, struct error *error)
+{
+	struct heap_process *now;
+
+	if (!heap_process_is_replaced(vigil->process, memory_watch_process(vigil->watch)))
+		return 0;
+	now = heap_process_reopen(vigil->process, error);
+	if (!now)
+		return -1;
+	cli_warn("process %s executes another program, %s: snapshots are of that from now on",
+		 heap_process_name(vigil->process), heap_process_name(now));
+	heap_process_close(vigil->followed);
+	vigil->process = vigil->followed = now;
+	return 0;
+}
+
 /* Takes a snapshot, and keeps it. Returns -1 if the process has ended or the file cannot be written. */
 static int take(struct vigil *vigil, struct error *error)
 {
 	const struct heap_when *when = vigil->when;
 	int64_t cpu = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
-	struct profile *snapshot = heap_snapshot(vigil->process, error);
+	struct profile *snapshot = follow(vigil, error) ? NULL : heap_snapshot(vigil->process, error);
 	int status = snapshot ? 0 : -1;
 
 	if (snapshot) {
@@ -79,27 +96,46 @@ static int ended(const struct vigil *vigil, struct error *error)
 			 heap_process_name(vigil->process), vigil->when->expression, kept(vigil, text));
 }
 
-int heap_when(struct heap_process *process, int pid, struct memory_watch *watch, const struct heap_when *when,
-	      const volatile sig_atomic_t *stop, struct error *error)
+/* Takes snapshots until something happens that none follows. */
+static enum memory_event wait_and_take(struct vigil *vigil, const volatile sig_atomic_t *stop)
 {
-	struct vigil vigil = {process, watch, when, 0, 0};
-	int64_t interval = (int64_t)(when->interval * 1e9), due = interval ? monotonic_ns() + interval : INT64_MAX;
-	enum memory_event event = MEMORY_DUE;
+	int64_t interval = (int64_t)(vigil->when->interval * 1e9),
+		due = interval ? monotonic_ns() + interval : INT64_MAX;
 	struct error failure;
 
-	if (take(&vigil, error)) /* before anything is said: this tells at once what would fail later */
-		return -1;
-	when_announce(watch, pid, when->expression);
 	for (;;) {
-		event = when_next(watch, due, stop);
+		enum memory_event event = when_next(vigil->watch, due, stop);
+
 		if (event != MEMORY_STEP && event != MEMORY_DUE)
-			break;
-		if (take(&vigil, &failure))
+			return event;
+		if (take(vigil, &failure))
 			cli_warn("%s", failure.text);
 		if (event == MEMORY_DUE)
 			due = monotonic_ns() + interval;
 	}
-	if (event == MEMORY_ENDED)
-		return ended(&vigil, error);
-	return event == MEMORY_REACHED ? reached(&vigil, error) : take(&vigil, error);
+}
+
+/* Once a first snapshot has been taken. */
+static int keep_watch(struct vigil *vigil, int pid, const volatile sig_atomic_t *stop, struct error *error)
+{
+	when_announce(vigil->watch, pid, vigil->when->expression);
+	switch (wait_and_take(vigil, stop)) {
+	case MEMORY_ENDED:
+		return ended(vigil, error);
+	case MEMORY_REACHED:
+		return reached(vigil, error);
+	default:
+		return take(vigil, error);
+	}
+}
+
+int heap_when(struct heap_process *process, int pid, struct memory_watch *watch, const struct heap_when *when,
+	      const volatile sig_atomic_t *stop, struct error *error)
+{
+	struct vigil vigil = {.process = process, .watch = watch, .when = when};
+	/* the first one before anything is said: this tells at once what would fail later */
+	int status = take(&vigil, error) ? -1 : keep_watch(&vigil, pid, stop, error);
+
+	heap_process_close(vigil.followed);
+	return status;
 }

@@ -178,5 +178,42 @@ def test_false_data_ends_in_a_sentence(t):
         liar.kill()
 
 
+CHILD = r"""
+#include <goalloc.h>
+#include <unistd.h>
+
+static void *volatile kept;
+
+int main(int argc, char **argv)
+{
+	char byte;
+
+	for (int i = 0; i < 1000; i++)
+		kept = goalloc_noscan(64);
+	if (argc == 1 && vfork() == 0) {
+		if (write(1, "ready\n", 6) > 0 && read(0, &byte, 1) > 0)
+			execl("/proc/self/exe", argv[0], "child", NULL);
+		_exit(1);
+	}
+	return write(1, "executed\n", 9) < 0 || read(0, &byte, 1) < 0;
+}
+"""
+
+
+def test_memory_that_outlives_an_exec_is_not_the_new_programs(t):
+    """A child of vfork() has its parent's memory until it executes something, and that stays."""
+    harness.require_library_for_others()
+    t.path("child.c").write_text(CHILD)
+    t.run("gcc", "-I", harness.ROOT / "alloc-runtime" / "include", "-o", "child", "child.c", harness.BUILD / "libgoalloc.a",
+          "-lpthread")
+    parent = t.start("./child", env={**os.environ, "GOALLOC_HEAP_PROFILE": "1"})
+    same(parent.stdout.readline(), "ready\n")
+    child, = harness.children(parent.pid)
+    watcher = t.start(harness.ESCAPEMENT, "heap", "-v", "-p", child, "--interval", "0.1s", "--count", "100")
+    same(watcher.stderr.readline(), "escapement: snapshot of collection -1\n")
+    same(harness.tell(parent, ""), "executed")
+    contains(watcher.communicate(timeout=harness.TIMEOUT)[1], "it executes another program; what follows is of ")
+
+
 if __name__ == "__main__":
     harness.main()

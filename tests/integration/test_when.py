@@ -229,6 +229,22 @@ def test_a_process_that_ends_before_is_told_with_what_was_kept(t):
     ring(t)
 
 
+def test_a_process_that_executes_another_program_is_followed(t):
+    process = t.start(harness.workload("processes"), "again", "2", env={**os.environ, "GOALLOC_HEAP_PROFILE": "1"})
+    same(process.stdout.readline(), "ready\n")
+    process.go = lambda: (process.stdin.write("\n"), process.stdin.flush())
+    watcher = watch(t, process, "rss>100g", "--interval", "0.1s")
+
+    def said():
+        return t.json("report", t.path("heap.pb.gz"))["target"]["command"]
+
+    wait_for(lambda: said().endswith("again 1"), "a snapshot of the program that it executes")
+    watcher.send_signal(signal.SIGINT)
+    messages = ended(watcher)
+    contains(messages, "executes another program, exe: snapshots are of that from now on")
+    assert said().endswith("again 1"), said()
+
+
 def test_what_has_no_sites_is_told_at_once_and_not_waited_for(t):
     process = t.start(go_programs.build("1.24", "stripped", "loop"))
     wait_for(lambda: rss(process.pid) > 2 * MIB, "Go's runtime")

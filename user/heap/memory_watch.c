@@ -289,6 +289,11 @@ int64_t memory_watch_end_ns(const struct memory_watch *watch)
 	return watch->end_ns;
 }
 
+int memory_watch_process(const struct memory_watch *watch)
+{
+	return watch->process;
+}
+
 bool memory_watch_is_inside(const struct memory_watch *watch)
 {
 	return watch->cgroup && !watch->machine && memory_cgroup_is_ours(watch->cgroup);

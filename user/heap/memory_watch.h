@@ -59,6 +59,9 @@ bool memory_watch_is_out(const struct memory_watch *watch);
 bool memory_watch_has_ended(const struct memory_watch *watch);
 int64_t memory_watch_end_ns(const struct memory_watch *watch);
 
+/* A descriptor (pidfd) of the process, which stays the watch's. */
+int memory_watch_process(const struct memory_watch *watch);
+
 /* Whether this process is in a cgroup whose limit is watched: then what it uses counts, and the kernel may kill it. */
 bool memory_watch_is_inside(const struct memory_watch *watch);
 

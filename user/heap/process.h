@@ -21,6 +21,7 @@ struct memory_map;     /* memory_map.h */
 struct heap_process {
 	const struct heap_runtime *runtime;
 	struct target *target;
+	bool owns_target;
 	bool redacted;
 };
 

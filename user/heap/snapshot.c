@@ -60,7 +60,28 @@ void heap_process_close(struct heap_process *process)
 	if (!process)
 		return;
 	process->runtime->close(process);
+	if (process->owns_target)
+		target_close(process->target);
 	free(process);
+}
+
+bool heap_process_is_replaced(const struct heap_process *process, int pidfd)
+{
+	return target_is_replaced(process->target, pidfd);
+}
+
+struct heap_process *heap_process_reopen(const struct heap_process *process, struct error *error)
+{
+	struct target *target = target_open(process->target->pid, error);
+	struct heap_process *opened = target ? heap_process_open(target, error) : NULL;
+
+	if (!opened) {
+		target_close(target);
+		return NULL;
+	}
+	opened->owns_target = true;
+	opened->redacted = process->redacted;
+	return opened;
 }
 
 const char *heap_process_name(const struct heap_process *process)
@@ -152,7 +173,7 @@ static int open_space(struct heap_builder *builder, struct error *error)
 		target_find_thread(target);
 	tid = target->tid;
 	builder->space = address_space_new(target, builder->profile, NULL);
-	if (target->core || (target_has_image(target) && target->tid == tid))
+	if (target->core || (target_has_image(target) && target->tid == tid && !target_lost_image(target)))
 		return 0;
 	return error_set(error, STATUS_CANNOT_MEASURE, "cannot read the heap of process %d (%s): %s", target->pid,
 			 target->comm, target_fate(target));

@@ -28,6 +28,13 @@ struct heap_process *heap_process_open(struct target *target, struct error *erro
 void heap_process_redact(struct heap_process *process, bool redact);
 void heap_process_close(struct heap_process *process); /* NULL is allowed */
 
+/*
+ * Whether the process, which `pidfd` is of, runs another program now than when it was opened: its snapshots fail from then on.
+ */
+bool heap_process_is_replaced(const struct heap_process *process, int pidfd);
+/* Opens it as what it runs now. The target is the new one's own. NULL as for heap_process_open(). */
+struct heap_process *heap_process_reopen(const struct heap_process *process, struct error *error);
+
 /* The process's name, for messages. */
 const char *heap_process_name(const struct heap_process *process);
 
