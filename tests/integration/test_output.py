@@ -212,7 +212,8 @@ def test_what_a_link_leads_to_is_the_same_file_afterwards(t):
 
 
 def test_a_disk_without_space_leaves_what_a_link_leads_to(t):
-    """Whether its file system can reserve space, cannot (ext3, NFS 3), or says that a quota is used up."""
+    """Whether its file system can reserve space, cannot (ext3, NFS 3), or says that a quota is used up; and whether the old contents
+    take any."""
     harness.require_root()
     if t.run("unshare", "--mount", "true", status=None).returncode:
         raise harness.Skip("mount namespaces are not permitted here")
@@ -221,15 +222,18 @@ def test_a_disk_without_space_leaves_what_a_link_leads_to(t):
     disk.mkdir()
     link.symlink_to(disk / "old")
     script = f'mount -t tmpfs -o size=256k none {disk} && echo old > {disk}/old && ' \
+        f'{{ [ $0 != holes ] || truncate -s 1M {disk}/old; }} && ' \
         f'{{ [ $0 = empty ] || head -c 1000000 /dev/zero > {disk}/filler 2> filled; "$@"; status=$?; ' \
-        f'cat {disk}/old; exit $status; }}'
+        f'tr -d "\\\\000" < {disk}/old; stat -c %s {disk}/old >&2; exit $status; }}'
     for space, code, why in (("full", None, errno.ENOSPC), ("full", errno.EOPNOTSUPP, errno.ENOSPC),
-                             ("full", errno.ENOSYS, errno.ENOSPC), ("empty", errno.EDQUOT, errno.EDQUOT)):
+                             ("full", errno.ENOSYS, errno.ENOSPC), ("holes", errno.EOPNOTSUPP, errno.ENOSPC),
+                             ("holes", None, errno.ENOSPC), ("empty", errno.EDQUOT, errno.EDQUOT)):
         before = [deny, "fallocate", code] if code else []
         done = t.run("unshare", "--mount", "sh", "-c", script, space, *before, harness.ESCAPEMENT, "html", "-o", link,
                      t.path("own"), status=2)
         contains(done.stderr, f"cannot write '{link}': {os.strerror(why)}")
         same(done.stdout, "old\n", f"{space}, {code}: the old contents")
+        same(done.stderr.splitlines()[-1], str(1 << 20 if space == "holes" else 4), f"{space}, {code}: their size")
     for code in (errno.EOPNOTSUPP, errno.EPERM, errno.EINVAL):  # of a file system, a seccomp filter, FUSE
         done = t.run("unshare", "--mount", "sh", "-c", script, "empty", deny, "fallocate", code, harness.ESCAPEMENT,
                      "report", "--format", "json", "-o", link, t.path("own"))

@@ -403,25 +403,54 @@ int output_check(const char *path, struct error *error)
 	return 0;
 }
 
+static size_t block_until(off_t at, off_t end)
+{
+	return end - at < COPY_BLOCK ? (size_t)(end - at) : COPY_BLOCK;
+}
+
+static int put_block(int to, const char *block, size_t size, off_t at)
+{
+	ssize_t put;
+
+	for (size_t done = 0; done < size; done += (size_t)put) {
+		put = pwrite(to, block + done, size - done, at + (off_t)done);
+		if (put < 0)
+			return -1;
+	}
+	return 0;
+}
+
 /* Copies the bytes of a file from `at` to `end` to the same place of another one. */
 static int copy_bytes(int from, int to, off_t at, off_t end)
 {
 	char block[COPY_BLOCK];
 
 	while (at < end) {
-		size_t wanted = end - at < COPY_BLOCK ? (size_t)(end - at) : COPY_BLOCK;
-		ssize_t got = pread(from, block, wanted, at), put;
+		ssize_t got = pread(from, block, block_until(at, end), at);
 
 		if (got == 0)
 			errno = EIO;
-		if (got <= 0)
+		if (got <= 0 || put_block(to, block, (size_t)got, at))
 			return -1;
-		for (ssize_t done = 0; done < got; done += put) {
-			put = pwrite(to, block + done, (size_t)(got - done), at + done);
-			if (put < 0)
+		at += got;
+	}
+	return 0;
+}
+
+/* Writes zeros where a file has no blocks: its contents stay, and other ones need no more space. */
+static int fill_holes(int fd, off_t end)
+{
+	static const char zeros[COPY_BLOCK];
+	off_t hole, data;
+
+	for (off_t at = 0; (hole = lseek(fd, at, SEEK_HOLE)) >= 0 && hole < end; at = data) {
+		data = lseek(fd, hole, SEEK_DATA);
+		if (data < 0 || data > end)
+			data = end;
+		for (; hole < data; hole += COPY_BLOCK) {
+			if (put_block(fd, zeros, block_until(hole, data), hole))
 				return -1;
 		}
-		at += got;
 	}
 	return 0;
 }
@@ -438,23 +467,26 @@ static int reserve(int fd, off_t size)
 	return failed && (errno == ENOSPC || errno == EDQUOT || errno == EFBIG) ? -1 : 0;
 }
 
-/* Copies what the stream wrote into the file that `through` is. What lies behind the old contents is written first: if there is no
- * space for it, the old contents are still there. */
+/* Copies what the stream wrote into the file that `through` is. What lies behind the old contents is written first, and in holes of
+ * these: if there is no space for it, the old contents are still there. */
 static int copy_through(const struct output *output)
 {
 	int from = fileno(output->stream), to = output->through;
 	struct stat text, old;
+	off_t both;
 
 	if (fstat(from, &text) || fstat(to, &old))
 		return -1;
-	if (reserve(to, text.st_size) || copy_bytes(from, to, old.st_size, text.st_size) || fsync(to)) {
+	both = text.st_size < old.st_size ? text.st_size : old.st_size;
+	if (reserve(to, text.st_size) || fill_holes(to, both) || copy_bytes(from, to, old.st_size, text.st_size) ||
+	    fsync(to)) {
 		int reason = errno;
 
 		if (ftruncate(to, old.st_size) == 0)
 			errno = reason;
 		return -1;
 	}
-	if (copy_bytes(from, to, 0, text.st_size < old.st_size ? text.st_size : old.st_size))
+	if (copy_bytes(from, to, 0, both))
 		return -1;
 	return ftruncate(to, text.st_size) || fsync(to) ? -1 : 0;
 }
