@@ -11,27 +11,13 @@
 #include "base/hash.h"
 #include "base/memory.h"
 #include "escape/escape_position.h"
+#include "escape/escape_prefix.h"
 
 enum {
 	SNIFFED = 1 << 18,
-	PREFIX_MAX = 200,
 	PREFIXES_MAX = 32, /* as there are months, levels, and processes that write into one log */
-	HEX_LEAST = 6,
 	STREAMS_MAX = 64,
-	DATE_DIGITS = 8, /* of a number that is a time in itself */
 };
-
-/*
- * What lines begin with. A '0' stands for any digits, with the points between them, and any blanks before these, which align
- * numbers; HEX for the digits of an identifier such as a container's.
- */
-struct prefix {
-	char pattern[PREFIX_MAX];
-	size_t length;
-	unsigned found; /* lines that have it; a header counts twice */
-};
-
-#define HEX '\x01'
 
 /* What one of several commands wrote into the log, and how its lines are marked. */
 struct stream {
@@ -84,111 +70,13 @@ static void keep_line(struct escape_input *input, const char *text, size_t lengt
 
 /* ---- prefixes ---- */
 
-static bool is_number_byte(char c)
-{
-	return isdigit((unsigned char)c) || c == '.' || c == ',' || c == ':';
-}
-
-/* "./" or "../" */
-static bool begins_relative_path(const char *text, size_t length)
-{
-	size_t points = length > 1 && text[0] == '.' ? 1 + (text[1] == '.') : 0;
-
-	return points && points < length && text[points] == '/';
-}
-
-/* Skips digits, with points, commas and colons between and after them. */
-static size_t skip_number(const char *text, size_t length)
-{
-	size_t at = 0;
-
-	while (at < length && is_number_byte(text[at]) && !begins_relative_path(text + at, length - at))
-		at++;
-	return at;
-}
-
-/* Skips a word of hexadecimal digits that is long enough for an identifier and contains a decimal digit. Returns 0
- * for other words. */
-static size_t skip_identifier(const char *text, size_t length)
-{
-	bool has_digit = false, has_letter = false;
-	size_t at = 0;
-
-	for (; at < length && isxdigit((unsigned char)text[at]); at++) {
-		has_digit |= isdigit((unsigned char)text[at]);
-		has_letter |= isalpha((unsigned char)text[at]);
-	}
-	if (at < HEX_LEAST || !has_digit || !has_letter || (at < length && isalnum((unsigned char)text[at])))
-		return 0;
-	return at;
-}
-
-/* Skips a number and the blanks before it. Returns 0 if there is none, or an identifier that begins with one. */
-static size_t skip_aligned_number(const char *text, size_t length)
-{
-	size_t at = 0;
-
-	while (at < length && text[at] == ' ')
-		at++;
-	if (at == length || !isdigit((unsigned char)text[at]) || (at && skip_identifier(text + at, length - at)))
-		return 0;
-	return at + skip_number(text + at, length - at);
-}
-
-/* Writes the pattern of a prefix. False if it is too long. */
-static bool make_pattern(struct prefix *prefix, const char *text, size_t length)
-{
-	*prefix = (struct prefix){.length = 0};
-	for (size_t i = 0; i < length;) {
-		bool word = i == 0 || !isalnum((unsigned char)text[i - 1]);
-		size_t identifier = word ? skip_identifier(text + i, length - i) : 0;
-		size_t number = identifier ? 0 : skip_aligned_number(text + i, length - i);
-
-		if (prefix->length == PREFIX_MAX)
-			return false;
-		if (identifier) {
-			prefix->pattern[prefix->length++] = HEX;
-			i += identifier;
-		} else if (number) {
-			prefix->pattern[prefix->length++] = '0';
-			i += number;
-		} else {
-			prefix->pattern[prefix->length++] = text[i++];
-		}
-	}
-	return true;
-}
-
-/* The length of that prefix in a line; 0 if it has another beginning. */
-static size_t match_prefix(const struct prefix *prefix, const char *line, size_t length)
-{
-	size_t at = 0;
-
-	for (size_t i = 0; i < prefix->length; i++) {
-		size_t skipped = 1;
-
-		if (at == length)
-			return 0;
-		if (prefix->pattern[i] == HEX)
-			skipped = skip_identifier(line + at, length - at);
-		else if (prefix->pattern[i] == '0')
-			skipped = skip_aligned_number(line + at, length - at);
-		else if (line[at] != prefix->pattern[i])
-			return 0;
-		if (!skipped)
-			return 0;
-		at += skipped;
-	}
-	return at;
-}
-
 /* The length of the longest prefix that a line has; 0 if it has none of them. */
 static size_t prefix_of(struct escape_input *input, const char *line, size_t length)
 {
 	size_t longest = 0;
 
 	for (size_t i = 0; i < input->prefix_count; i++) {
-		size_t prefix = match_prefix(&input->prefixes[i], line, length);
+		size_t prefix = prefix_match(&input->prefixes[i], line, length);
 
 		if (prefix > longest) {
 			input->latest = i;
@@ -196,105 +84,6 @@ static size_t prefix_of(struct escape_input *input, const char *line, size_t len
 		}
 	}
 	return longest;
-}
-
-/* Whether the text begins like an event of the go command, or a line that Docker logged. */
-static bool is_event_start(const char *line, size_t length)
-{
-	static const char *const starts[] = {"{\"ImportPath\":", "{\"Time\":", "{\"Action\":", "{\"log\":"};
-
-	for (size_t i = 0; i < sizeof(starts) / sizeof(*starts); i++) {
-		if (length > strlen(starts[i]) && memcmp(line, starts[i], strlen(starts[i])) == 0)
-			return true;
-	}
-	return false;
-}
-
-/* Whether "# " begins a header that ends the line: "# import/path" or "# import/path [import/path.test]". */
-static bool is_header(const char *text, size_t length)
-{
-	const char *space;
-
-	if (length < 3 || memcmp(text, "# ", 2) != 0 || isspace((unsigned char)text[2]))
-		return false;
-	space = memchr(text + 2, ' ', length - 2);
-	return !space || (space + 1 < text + length && space[1] == '[' && text[length - 1] == ']');
-}
-
-/* Whether a terminal's control sequence ends before text[at], such as the one that clears the line. */
-static bool follows_control(const char *text, size_t at)
-{
-	if (at < 3 || !isalpha((unsigned char)text[at - 1]))
-		return false;
-	for (at -= 2; at > 1 && (isdigit((unsigned char)text[at]) || text[at] == ';'); at--)
-		continue;
-	return at >= 1 && text[at] == '[' && text[at - 1] == '\x1b';
-}
-
-/* The length of a quoted text, up to its closing quote or the end of the line. */
-static size_t quoted_length(const char *text, size_t length)
-{
-	size_t at = 0;
-
-	while (at < length && text[at] != '"' && text[at] != '\n')
-		at += text[at] == '\\' && at + 1 < length ? 2 : 1;
-	return at;
-}
-
-/* Whether a prefix ends in the quote before a text: msg=" */
-static bool ends_in_quote(const char *text, size_t length)
-{
-	return length > 2 && text[length - 1] == '"' && text[length - 2] == '=';
-}
-
-/* Returns where a message or a header begins that is the value of a key (logfmt): msg="./a.go:1:2: ..." level=info. 0: nowhere. */
-static size_t quoted_start(const char *line, size_t length)
-{
-	struct position position;
-	struct span rest;
-
-	for (size_t i = 3; i < length; i++) {
-		struct span text = {line + i, 0};
-
-		if (!ends_in_quote(line, i))
-			continue;
-		text.length = quoted_length(line + i, length - i);
-		if (is_header(text.text, text.length) || position_split(text, (struct span){NULL, 0}, &position, &rest))
-			return i;
-	}
-	return 0;
-}
-
-/* Returns where the compiler's text begins in a line that has a prefix; 0 if it has none, or that is unknown. */
-static size_t words_start(const char *line, size_t length)
-{
-	static const char *const beginnings[] = {"./", "../", "/", "<autogenerated>"};
-	struct position position;
-	struct span rest;
-	size_t best = quoted_start(line, length);
-
-	if (best)
-		return best;
-	for (size_t i = 1; i + 2 < length; i++) {
-		if (line[i] == '#' && (!isalnum((unsigned char)line[i - 1]) || follows_control(line, i)) &&
-		    is_header(line + i, length - i))
-			return i;
-		if (line[i] == '{' && is_event_start(line + i, length - i))
-			return i;
-	}
-	if (!position_split((struct span){line, length}, (struct span){NULL, 0}, &position, &rest))
-		return 0;
-	for (size_t i = 1; i < position.path.length; i++) {
-		if (line[i - 1] != ' ' && line[i - 1] != '\t' && line[i - 1] != '|' && line[i - 1] != ']' &&
-		    !follows_control(line, i))
-			continue;
-		for (size_t j = 0; j < sizeof(beginnings) / sizeof(*beginnings); j++) {
-			if (strncmp(line + i, beginnings[j], strlen(beginnings[j])) == 0)
-				return i;
-		}
-		best = i;
-	}
-	return best;
 }
 
 static size_t line_length(const char *text, size_t length)
@@ -310,7 +99,7 @@ static size_t line_length(const char *text, size_t length)
 /* Whether a line without a prefix is the compiler's: a header, or a path that begins as the compiler's paths do. */
 static bool is_bare(const char *line, size_t length)
 {
-	return is_header(line, length) ||
+	return line_is_header(line, length) ||
 	       (length > 2 && (line[0] == '/' || (line[0] == '.' && (line[1] == '/' || line[1] == '.'))));
 }
 
@@ -321,7 +110,7 @@ static void note_prefix(struct escape_input *input, const char *line, size_t len
 
 	if (prefix_of(input, line, length) == start)
 		prefix = &input->prefixes[input->latest];
-	else if (input->prefix_count == PREFIXES_MAX || !make_pattern(prefix, line, start))
+	else if (input->prefix_count == PREFIXES_MAX || !prefix_make(prefix, line, start))
 		return;
 	else
 		input->latest = input->prefix_count++;
@@ -357,7 +146,7 @@ static void find_prefixes(struct escape_input *input)
 			choose_prefixes(input);
 			return;
 		}
-		start = length == 0 || *text == '{' ? 0 : words_start(text, length);
+		start = length == 0 || *text == '{' ? 0 : prefix_find(text, length);
 		if (start)
 			note_prefix(input, text, length, start);
 		text = newline ? newline + 1 : end;
@@ -414,66 +203,6 @@ static void feed_text(struct escape_input *input, const char *text, size_t lengt
 
 /* ---- several commands that write into one log ---- */
 
-/* Whether a number at `at` is part of a date, such as 2026-01-02, 02/01/2026 or "Jan  2". */
-static bool is_date_part(const char *text, size_t length, size_t at, size_t digits)
-{
-	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-	size_t after = at + digits, word = at;
-
-	if (digits >= DATE_DIGITS)
-		return true;
-	if (after + 1 < length && (text[after] == '-' || text[after] == '/') && isdigit((unsigned char)text[after + 1]))
-		return true;
-	if (at >= 2 && (text[at - 1] == '-' || text[at - 1] == '/') && isdigit((unsigned char)text[at - 2]))
-		return true;
-	while (word && text[word - 1] == ' ')
-		word--;
-	for (size_t i = 0; word < at && word >= 3 && months[i]; i += 3) {
-		if (memcmp(text + word - 3, months + i, 3) == 0)
-			return true;
-	}
-	return false;
-}
-
-/* Whether a number of so many digits, with the points and colons between and after them, is a time. "12:" is none. */
-static bool is_time(const char *text, size_t length, size_t at, size_t digits, size_t number)
-{
-	bool more = digits + 1 < number || (digits < number && text[at + digits] != ':');
-	size_t points = 0;
-
-	for (size_t i = at; i < at + number; i++)
-		points = text[i] == ':' ? number : points + (text[i] == '.');
-	if (points == 3) /* an address */
-		return false;
-	return number && (more || is_date_part(text, length, at, digits));
-}
-
-/* Whether a number stands alone, or behind a colon: that of a line, or a part of a second. One that names a writer is attached to a
- * name or to a sign: "go[70]", "#11", "web-2". */
-static bool is_free(const char *text, size_t length, size_t at, size_t number)
-{
-	bool begins = !at || text[at - 1] == ' ' || text[at - 1] == ':';
-
-	return number && begins && (at + number == length || !isalnum((unsigned char)text[at + number]));
-}
-
-/* A hash of a prefix without times, which differ from line to line: of the number, name or container of who wrote the line. */
-static uint64_t mark_of(const char *text, size_t length)
-{
-	uint64_t mark = 0;
-
-	for (size_t at = 0, number; at < length; at += number ? number : 1) {
-		size_t digits = 0;
-
-		number = skip_number(text + at, isdigit((unsigned char)text[at]) ? length - at : 0);
-		while (digits < number && isdigit((unsigned char)text[at + digits]))
-			digits++;
-		if (text[at] != ' ' && !is_time(text, length, at, digits, number) && !is_free(text, length, at, number))
-			mark = hash_fold(mark, hash_bytes(text + at, number ? number : 1));
-	}
-	return mark;
-}
-
 static struct stream *stream_find(struct escape_input *input, uint64_t mark)
 {
 	for (size_t i = 0; i < input->stream_count; i++) {
@@ -499,7 +228,7 @@ static void choose_parser(struct escape_input *input, uint64_t mark, const char 
 		input->parser = stream->parser;
 		return;
 	}
-	header = is_header(line.text, line.length);
+	header = line_is_header(line.text, line.length);
 	if (input->stream_count == STREAMS_MAX ||
 	    (!header && !position_split(line, (struct span){NULL, 0}, &position, &rest)))
 		return;
@@ -557,7 +286,7 @@ static bool feed_event(struct escape_input *input, const char *line, size_t leng
 	const cJSON *action = cJSON_GetObjectItemCaseSensitive(event, "Action"), *output, *path;
 	bool is_event = cJSON_IsString(action);
 
-	if (!event && is_event_start(line, length)) { /* its rest is missing */
+	if (!event && line_begins_event(line, length)) { /* its rest is missing */
 		escape_parser_cut(input->parser, line, length < 80 ? length : 80);
 		return true;
 	}
@@ -584,7 +313,7 @@ static bool feed_event(struct escape_input *input, const char *line, size_t leng
 static void feed_quoted(struct escape_input *input, const char *line, size_t length)
 {
 	char *text = memory_allocate(length + 1), *to = text;
-	const char *end = line + quoted_length(line, length);
+	const char *end = line + line_quoted_length(line, length);
 
 	for (const char *at = line; at < end; at++) {
 		bool escaped = *at == '\\' && at + 1 < end;
@@ -601,15 +330,15 @@ static void feed_quoted(struct escape_input *input, const char *line, size_t len
 static void feed_line(struct escape_input *input, const char *line, size_t length)
 {
 	size_t prefix = prefix_of(input, line, length);
-	uint64_t mark = prefix ? mark_of(line, prefix) : 0;
-	bool quoted = ends_in_quote(line, prefix);
+	uint64_t mark = prefix ? prefix_mark(line, prefix) : 0;
+	bool quoted = prefix_ends_in_quote(line, prefix);
 
 	line += prefix;
 	length -= prefix;
 	if (length > 2 && line[0] == '{' && line[1] == '"' && feed_event(input, line, length, mark))
 		return;
 	if (prefix)
-		choose_parser(input, mark, line, quoted ? quoted_length(line, length) : length);
+		choose_parser(input, mark, line, quoted ? line_quoted_length(line, length) : length);
 	if (quoted)
 		feed_quoted(input, line, length);
 	else
