@@ -287,6 +287,103 @@ def test_outputs_that_are_mixed_line_by_line_are_separated_or_refused(t):
                  "has the header of example.com/out/left without a message")
 
 
+def many(t):
+    """What the compiler says of 70 packages, and of the standard library's that they need: by package."""
+    source = t.path("many")
+    for n in range(70):
+        (source / f"p{n}").mkdir(parents=True)
+        (source / f"p{n}" / "a.go").write_text(f"package p{n}\n\nvar last *[{n + 1}]int\n\n//go:noinline\n"
+                                               f"func Add(n int) {{ last = &[{n + 1}]int{{n}} }}\n")
+    (source / "go.mod").write_text("module example.com/many\n\ngo 1.18\n")
+    (source / "main.go").write_text("package main\n\nimport (\n" + "".join(f'\t"example.com/many/p{n}"\n' for n in range(70)) +
+                                    ")\n\nfunc main() {\n" + "".join(f"\tp{n}.Add({n})\n" for n in range(70)) + "}\n")
+    plain = go(t, source, "build", "-o", "prog", "-gcflags=all=-m=2", ".").stderr
+    (source / "m.txt").write_text(plain)
+    outputs = ["# " + text for text in re.split("^# ", plain, flags=re.M)[1:]]
+    assert len(outputs) > 80, len(outputs)
+    return source, outputs
+
+
+def service(n):
+    return "svc-" + "".join(chr(ord("a") + n // 26 ** k % 26) for k in range(2)) + "  | "
+
+
+def one_after_the_other(outputs, prefix):
+    lines = [(n, line) for n, text in enumerate(outputs) for line in text.splitlines(True)]
+    return "".join(prefix(n, number) + line for number, (n, line) in enumerate(lines))
+
+
+# Lines that look like headers, but are text, and other lines of a log.
+TALK = ["case # 12", "step 3 # done", "ok", "    md_test.go:55: # docs/intro", "+ ./build.sh # x", "web | # started"]
+MUCH = "".join(f"Get:{n} http://deb.example.org/debian bookworm/main amd64 package-{n} all 1.0-1\n" for n in range(4500))
+
+
+def test_what_more_commands_wrote_at_once_than_are_told_apart_is_refused(t):
+    harness.require_root()
+    source, outputs = many(t)
+    wanted = moves(t, source, "m.txt")
+    assert len(wanted) > 200
+    few, more = outputs[:64], outputs[:70]
+    (source / "few.txt").write_text("".join(few))
+    forms = {
+        "steps of BuildKit": lambda i: lambda n: f"#{i + 11} {n // 7}.{n:03} ",
+        "pods": lambda i: lambda n: f"[pod/build-{i}/go] 2026-01-{n % 28 + 1:02}T03:04:05.12{n}Z ",
+    }
+    for what, form in forms.items():
+        (source / "ci.txt").write_text(interleaved(few, *map(form, range(len(few)))))
+        same(moves(t, source, "ci.txt"), moves(t, source, "few.txt"), what)
+        (source / "ci.txt").write_text(interleaved(more, *map(form, range(len(more)))))
+        for command in (("escapes",), ("escapes", "--diff", "m.txt")):
+            contains(t.escapement(*command, "ci.txt", cwd=source, status=2).stderr,
+                     "has lines of more commands that wrote at the same time than are told apart")
+    # One after the other they are in order, as are lines that each have a number of their own, and events of one command.
+    for what, prefix in {"steps": lambda n, number: f"#{n + 11} {number / 10:.3f} ",
+                         "numbered lines": lambda n, number: f"[seq={number}] ",
+                         "containers": lambda n, number: f"{number * 7919 % 16 ** 6:06x}a1b | "}.items():
+        (source / "ci.txt").write_text(one_after_the_other(outputs, prefix))
+        same(moves(t, source, "ci.txt"), wanted, what)
+    (source / "ci.txt").write_text(go(t, source, "build", "-json", "-o", "prog", "-gcflags=all=-m=2", ".").stdout)
+    same(moves(t, source, "ci.txt"), wanted, "events")
+
+
+def test_prefixes_that_begin_late_or_are_too_many_are_refused(t):
+    harness.require_root()
+    source, outputs = many(t)
+    wanted = moves(t, source, "m.txt")
+    go(t, source, "build", "-o", "prog", ".")
+    t.escapement("record", "--rate", "1", "-o", "p.pb.gz", "--", "./prog", cwd=source)
+    plain = "".join(outputs)
+    stamped = "".join(f"2026-01-02T03:04:05.{n}Z " + line for n, line in enumerate(plain.splitlines(True)))
+    web = "".join("web-1  | " + line for line in plain.splitlines(True))
+    logs = {
+        "late": MUCH + web,
+        "late, of several": MUCH + interleaved(outputs, *[lambda n, i=i: service(i) for i in range(len(outputs))]),
+        "another one, late": "".join("api-1  | " + line for line in MUCH.splitlines(True)) + "api-1  | # m/p\n" + web,
+        "behind a message without one": outputs[0] + web,
+        "more names than are told apart": one_after_the_other(outputs, lambda n, number: service(n)),
+        "more names, in turn": interleaved(outputs, *[lambda n, i=i: service(i) for i in range(len(outputs))]),
+        "too long": "".join("/".join(["longer"] * 40) + " | " + line for line in plain.splitlines(True)),
+        "logfmt, late": MUCH + "".join(f"level=info msg={json.dumps(line)}\n" for line in plain.splitlines()),
+        "events, late": MUCH + "".join("web-1  | " + json.dumps({"ImportPath": "m", "Action": "build-output", "Output": line}) + "\n"
+                                       for line in plain.splitlines(True)),
+        "lines of a logger": MUCH + "".join("main.go:12: " + line for line in plain.splitlines(True)),
+        "numbered, late": outputs[0] + "".join(f"{n:6}\t{line}" for n, line in enumerate(plain.splitlines(True))),
+        "in objects": MUCH + "".join(json.dumps({"message": "web-1  | " + line}) + "\n" for line in plain.splitlines()),
+    }
+    for what, log in logs.items():
+        (source / "ci.txt").write_text(log)
+        for command in (("escapes",), ("escapes", "--diff", "m.txt"), ("audit", "p.pb.gz", "--escape")):
+            done = t.escapement(*command, "ci.txt", cwd=source, status=2)
+            contains(done.stderr, "has compiler output behind something that is not recognised")
+    # These have been read all the time.
+    for what, log in {"text": "\n".join(TALK) + "\n" + plain, "text between": ("\n".join(TALK) + "\n").join(outputs),
+                      "much": MUCH + plain, "a prefix": stamped, "a prefix behind some": MUCH[:100000] + stamped,
+                      "a prefix and none": web + plain, "what a test quotes": plain + "    # m/p\n    ./a.go:3:2: y escapes to heap\n",
+                      "a command's path": "./build.sh\n/usr/bin/docker build .\n" + web}.items():
+        (source / "ci.txt").write_text(log)
+        same([move for move in moves(t, source, "ci.txt") if move[5] != "y"], wanted, what)
+
+
 def test_lines_that_two_commands_have_cut_are_refused(t):
     """`make -j` into a pipe that is full: the kernel writes page by page."""
     text = "# m/p\n" + "".join(f"./a.go:{n}:6: moved to heap: value\n" for n in range(1, 50))

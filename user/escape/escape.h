@@ -99,6 +99,8 @@ struct escape_output {
 		*cut; /* the line at which a log was cut, or an incomplete last line; NULL if the input is complete */
 	const char *
 		mixed; /* a line in which two commands wrote at once, so that nobody knows which package others are of; NULL */
+	const char
+		*refusal; /* why the input cannot be read, as the rest of a sentence that begins with its name; NULL */
 	/* A package whose header another one follows, if names of files do not show which of the two lines are about; NULL. */
 	const char *hollow;
 	uint64_t line_count, byte_count; /* of the input */

@@ -430,6 +430,8 @@ char *escape_settle_files(struct escape_output *output)
 	char *found = NULL;
 	bool named;
 
+	if (output->refusal)
+		return memory_text(output->refusal);
 	if (output->mixed)
 		return memory_format("has lines that two commands wrote at once (\"%.120s\"); " APART, output->mixed);
 	collect(&settling);

@@ -18,6 +18,7 @@
  * and its own. Returns NULL, or why nobody knows which lines are about which file, as the rest of a sentence that begins with the
  * output's name and ends with what to do about it; the caller frees it. That is so if
  *   - two commands wrote into one line;
+ *   - lines of commands are not told apart, or stand behind something that is not recognised (`refusal`);
  *   - a package declares a function at two lines of one file, or two functions at one place: that is another version of the file,
  *     or lines of another package;
  *   - a message names a function that its package, of which all functions are named, does not declare, or lines of an

@@ -12,11 +12,14 @@
 #include "base/memory.h"
 #include "escape/escape_position.h"
 #include "escape/escape_prefix.h"
+#include "escape/escape_shapes.h"
 
 enum {
 	SNIFFED = 1 << 18,
 	PREFIXES_MAX = 32, /* as there are months, levels, and processes that write into one log */
+	UNKNOWN_MAX = 32,
 	STREAMS_MAX = 64,
+	SHARED_MARKS = 1 << 14,
 };
 
 /* What one of several commands wrote into the log, and how its lines are marked. */
@@ -30,11 +33,19 @@ struct escape_input {
 	struct escape_parser *parser; /* of the stream that the line is of */
 	struct stream streams[STREAMS_MAX];
 	size_t stream_count;
+	/* Of commands beyond these: the parser that they share, the marks of their headers, and that of the last one. */
+	struct escape_parser *shared;
+	uint64_t *shared_marks, shared_mark;
 	char *pending; /* while the prefix is searched: all input so far; later: an incomplete line */
 	size_t pending_length, pending_capacity;
 	bool sniffed;
 	struct prefix prefixes[PREFIXES_MAX];
 	size_t prefix_count, latest; /* the one that prefix_of() found last */
+	bool has_bare;		     /* the first lines have a message without a prefix */
+	/* What stands before the latest headers that are not read as such. */
+	struct prefix unknown[UNKNOWN_MAX];
+	size_t unknown_count;
+	bool refused;
 };
 
 struct escape_input *escape_input_new(struct escape_parser *parser)
@@ -68,6 +79,25 @@ static void keep_line(struct escape_input *input, const char *text, size_t lengt
 		input->pending[input->pending_length - 1] = '\n';
 }
 
+/* The input cannot be read, for a reason that a sentence gives with what to do about it. */
+static void refuse(struct escape_input *input, const char *problem, const char *remedy, const char *line, size_t length)
+{
+	if (!input->refused)
+		escape_parser_refuse(input->first, problem, remedy, line, length);
+	input->refused = true;
+}
+
+/* Whether a line, without what stands before it, is a message about escape analysis or a part of its explanation. */
+static bool is_message(const char *line, size_t length)
+{
+	struct position position;
+	struct message message;
+	struct span rest;
+
+	return position_split((struct span){line, length}, (struct span){NULL, 0}, &position, &rest) &&
+	       message_parse(rest, &message) && (message.subject.length || message.role >= MESSAGE_FLOW);
+}
+
 /* ---- prefixes ---- */
 
 /* The length of the longest prefix that a line has; 0 if it has none of them. */
@@ -96,11 +126,15 @@ static size_t line_length(const char *text, size_t length)
 	return line;
 }
 
-/* Whether a line without a prefix is the compiler's: a header, or a path that begins as the compiler's paths do. */
+/* Whether a line without a prefix is the compiler's: a header, or a position whose path begins as the compiler's paths do. */
 static bool is_bare(const char *line, size_t length)
 {
-	return line_is_header(line, length) ||
-	       (length > 2 && (line[0] == '/' || (line[0] == '.' && (line[1] == '/' || line[1] == '.'))));
+	struct position position;
+	struct span rest;
+
+	if (length > 2 && (line[0] == '/' || (line[0] == '.' && (line[1] == '/' || line[1] == '.'))))
+		return position_split((struct span){line, length}, (struct span){NULL, 0}, &position, &rest);
+	return line_is_header(line, length);
 }
 
 /* Counts a line whose message follows a prefix, under the prefix's pattern. */
@@ -142,10 +176,9 @@ static void find_prefixes(struct escape_input *input)
 			text += 3;
 			length -= 3;
 		}
-		if (is_bare(text, length)) {
-			choose_prefixes(input);
-			return;
-		}
+		input->has_bare = is_bare(text, length);
+		if (input->has_bare)
+			break;
 		start = length == 0 || *text == '{' ? 0 : prefix_find(text, length);
 		if (start)
 			note_prefix(input, text, length, start);
@@ -213,6 +246,30 @@ static struct stream *stream_find(struct escape_input *input, uint64_t mark)
 }
 
 /*
+ * Commands beyond those that have a parser of their own share one. That is right if they ran one after the other, so that none goes on
+ * behind the header of another.
+ */
+static void share_parser(struct escape_input *input, uint64_t mark, bool header, struct span line)
+{
+	uint64_t known = mark | 1; /* 0 is an empty place */
+	uint64_t *place;
+
+	if (!input->shared) {
+		input->shared = escape_parser_branch(input->first);
+		input->shared_marks = memory_zeroed(SHARED_MARKS, sizeof(*input->shared_marks));
+	}
+	place = &input->shared_marks[(known >> 1) % SHARED_MARKS];
+	if (header)
+		*place = input->shared_mark = known;
+	if (*place != known)
+		return;
+	if (known != input->shared_mark && is_message(line.text, line.length))
+		refuse(input, "lines of more commands that wrote at the same time than are told apart",
+		       "at most 64 are; write the output of each to a file of its own", line.text, line.length);
+	input->parser = input->shared;
+}
+
+/*
  * Has the parser of whoever wrote the line take it. What a go command says begins with a header, so a mark whose first line of the
  * compiler is one is that of a command; any other, such as a level, marks lines of the command that wrote before.
  */
@@ -229,12 +286,13 @@ static void choose_parser(struct escape_input *input, uint64_t mark, const char 
 		return;
 	}
 	header = line_is_header(line.text, line.length);
-	if (input->stream_count == STREAMS_MAX ||
-	    (!header && !position_split(line, (struct span){NULL, 0}, &position, &rest)))
-		return;
-	if (header && input->stream_count)
-		input->parser = escape_parser_branch(input->first);
-	input->streams[input->stream_count++] = (struct stream){mark, input->parser};
+	if (input->stream_count == STREAMS_MAX)
+		share_parser(input, mark, header, line);
+	else if (header || position_split(line, (struct span){NULL, 0}, &position, &rest)) {
+		if (header && input->stream_count)
+			input->parser = escape_parser_branch(input->first);
+		input->streams[input->stream_count++] = (struct stream){mark, input->parser};
+	}
 }
 
 /* A hash of what an object of a log says about the process or container that wrote its text. */
@@ -257,6 +315,69 @@ static uint64_t mark_of_writer(const cJSON *object)
 	return mark;
 }
 
+/* ---- prefixes that were not found ---- */
+
+static void refuse_unknown(struct escape_input *input, const char *line, size_t length)
+{
+	refuse(input, "compiler output behind something that is not recognised",
+	       "at most 32 prefixes are, which begin in the first 256 KiB and before the first message without one; remove "
+	       "what stands before the compiler's lines",
+	       line, length);
+}
+
+/* Whether the text of an event is a header. */
+static bool is_header_event(const char *line, size_t length)
+{
+	cJSON *event = cJSON_ParseWithLength(line, length);
+	const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(event, "Output"));
+	bool is_header;
+
+	if (!text)
+		text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(event, "log"));
+	is_header = text && line_is_header(text, line_length(text, strlen(text)));
+	cJSON_Delete(event);
+	return is_header;
+}
+
+static void note_unknown_prefix(struct escape_input *input, const char *line, size_t length)
+{
+	struct prefix *prefix = &input->unknown[input->unknown_count % UNKNOWN_MAX];
+
+	prefix_make(prefix, line, length);
+	/* Tests indent what they print about other output. */
+	if (!input->has_bare || !isspace((unsigned char)prefix->pattern[0]))
+		input->unknown_count++;
+	else
+		prefix->length = 0;
+}
+
+/*
+ * Refuses lines with a prefix that find_prefixes() did not find: it begins later, or there are too many. These lines would be parsed
+ * with their prefix, and match no package and no file of a program. A header alone may be other text ("case # 12"), so a message
+ * with the same prefix must follow it.
+ */
+static void refuse_unknown_prefixes(struct escape_input *input, const char *line, size_t length)
+{
+	size_t start = 0;
+
+	while (length && (line[length - 1] == '\n' || line[length - 1] == '\r'))
+		length--;
+	if (memchr(line, '#', length) && !is_bare(line, length))
+		start = prefix_find(line, length);
+	if (start && line[start] == '{' && is_header_event(line + start, length - start))
+		refuse_unknown(input, line, length);
+	else if (start && line[start] == '#')
+		note_unknown_prefix(input, line, start);
+	for (size_t i = 0; i < UNKNOWN_MAX && i < input->unknown_count; i++) {
+		size_t prefix = prefix_match(&input->unknown[i], line, length);
+
+		if (prefix && is_message(line + prefix, length - prefix))
+			refuse_unknown(input, line, length);
+	}
+}
+
+/* ---- objects and lines ---- */
+
 /* Feeds the text of a log's object: of Docker's (json-file), of journald's (-o json), or of what collectors make of a line. Only
  * Docker's have the newline. Returns false if the object has no text. */
 static bool feed_logged(struct escape_input *input, const cJSON *object, uint64_t mark)
@@ -270,6 +391,7 @@ static bool feed_logged(struct escape_input *input, const cJSON *object, uint64_
 			continue;
 		choose_parser(input, hash_fold(mark, mark_of_writer(object)), text->valuestring,
 			      strlen(text->valuestring));
+		refuse_unknown_prefixes(input, text->valuestring, strlen(text->valuestring));
 		feed_text(input, text->valuestring, strlen(text->valuestring));
 		if (i > 0)
 			escape_parser_feed(input->parser, "\n", 1);
@@ -339,10 +461,12 @@ static void feed_line(struct escape_input *input, const char *line, size_t lengt
 		return;
 	if (prefix)
 		choose_parser(input, mark, line, quoted ? line_quoted_length(line, length) : length);
-	if (quoted)
+	if (quoted) {
 		feed_quoted(input, line, length);
-	else
-		feed_text(input, line, length);
+		return;
+	}
+	refuse_unknown_prefixes(input, line, length);
+	feed_text(input, line, length);
 }
 
 static void feed_lines(struct escape_input *input, const char *text, size_t length)
@@ -397,6 +521,7 @@ void escape_input_finish(struct escape_input *input)
 		end_sniffing(input);
 	if (input->pending_length)
 		feed_line(input, input->pending, input->pending_length);
+	free(input->shared_marks);
 	free(input->pending);
 	free(input);
 }

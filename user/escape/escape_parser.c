@@ -24,6 +24,7 @@
 enum {
 	UNRECOGNIZED_LENGTH_MAX = 4096,
 	JOINED_LINES_MAX = 10000,
+	SHOWN = 120, /* bytes of a line in an error */
 };
 
 struct escape_storage {
@@ -158,6 +159,20 @@ void escape_parser_cut(struct escape_parser *parser, const char *text, size_t le
 	struct span shown = make_printable(parser, (struct span){text, length});
 
 	parser->output->cut = string_table_intern(parser->strings, shown.text, shown.length);
+}
+
+void escape_parser_refuse(struct escape_parser *parser, const char *problem, const char *remedy, const char *text,
+			  size_t length)
+{
+	struct span shown = make_printable(parser, (struct span){text, length});
+	char *refusal;
+
+	if (parser->output->mixed) /* what follows is a consequence */
+		return;
+	refusal = memory_format("has %s (\"%.*s\"); %s", problem, (int)(shown.length < SHOWN ? shown.length : SHOWN),
+				shown.text, remedy);
+	parser->output->refusal = string_table_intern(parser->strings, refusal, strlen(refusal));
+	free(refusal);
 }
 
 /* Whether this line says that a log was cut. */

@@ -51,6 +51,10 @@ void escape_parser_fail(struct escape_parser *parser, const char *package);
 /* Records that the input was cut here. */
 void escape_parser_cut(struct escape_parser *parser, const char *text, size_t length);
 
+/* Records why the input cannot be read: it has `problem`, in a line such as this one, and what to do about that. */
+void escape_parser_refuse(struct escape_parser *parser, const char *problem, const char *remedy, const char *text,
+			  size_t length);
+
 /* Returns the output's string table, for strings that are found out later. */
 struct string_table *escape_output_strings(struct escape_output *output);
 
