@@ -20,8 +20,8 @@ STRINGS, SAMPLE_TYPE, SAMPLE, LOCATION, FUNCTION, PERIOD_TYPE, PERIOD = 6, 1, 2,
 WRITER = "testing.(*M).writeProfiles"  # by its allocations a heap profile is known to have all that came before
 
 
-def make(types, values, period=None, caller=None):
-    """A profile with one sample of these values; `types`: (name, unit) of each."""
+def make(types, values, period=None, caller=None, work=("main.work", "main.go")):
+    """A profile with one sample of these values; `types`: (name, unit) of each; `work`: the function and its file."""
     strings = [""]
 
     def text(value):
@@ -35,7 +35,7 @@ def make(types, values, period=None, caller=None):
     out = b"".join(wire.nested(SAMPLE_TYPE, value_type(*pair)) for pair in types)
     if period:
         out += wire.nested(PERIOD_TYPE, value_type(*period[:2])) + wire.number(PERIOD, period[2])
-    out += wire.nested(FUNCTION, wire.number(1, 1) + wire.number(2, text("main.work")) + wire.number(4, text("main.go")))
+    out += wire.nested(FUNCTION, wire.number(1, 1) + wire.number(2, text(work[0])) + wire.number(4, text(work[1])))
     out += wire.nested(LOCATION, wire.number(1, 1) + wire.nested(4, wire.number(1, 1) + wire.number(2, 7)))
     out += wire.nested(SAMPLE, wire.number(1, 1) + b"".join(wire.number(2, value) for value in values))
     if caller:
@@ -116,6 +116,18 @@ def test_of_tiny_objects_go_samples_the_blocks_that_they_share(t):
         same(audit["exact"]["rows"], exact)
         head = t.escapement("audit", "-e", said, t.path("foreign.pb.gz")).stdout.splitlines()[0]
         same("every allocation counted" in head, exact, head)
+
+
+def test_a_heap_profile_of_c_plus_plus_or_rust_is_not_taken_for_gos(t):
+    """`pprof -proto` gives these types to the heap profiles of gperftools and jemalloc."""
+    heap = [*BOTH, ("inuse_objects", "count"), ("inuse_space", "bytes")]
+    for work in (("operator new(unsigned long)", ""), ("Parser::parse", "/src/parser.cc"), ("app::run", "src/main.rs"), ("load", "/src/go.c")):
+        for rate in (1, 524288):
+            text, report = read(t, make(heap, [500, 8000, 3, 48], ("space", "bytes", rate), work=work))
+            same([(row["function"], row["objects"], row["bytes"]) for row in report["rows"]], [(work[0], 500, 8000)])
+            assert "Go's heap profile" not in text and "+TINY" not in text, text
+            same((report["rate"], report["exact"]["rows"]), (rate, rate == 1))
+    contains(read(t, make(heap, [500, 8000, 3, 48], ("space", "bytes", 1)))[0], "Go's heap profile ends")
 
 
 def test_a_few_blocks_of_tiny_objects_more_are_chance_and_other_objects_are_not(t):

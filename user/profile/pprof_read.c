@@ -101,8 +101,8 @@ static Message *unpack(struct pprof_source *source, size_t max, struct pprof_par
 
 /* --- profile --- */
 
-/* Returns 1 if it is a heap profile of Go, 0 if not, or -1 with an error. */
-static int is_go_heap(struct reader *reader)
+/* Returns 1 if it has the types of a heap profile of Go, 0 if not, or -1 with an error. */
+static int has_go_heap_types(struct reader *reader)
 {
 	static const char *const types[] = {"alloc_objects", "alloc_space", "inuse_objects", "inuse_space"};
 	const Message *message = reader->message;
@@ -225,7 +225,7 @@ static int read_types(struct reader *reader)
 		snprintf(reader->types + length, sizeof(reader->types) - length, "%s%s", i ? ", " : "",
 			 name ? name : "");
 	}
-	go_heap = is_go_heap(reader);
+	go_heap = has_go_heap_types(reader);
 	if (go_heap < 0 || read_period(reader))
 		return -1;
 	reader->columns.go_heap = go_heap && reader->columns.period > 0;
@@ -344,6 +344,21 @@ static void complete_foreign(struct reader *reader)
 	}
 }
 
+/* Whether a function is in a source file of Go, or nothing was sampled. pprof gives the types of Go's heap profiles to those of
+ * gperftools and jemalloc, too. */
+static bool may_be_of_go(const struct pprof_tables *tables)
+{
+	static const char suffix[] = ".go";
+
+	for (size_t i = 0; i < tables->functions.count; i++) {
+		const char *file = tables->function_list[i].file;
+
+		if (file && strlen(file) >= strlen(suffix) && strcmp(file + strlen(file) - strlen(suffix), suffix) == 0)
+			return true;
+	}
+	return tables->parts->sample_count == 0;
+}
+
 static int read_profile(struct reader *reader, size_t memory_max)
 {
 	const Message *message = reader->message;
@@ -354,6 +369,7 @@ static int read_profile(struct reader *reader, size_t memory_max)
 		return pprof_source_malformed(reader->source, "its first string is not empty");
 	if (read_types(reader) || pprof_tables_read(&reader->tables))
 		return -1;
+	reader->columns.go_heap = reader->columns.go_heap && may_be_of_go(&reader->tables);
 	if (pprof_read_samples(&reader->tables, &reader->columns, memory_max))
 		return -1;
 	profile->start_ns = message->time_nanos;
