@@ -42,6 +42,7 @@ var (
 	gp    = &T{len(os.Args), 1, 2}
 	src   = []int{1, 2, 3, 4, 5, 6, 7, 8, 9}
 	text  = string(make([]byte, 39+len(os.Args)))
+	funcs interface{} = [1]func(){}
 	ready = make(chan int, 1) //= unannotated package-level 1
 	table = map[string]int{"a": len(os.Args), "b": 2} //= escapes map[string]int{...} 1; unannotated package-level *
 )
@@ -78,10 +79,33 @@ func index(i int) {
 	ints[i+1000]++ //= unannotated run-time panic *
 }
 
+//go:noinline
+func concrete(x interface{}) {
+	defer func() { recover() }()
+	_ = x.(string) //= unannotated run-time panic 100
+}
+
+//go:noinline
+func abstract(x interface{}) {
+	defer func() { recover() }()
+	_ = x.(os.Signal) //= unannotated run-time panic 100
+}
+
+//go:noinline
+func equal(x, y interface{}) {
+	defer func() { recover() }()
+	if x == y { //= unannotated run-time panic *
+		ints = nil
+	}
+}
+
 func main() {
 	for i := 0; i < 100; i++ {
 		once(i + 8)
 		index(i)
+		concrete(gp)
+		abstract(gp)
+		equal(funcs, funcs)
 	}
 }
 """

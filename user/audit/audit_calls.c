@@ -41,6 +41,8 @@ static const struct {
 	{"runtime.goPanic", CALL_PANIC},
 	{"runtime.panic", CALL_PANIC},
 	{"runtime.sigpanic", CALL_PANIC},
+	{"runtime.efaceeq", CALL_PANIC}, /* allocates only to say that a type cannot be compared */
+	{"runtime.ifaceeq", CALL_PANIC},
 	{"runtime.typeAssert", CALL_ASSERT},
 	{"runtime.interfaceSwitch", CALL_ASSERT},
 	{"runtime.assertE2I", CALL_ASSERT},
@@ -232,11 +234,15 @@ bool call_is_always_spoken_of(const struct call *call)
 
 const char *call_unannotated_reason(const struct call *call, bool inlined)
 {
+	/* A type assertion that fails panics in the call that looks for the type's methods. */
+	bool failed = call->type && strcmp(call->type, "runtime.TypeAssertionError") == 0;
+	unsigned family = failed ? CALL_PANIC : call->family;
+
 	if (call_is_closure(call->type))
 		return "a closure that the compiler output does not mention: it mentions those for go and defer only "
 		       "at -m=2";
 	for (size_t i = 0; i < COUNT(reasons); i++) {
-		if (call->family & reasons[i].family)
+		if (family & reasons[i].family)
 			return inlined && reasons[i].inlined ? reasons[i].inlined : reasons[i].unannotated;
 	}
 	return "growth of a slice, map or string, or a call of the runtime: the profile does not name it";
