@@ -516,6 +516,38 @@ def test_modules_beside_the_main_one_are_joined_whatever_their_folder_is_called(
              "cannot find the directory")
 
 
+def test_sites_of_a_line_that_differ_by_their_owner_alone_name_it(t):
+    dep = "package dep\n\ntype Node struct{ a, b, c int }\n\n//go:noinline\nfunc New() *Node { return &Node{} }\n"
+    main = """package main
+
+import "example.com/dep"
+
+var p, q *dep.Node
+
+//go:noinline
+func first() { p = dep.New() }
+
+//go:noinline
+func second() { q = dep.New() }
+
+func main() {
+	for i := 0; i < 100; i++ {
+		first()
+		second()
+	}
+}
+"""
+    module(t.path("dep"), "example.com/dep", {"dep.go": dep})
+    source = module(t.path("app"), "example.com/app", {"main.go": main},
+                    "\nrequire example.com/dep v1.0.0\n\nreplace example.com/dep => ../dep\n")
+    document = audit(t, RELEASES[-1], source, flags="-gcflags=example.com/...=-m=2")
+    same(sorted((row["owner"]["function"], row["owner"]["line"], row["objects"]) for row in document["rows"]
+                if row["function"] == "example.com/dep.New"), [("main.first", 8, 100), ("main.second", 11, 100)])
+    text = t.escapement("audit", "-q", "--escape", "m.txt", "--rate", "1", "--", "./program", cwd=source).stdout
+    for function, line in (("first", 8), ("second", 11)):
+        contains(text, f"100 objects, 2.34KiB:\n        for main.{function} at main.go:{line}\n        example.com/dep.New, newobject of dep.Node\n")
+
+
 def test_modules_of_a_workspace_are_joined(t):
     for version in RELEASES[1:]:
         module(t.path(version) / "lib" / "y", "example.com/rep/v2", {"y.go": REP})

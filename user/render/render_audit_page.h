@@ -41,6 +41,9 @@ char *audit_page_position(const char *file, uint32_t line, uint32_t column);
 /* Prints the command that proves a change. */
 void audit_page_proof(const struct audit_page *page, size_t indent, const char *proof);
 
+/* Prints for which line of the program's own module a row that has an owner allocates. */
+void audit_page_owner(const struct audit_page *page, const struct audit_row *row);
+
 /* Prints what stands below the numbers of a row: how well they are known, who allocates, what the compiler says. */
 void audit_page_row(const struct audit_page *page, const struct audit_row *row);
 

@@ -95,6 +95,15 @@ static void print_owner(const struct audit_page *page, const struct audit_row *r
 	free(site);
 }
 
+void audit_page_owner(const struct audit_page *page, const struct audit_row *row)
+{
+	char *place = place_in_words(row->owner_file, row->owner->line, 0);
+
+	audit_page_wrap(page, (size_t)page->indent,
+			audit_page_text("for %s%s", row->owner->function ? row->owner->function : "(unknown)", place));
+	free(place);
+}
+
 /* Prints the function, what it calls, and where it was inlined. */
 static void print_who(const struct audit_page *page, const struct audit_row *row)
 {

@@ -22,6 +22,9 @@ enum { SITE_COLUMN = 47, INDENT = 6, PART_INDENT = 2 };
 /* What a line that calls a library allocates in how many of the library's functions: more of them tell the reader no more. */
 enum { LIBRARY_PARTS = 3 };
 
+/* Of so many rows of a line each is compared with each. */
+enum { COMPARED_MOST = 64 };
+
 static const char *share_text(int64_t value, int64_t total, char text[TERMINAL_NUMBER_SIZE])
 {
 	if (value == VALUE_UNMEASURED || total <= 0)
@@ -84,13 +87,32 @@ static char *part_cost(const int64_t values[VALUE_COUNT])
 			       values[VALUE_REFILLS] == 1 ? "" : "s");
 }
 
-/* Prints one of the several rows of a line. */
-static void print_part(const struct audit_page *page, const struct audit_row *row)
+static bool same_text(const char *a, const char *b)
+{
+	return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+/* Whether two rows of a line differ by their owner, and by nothing else that is printed above the compiler's words. */
+static bool only_owners_differ(const struct audit_row *a, const struct audit_row *b)
+{
+	return a->owner && b->owner &&
+	       (a->owner->line != b->owner->line || !same_text(a->owner->function, b->owner->function)) &&
+	       same_text(a->site.function, b->site.function) && same_text(a->runtime_call, b->runtime_call) &&
+	       same_text(a->type, b->type) && a->inlined_count == b->inlined_count;
+}
+
+/* Prints one of the several rows of a line, with its owner if that is what tells it from another one. */
+static void print_part(const struct audit_page *page, const struct audit_line *line, const struct audit_row *row)
 {
 	struct audit_page part = *page;
+	bool alike = false;
 
+	for (size_t i = 0; !alike && i < line->count && i < COMPARED_MOST; i++)
+		alike = only_owners_differ(row, &page->audit->rows[page->lines.rows[line->first + i]]);
 	audit_page_wrap(page, INDENT, part_cost(row->values));
 	part.indent += PART_INDENT;
+	if (alike && !audit_is_at_owner(row))
+		audit_page_owner(&part, row);
 	audit_page_row(&part, row);
 }
 
@@ -117,7 +139,7 @@ static void print_parts(const struct audit_page *page, const struct audit_line *
 		int64_t cost = row->values[page->cost];
 
 		if (shown == i && i < limit && (!i || cost >= page->cheapest)) {
-			print_part(page, row);
+			print_part(page, line, row);
 			shown++;
 			continue;
 		}
