@@ -169,6 +169,17 @@ func Lazy[T any](v T) func() T {
 func Box[T any](v T) *T { //= <1.24 escapes lib.v 100
 	return &v
 }
+
+type Pair[K, V any] struct {
+	k    K
+	v    V
+	more [3]int64
+}
+
+//go:noinline
+func MakePair[K, V any](k K, v V) *Pair[K, V] {
+	return &Pair[K, V]{k: k, v: v} //= escapes string 100; escapes [go.shape.string 200; escapes bool 300; escapes struct 400
+}
 """
 
 GENERIC = """package main
@@ -182,6 +193,7 @@ var (
 	st   lib.Stack[T]
 	fn   func() T
 	tp   *T
+	any1 [4]interface{}
 )
 
 //go:noinline
@@ -190,6 +202,16 @@ func use(n int) {
 	keep = lib.Map([]int{n, n}, func(i int) T { return T{i, i, i} })
 	fn = lib.Lazy(T{n, 1, 2}) //= >=1.24 escapes func literal 100
 	tp = lib.Box(T{n, n, 1}) //= >=1.24 escapes lib.v 100
+	any1[0] = lib.MakePair(n, "")
+	for i := 0; i < 4; i++ {
+		any1[1] = lib.MakePair("", T{n, n, n})
+		if i < 3 {
+			any1[2] = lib.MakePair(n, true)
+		}
+		if i < 2 {
+			any1[3] = lib.MakePair("", n)
+		}
+	}
 }
 
 func main() {

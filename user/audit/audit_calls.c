@@ -415,32 +415,77 @@ static const char *end_of_type(const char *start, const struct expression *expre
 	return NULL;
 }
 
-/* What the first type argument is, as far as its shape or name tells. */
+/* What a type argument is, as far as its shape or name tells. */
 enum argument { ARGUMENT_UNKNOWN, ARGUMENT_STRUCT, ARGUMENT_BASIC };
 
-static enum argument first_argument(const char *type)
+static const char *without_shape(const char *argument)
 {
 	static const char shape[] = "go.shape.";
-	const char *bracket = strchr(type, '['), *at = bracket ? bracket + 1 : NULL;
 
-	if (!at)
-		return ARGUMENT_UNKNOWN;
-	at += strncmp(at, shape, strlen(shape)) == 0 ? strlen(shape) : 0;
-	if (strncmp(at, "struct {", strlen("struct {")) == 0)
-		return ARGUMENT_STRUCT;
-	bracket = at;
-	while (islower((unsigned char)*at) || isdigit((unsigned char)*at))
-		at++;
-	return at > bracket && *at && strchr("],_", *at) ? ARGUMENT_BASIC : ARGUMENT_UNKNOWN;
+	return argument + (strncmp(argument, shape, strlen(shape)) == 0 ? strlen(shape) : 0);
 }
 
-/* Whether one is an instance for a struct, and the other for a number or a string. Structs have shapes of their own, which can
- * be spelled in several ways. */
+/* The length of a word such as "int" or "uint8". */
+static size_t word_length(const char *text)
+{
+	size_t length = 0;
+
+	while (islower((unsigned char)text[length]) || isdigit((unsigned char)text[length]))
+		length++;
+	return length;
+}
+
+static enum argument argument_of(const char *text)
+{
+	size_t length = word_length(text);
+
+	if (strncmp(text, "struct {", strlen("struct {")) == 0)
+		return ARGUMENT_STRUCT;
+	return length && text[length] && strchr("],_", text[length]) ? ARGUMENT_BASIC : ARGUMENT_UNKNOWN;
+}
+
+/* Returns the type argument behind this one; NULL if it is the last one. */
+static const char *next_argument(const char *text)
+{
+	int depth = 0;
+
+	for (; *text && depth >= 0; text++) {
+		if (*text == '"') { /* a struct's tag */
+			for (text++; *text && *text != '"'; text++)
+				text += *text == '\\' && text[1];
+			if (!*text)
+				return NULL;
+		}
+		if (depth == 0 && *text == ',')
+			return text + 1;
+		depth +=
+			(*text == '[' || *text == '(' || *text == '{') - (*text == ']' || *text == ')' || *text == '}');
+	}
+	return NULL;
+}
+
+/* Whether two arguments are a struct and a number or string, or two of these. Structs have shapes of their own, which can be spelled
+ * in several ways; a type with a name has the shape of another. */
+static bool arguments_differ(const char *a, const char *b)
+{
+	enum argument kind = argument_of(a), other = argument_of(b);
+
+	if (kind == ARGUMENT_UNKNOWN || other == ARGUMENT_UNKNOWN)
+		return false;
+	return kind != other ||
+	       (kind == ARGUMENT_BASIC && (word_length(a) != word_length(b) || strncmp(a, b, word_length(a)) != 0));
+}
+
+/* Whether the type is another instance than that of the expression, which the compiler prints with shapes. */
 static bool instances_differ(const char *subject, const char *type)
 {
-	enum argument a = first_argument(subject), b = first_argument(type);
+	const char *a = strstr(subject, "[go.shape."), *b = a ? strchr(type, '[') : NULL;
 
-	return strstr(subject, "[go.shape.") && a != ARGUMENT_UNKNOWN && b != ARGUMENT_UNKNOWN && a != b;
+	for (a = a ? a + 1 : NULL, b = b ? b + 1 : NULL; a && b; a = next_argument(a), b = next_argument(b)) {
+		if (arguments_differ(without_shape(a), without_shape(b)))
+			return true;
+	}
+	return false;
 }
 
 /* The first token of a type, its name or what kind of literal it is. Returns its length; 0 for a shape, which stands for several. */
