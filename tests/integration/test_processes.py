@@ -148,6 +148,16 @@ def test_what_an_exec_leaves_out_is_said_even_if_nothing_else_was_allocated(t):
     assert "lost      nothing" not in text, text
 
 
+def test_a_child_that_is_about_to_execute_another_program_is_no_copy(t):
+    harness.require_root()
+    process = t.start(workload("processes"), "vfork", "100")
+    harness.wait_for(lambda: harness.children(process.pid), "the child of vfork()")
+    said = t.escapement("record", "--duration", "0.1", "-o", t.path("p.pb.gz"), "-p", process.pid).stderr
+    assert "of the same program" not in said, said
+    for child in harness.children(process.pid):
+        os.kill(child, signal.SIGKILL)
+
+
 # Their numbers in /proc/PID/syscall.
 CALLS = {"poll": {"x86_64": 7, "aarch64": 73}, "sched_setscheduler": {"x86_64": 144, "aarch64": 119}, "clone3": {"x86_64": 435, "aarch64": 435}}
 

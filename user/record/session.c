@@ -2,11 +2,13 @@
 #include "record/session.h"
 
 #include <errno.h>
+#include <linux/kcmp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -84,6 +86,12 @@ static void start_clock(struct session *session)
 							    (uint64_t)session->deadline_ms * 1000000);
 }
 
+/* Whether a process is a child of vfork() that has not executed its program yet. */
+static bool shares_memory(int pid, int child)
+{
+	return syscall(SYS_kcmp, pid, child, KCMP_VM, 0, 0) == 0;
+}
+
 /* Processes that the process that we attach to has forked before, as a server does that forks its workers when it starts. */
 static void warn_of_copies(struct session *session, int pid)
 {
@@ -91,7 +99,7 @@ static void warn_of_copies(struct session *session, int pid)
 	int *children = procfs_children(pid, &count);
 
 	for (size_t i = 0; i < count; i++)
-		copies += procfs_same_executable(pid, children[i]);
+		copies += procfs_same_executable(pid, children[i]) && !shares_memory(pid, children[i]);
 	if (copies)
 		profile_warn(session->processes.profile,
 			     "process %d has %zu child%s of the same program, which %s not observed: record %s by -p, "
