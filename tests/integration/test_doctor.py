@@ -11,6 +11,7 @@ import pathlib
 import pty
 import shutil
 import subprocess
+import sys
 import termios
 
 import harness
@@ -502,6 +503,16 @@ def test_a_process_that_proc_hides_is_not_said_to_be_none(t):
             assert "no process with PID" not in done.stdout + done.stderr, done
         absent = t.run(*before, harness.ESCAPEMENT, "heap", "-p", 2 ** 22 - 1, status=3)
         contains(absent.stderr, "no process with PID")
+
+
+def test_the_number_of_a_thread_is_not_taken_for_a_process(t):
+    harness.require_root()
+    process = ready(t, sys.executable, "-c", "import sys, threading\n"
+                                             "threading.Thread(target=sys.stdin.read).start()\nprint('ready', flush=True)")
+    thread, = (int(path.name) for path in pathlib.Path(f"/proc/{process.pid}/task").iterdir() if path.name != str(process.pid))
+    for command in (["record", "-o", t.path("p")], ["heap"], ["heap", "--when", "rss>1g"], ["doctor"], ["top"]):
+        done = t.escapement(*command, "-p", thread, status=3)
+        contains(done.stdout + done.stderr, f"{thread} is a thread of process {process.pid}: give that number")
 
 
 def test_few_descriptors_are_named_as_such_and_doctor_says_so_before(t):

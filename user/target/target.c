@@ -282,10 +282,24 @@ static ssize_t copy_live(void *context, const struct target_piece *pieces, size_
 	return copied;
 }
 
+/* Returns the process that the number is a later thread of; 0: it is a process's own. */
+static int process_of_thread(int pid)
+{
+	int file = (int)syscall(SYS_pidfd_open, pid, 0), process;
+
+	if (file >= 0)
+		close(file);
+	if (file >= 0 || (errno != EINVAL && errno != ENOENT)) /* which of the two depends on the kernel */
+		return 0;
+	process = procfs_status_number(pid, "Tgid");
+	return process == pid ? 0 : process;
+}
+
 static struct target *open_image(int pid, bool changeable, struct error *error)
 {
 	struct target *target = memory_zeroed(1, sizeof(*target));
 	char path[64];
+	int process;
 
 	target->reader = memory_zeroed(1, sizeof(*target->reader));
 	target->pid = target->tid = pid;
@@ -301,6 +315,11 @@ static struct target *open_image(int pid, bool changeable, struct error *error)
 			obstacle_refused(error, CALL_INSPECT, EPERM, "inspect process %d, which /proc hides", pid);
 		else
 			error_set(error, STATUS_CANNOT_MEASURE, "no process with PID %d", pid);
+		goto fail;
+	}
+	process = process_of_thread(pid);
+	if (process) {
+		error_set(error, STATUS_CANNOT_MEASURE, "%d is a thread of process %d: give that number", pid, process);
 		goto fail;
 	}
 	target_find_thread(target);
