@@ -300,10 +300,6 @@ int recording_status(const struct recording *recording, const struct profile *pr
 			 " processes that the process forked meanwhile are not observed: what they allocated is "
 			 "in no number",
 			 profile_forked(profile));
-	if (loss.unexplained)
-		cli_warn("%" PRId64
-			 " objects are missing or too many, by the runtime's own counters: rows are incomplete",
-			 loss.unexplained);
 	if (memory_is_low()) {
 		struct error error;
 

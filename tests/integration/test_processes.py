@@ -158,6 +158,49 @@ def test_a_child_that_is_about_to_execute_another_program_is_no_copy(t):
         os.kill(child, signal.SIGKILL)
 
 
+SHARER = r"""
+#define _GNU_SOURCE
+#include <goalloc.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+static void *volatile kept;
+static char stack[1 << 16];
+
+static int child(void *unused)
+{
+	for (int i = 0; i < 100; i++)
+		kept = goalloc_noscan(48);
+	return unused != 0;
+}
+
+int main(void)
+{
+	int process = clone(child, stack + sizeof(stack), CLONE_VM | SIGCHLD, 0);
+
+	return waitpid(process, 0, 0) != process;
+}
+"""
+
+
+def test_what_only_the_counters_have_is_not_called_exact(t):
+    """Probes are of a process and its threads, and not of another process in the same memory."""
+    harness.require_root()
+    harness.require_library_for_others()
+    t.path("sharer.c").write_text(SHARER)
+    t.run("gcc", "-I", harness.ROOT / "alloc-runtime" / "include", "-o", "sharer", "sharer.c", harness.BUILD / "libgoalloc.a",
+          "-lpthread")
+    said = t.escapement("record", "--rate", "1", "-o", t.path("p.pb.gz"), "--", "./sharer", status=4).stderr
+    contains(said, "100 objects are missing or too many, by the runtime's own counters: rows are incomplete")
+    report = t.json("report", t.path("p.pb.gz"))
+    same((report["exact"], report["check"]["difference"]), ({"totals": False, "rows": False}, -100))
+    text = t.escapement("report", t.path("p.pb.gz")).stdout
+    contains(text, "100 objects are missing")
+    for false in ("(exact)", "rows      exact", "lost      nothing", "nothing was allocated"):
+        assert false not in text, text
+
+
 # Their numbers in /proc/PID/syscall.
 CALLS = {"poll": {"x86_64": 7, "aarch64": 73}, "sched_setscheduler": {"x86_64": 144, "aarch64": 119}, "clone3": {"x86_64": 435, "aarch64": 435}}
 

@@ -384,7 +384,8 @@ struct profile_loss {
 	int64_t events, stacks, unexplained;
 };
 struct profile_loss profile_loss(const struct profile *profile);
-/* Called when all processes are there: rows from which events were lost are lower bounds, not exact. */
+/* Called when all processes are there: rows from which events were lost are lower bounds, not exact; so are rows and totals that
+ * are counted, if a check has more. */
 void profile_conclude_rows(struct profile *profile);
 void profile_loss_add(struct profile_loss *sum, const struct profile_loss *part);
 static inline bool profile_loss_any(const struct profile_loss *loss)

@@ -2,6 +2,7 @@
 /* The processes of a profile, and what they add up to. A sum is unmeasured where a part of it is. */
 #include "profile/profile.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -130,7 +131,16 @@ struct profile_loss profile_loss(const struct profile *profile)
 
 void profile_conclude_rows(struct profile *profile)
 {
-	if (profile_lost_events(profile) == 0)
+	int64_t unexplained = profile_unexplained(profile);
+
+	if (unexplained)
+		profile_warn(profile,
+			     "%" PRId64
+			     " objects are missing or too many, by the runtime's own counters: rows are incomplete",
+			     unexplained);
+	if (unexplained && profile->rate <= 1) /* otherwise totals are these counters, and rows are scaled to them */
+		profile->totals_exact = false;
+	else if (profile_lost_events(profile) == 0)
 		return;
 	profile->rows_exact = false;
 	profile->rows_least = true;
