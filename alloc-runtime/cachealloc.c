@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "sampler.h"
+#include "sections.h"
 #include "sys.h"
 
 enum {
@@ -19,7 +20,7 @@ _Static_assert(sizeof(struct mcache) > MCachePage, "mcache_head divides");
 
 struct mcache_head *mcache_heads;
 struct mcache_head mcache_sharedHead;
-static struct mcache sums[2];
+static struct mcache sums[2] LARGE_BSS;
 struct goalloc_ended mcache_ended = {.sums = {0}};
 
 static struct mcache_head *waiting; /* of ended threads, with counters */
@@ -228,7 +229,7 @@ void cachealloc_put(struct mcache *c)
 	lock_release(&mheap.cachelock);
 }
 
-void cachealloc_foldAll(void)
+RARELY_RUN void cachealloc_foldAll(void)
 {
 	lock_acquire(&mheap.cachelock);
 	struct mcache_head *h = waiting, *next;
@@ -244,7 +245,7 @@ void cachealloc_foldAll(void)
 	lock_release(&mheap.cachelock);
 }
 
-bool cachealloc_othersInUse(void)
+RARELY_RUN bool cachealloc_othersInUse(void)
 {
 	for (struct mcache *c = mcache_first(); c; c = mcache_next(c))
 		if (mcache_head(c)->inuse && c != mcache_self)
@@ -252,7 +253,7 @@ bool cachealloc_othersInUse(void)
 	return false;
 }
 
-void cachealloc_repair(void)
+RARELY_RUN void cachealloc_repair(void)
 {
 	waiting = folded = NULL;
 	nwaiting = left = 0;
@@ -275,7 +276,7 @@ void cachealloc_repair(void)
 	}
 }
 
-void cachealloc_abandon(struct mcache *c)
+RARELY_RUN void cachealloc_abandon(struct mcache *c)
 {
 	wait(mcache_head(c));
 }

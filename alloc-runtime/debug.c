@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "malloc_fast.h"
+#include "sections.h"
 #include "sys.h"
 
 enum {
@@ -29,7 +30,7 @@ _Static_assert(sizeof(struct trailer) == DebugTrailer, "the size that debug.h de
 bool debug_level;
 
 struct lock debug_lock;
-void *debug_queue[DebugQueue];
+void *debug_queue[DebugQueue] LARGE_BSS;
 static unsigned queue_at;
 static int process; /* whose memory this is */
 
@@ -71,7 +72,7 @@ static bool filled(const unsigned char *from, const unsigned char *to, unsigned 
 	return true;
 }
 
-void debug_allocated(void *object, size_t size, const struct caller *caller)
+RARELY_RUN void debug_allocated(void *object, size_t size, const struct caller *caller)
 {
 	struct mspan *s = span_at(object);
 	struct trailer *t = trailer_of(s, object);
@@ -94,7 +95,7 @@ static const char *fault_live(const struct mspan *s, const void *object)
 }
 
 /* The same for an object in the queue. */
-static const char *fault_queued(const void *object)
+RARELY_RUN static const char *fault_queued(const void *object)
 {
 	const struct trailer *t = trailer_of(span_at(object), object);
 
@@ -117,7 +118,7 @@ static void *enqueue(const struct mspan *s, void *object)
 	return out;
 }
 
-void *debug_freed(struct mspan *s, void *object)
+RARELY_RUN void *debug_freed(struct mspan *s, void *object)
 {
 	uintptr_t offset = (uintptr_t)object - s->base;
 
@@ -146,7 +147,7 @@ bool debug_isLive(const struct mspan *s, const void *object)
 	return is(trailer_of(s, object), Live);
 }
 
-size_t debug_size(const struct mspan *s, const void *object)
+RARELY_RUN size_t debug_size(const struct mspan *s, const void *object)
 {
 	const struct trailer *t = trailer_of(s, object);
 

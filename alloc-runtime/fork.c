@@ -31,6 +31,7 @@
 #include "recorder.h"
 #include "runtime.h"
 #include "scavenge.h"
+#include "sections.h"
 #include "stack.h"
 
 /* Releases the lock. Returns whether it was held. */
@@ -39,7 +40,7 @@ static bool reset(struct lock *lock)
 	return atomic_exchange_explicit(&lock->state, 0, memory_order_relaxed) != 0;
 }
 
-static void in_child(void)
+RARELY_RUN static void in_child(void)
 {
 	bool shared = reset(&mcache_shared_lock), held = shared;
 

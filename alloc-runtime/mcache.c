@@ -20,6 +20,7 @@
 #include "cachealloc.h"
 #include "sampler.h"
 #include "scavenge.h"
+#include "sections.h"
 #include "stack.h"
 
 #define ALL_136(x) ALL_8(ALL_17(x))
@@ -27,10 +28,10 @@
 #define ALL_8(...) \
 	__VA_ARGS__, __VA_ARGS__, __VA_ARGS__, __VA_ARGS__, __VA_ARGS__, __VA_ARGS__, __VA_ARGS__, __VA_ARGS__
 
-struct mcache_none mcache_none = {.alloc = {ALL_136(&emptymspan)}};
+_Alignas(struct mcache) struct mcache_none mcache_none = {.alloc = {ALL_136(&emptymspan)}};
 __thread struct mcache *mcache_self = &mcache_dummy;
 
-struct mcache mcache_shared;
+struct mcache mcache_shared LARGE_BSS;
 struct lock mcache_shared_lock;
 
 static pthread_key_t thread_end;
@@ -381,7 +382,8 @@ static void releaseAll(struct mcache *c)
 static void freemcache(struct mcache *c)
 {
 	releaseAll(c);
-	stackcache_clear(c);
+	if (c->stackcache) /* the call alone would map code that few programs run */
+		stackcache_clear(c);
 	cachealloc_put(c);
 }
 
@@ -448,7 +450,7 @@ static void empty_cache(struct mcache *c)
 	tiny_release(c);
 }
 
-void mcache_abandonOthers(bool shared)
+RARELY_RUN void mcache_abandonOthers(bool shared)
 {
 	for (struct mspan *s = mheap.allspans; s; s = s->alllink) {
 		struct mcache *owner = atomic_load_explicit(&s->owner, memory_order_relaxed);

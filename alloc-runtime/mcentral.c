@@ -13,6 +13,7 @@
 #include "cachealloc.h"
 #include "sampler.h"
 #include "scavenge.h"
+#include "sections.h"
 
 enum {
 	PrefaultObjects = 2048, /* objects up to this many bytes are assumed to be written completely */
@@ -183,7 +184,7 @@ void mcentral_uncacheUnused(struct mcentral *central, struct mspan *s)
 	mheap_freeSpan(s);
 }
 
-void mcentral_forgetLists(void)
+RARELY_RUN void mcentral_forgetLists(void)
 {
 	for (unsigned i = 0; i < NumSpanClasses; i++) {
 		mheap.central[i].nonempty = mheap.central[i].empty = mheap.central[i].whole =
@@ -192,7 +193,7 @@ void mcentral_forgetLists(void)
 	}
 }
 
-void mcentral_relist(struct mspan *s)
+RARELY_RUN void mcentral_relist(struct mspan *s)
 {
 	struct mcentral *central = &mheap.central[s->spanclass];
 

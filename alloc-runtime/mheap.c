@@ -20,6 +20,7 @@
 #include "moved.h"
 #include "perturb.h"
 #include "scavenge.h"
+#include "sections.h"
 #include "special.h"
 #include "stack.h"
 #include "sys.h"
@@ -680,7 +681,8 @@ void mheap_prefault(struct mspan *s, size_t untouched_pages)
 	sysPrefault((void *)s->base, ahead);
 }
 
-struct mspan *mheap_allocStackSpan(size_t npages, unsigned stackclass, size_t stack_size, struct mheap_grown *grown)
+RARELY_RUN struct mspan *mheap_allocStackSpan(size_t npages, unsigned stackclass, size_t stack_size,
+					      struct mheap_grown *grown)
 {
 	lock_acquire(&mheap.lock);
 	struct mspan *s = allocSpanLocked(npages, grown);
@@ -706,7 +708,7 @@ struct mspan *mheap_allocStackSpan(size_t npages, unsigned stackclass, size_t st
 	return s;
 }
 
-void mheap_freeStackSpan(struct mspan *s)
+RARELY_RUN void mheap_freeStackSpan(struct mspan *s)
 {
 	lock_acquire(&mheap.lock);
 	owner_add(&mheap.pagesInUse, -s->npages);
@@ -886,7 +888,7 @@ static void free_gap(uintptr_t page, size_t npages)
 	insert_free(s);
 }
 
-void mheap_rebuild(void)
+RARELY_RUN void mheap_rebuild(void)
 {
 	memset(&mheap.free, 0, sizeof mheap.free);
 	memset(&mheap.scav, 0, sizeof mheap.scav);

@@ -3,6 +3,7 @@
 #include "runtime.h"
 
 #include "sampler.h"
+#include "sections.h"
 
 struct mspan emptymspan;
 
@@ -305,7 +306,7 @@ unsigned mspan_disown(struct mspan *s)
 	return freeBits_count(s->freeBits, s->nelems);
 }
 
-uint64_t mspan_freeIn(struct mspan *s, unsigned word)
+RARELY_RUN uint64_t mspan_freeIn(struct mspan *s, unsigned word)
 {
 	uint64_t free = (atomic_load_explicit(&s->freeBits[2 * word], memory_order_relaxed) & UINT32_MAX) |
 			atomic_load_explicit(&s->freeBits[2 * word + 1], memory_order_relaxed) << 32;
@@ -319,7 +320,7 @@ uint64_t mspan_freeIn(struct mspan *s, unsigned word)
 	return free;
 }
 
-void mspan_abandon(struct mspan *s)
+RARELY_RUN void mspan_abandon(struct mspan *s)
 {
 	/* An object that its owner had taken out of all bits is leaked. */
 	for (unsigned w = 0, words = mspan_words(s); w < words; w++) {

@@ -6,6 +6,7 @@
 
 #include "debug.h"
 #include "probes.h"
+#include "sections.h"
 
 static unsigned char perturb_byte; /* written with mheap.lock held, read without */
 
@@ -14,7 +15,7 @@ bool perturb_isOn(void)
 	return __atomic_load_n(&perturb_byte, __ATOMIC_RELAXED) != 0;
 }
 
-void perturb_set(unsigned char byte)
+RARELY_RUN void perturb_set(unsigned char byte)
 {
 	lock_acquire(&mheap.lock);
 	__atomic_store_n(&perturb_byte, byte, __ATOMIC_RELAXED);

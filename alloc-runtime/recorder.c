@@ -11,6 +11,7 @@
 
 #include "probes.h"
 #include "runtime.h"
+#include "sections.h"
 #include "stack_table.h"
 #include "sys.h"
 
@@ -267,14 +268,12 @@ static void put_counters(const struct goalloc_stats *end)
 }
 
 /* 101 is the lowest priority number available, so this is one of the last destructors to run. */
-static __attribute__((destructor(101))) void finish(void)
+static RARELY_RUN void end_recording(void)
 {
 	const struct stack_table *table = &recorder.table;
 	static struct goalloc_stats end;
 	uint64_t *seen;
 
-	if (!recorder_active || getpid() != recorder.pid || recorder.file < 0)
-		return;
 	lock_acquire(&recorder_lock);
 	recorder_active = false;
 	goalloc_read_stats(&end);
@@ -294,6 +293,12 @@ static __attribute__((destructor(101))) void finish(void)
 	if (out.failed)
 		goalloc_fatal("cannot write to the file that GOALLOC_PROFILE names, file descriptor",
 			      (uintptr_t)recorder.file);
+}
+
+static __attribute__((destructor(101))) void finish(void)
+{
+	if (recorder_active && getpid() == recorder.pid && recorder.file >= 0)
+		end_recording();
 }
 
 void recorder_in_child(void)

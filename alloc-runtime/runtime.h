@@ -489,10 +489,11 @@ struct caller {
 
 /* For threads that have none yet: every span is emptymspan. Nothing behind these is there, because all of it would be in the
  * library's file. */
-extern struct mcache_none {
-	_Alignas(struct mcache) char before[offsetof(struct mcache, alloc)];
+struct mcache_none {
+	char before[offsetof(struct mcache, alloc)];
 	struct mspan *alloc[NumSpanClasses];
-} mcache_none;
+};
+extern _Alignas(struct mcache) struct mcache_none mcache_none;
 #define mcache_dummy (*(struct mcache *)&mcache_none)
 _Static_assert(sizeof(struct mcache_none) <= MCachePage, "one page of the file");
 extern __thread struct mcache *mcache_self;

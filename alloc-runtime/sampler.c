@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "heap_profile.h"
+#include "sections.h"
 #include "sys.h"
 #include "unwind.h"
 
@@ -57,7 +58,7 @@ static double uniform(struct mcache *c)
 	return ((double)(next_random(c) >> 11) + 0.5) / 9007199254740992.0;
 }
 
-int64_t exponential(struct mcache *c, uint64_t mean)
+RARELY_RUN int64_t exponential(struct mcache *c, uint64_t mean)
 {
 	return (int64_t)(-logarithm(uniform(c)) * (double)mean);
 }
@@ -153,7 +154,7 @@ static uint64_t stack_of(struct mcache *c, struct caller *caller)
 	return stacks_wanted() ? caller_stack(c, caller) : 0;
 }
 
-void note_sample(struct mcache *c, void *object, uint64_t bytes, unsigned spanclass, struct caller *caller)
+RARELY_RUN void note_sample(struct mcache *c, void *object, uint64_t bytes, unsigned spanclass, struct caller *caller)
 {
 	uint64_t weight = bytes, stack = stack_of(c, caller);
 
@@ -234,7 +235,8 @@ void note_uncached(struct mcache *c, unsigned spanclass, uint64_t objects)
 	p->bytes += bytes_of(spanclass, objects);
 }
 
-void report_refill(struct mcache *c, unsigned spanclass, uint64_t objects, const struct mspan *s, struct caller *caller)
+RARELY_RUN void report_refill(struct mcache *c, unsigned spanclass, uint64_t objects, const struct mspan *s,
+			      struct caller *caller)
 {
 	uint64_t distance = rate_in_force(&mcache_refill_semaphores), bytes = bytes_of(spanclass, objects);
 	struct goalloc_pending *p = &c->pending[spanclass], report;

@@ -10,6 +10,7 @@
 
 #include "cachealloc.h"
 #include "environment.h"
+#include "sections.h"
 #include "stack.h"
 #include "sys.h"
 #include "treap.h"
@@ -183,7 +184,7 @@ size_t scavenge_all(void)
 	return visit_free(release_old, &walk);
 }
 
-size_t goalloc_release_memory(void)
+RARELY_RUN size_t goalloc_release_memory(void)
 {
 	cachealloc_foldAll();
 	stackLarge_release();
@@ -316,7 +317,7 @@ static struct mspan *all_spans(void)
 
 static const struct budget unlimited = {SIZE_MAX, SIZE_MAX};
 
-size_t scavenge_spans(void)
+RARELY_RUN size_t scavenge_spans(void)
 {
 	lock_acquire(&mheap.scavengelock);
 	struct mspan *s = all_spans();
@@ -418,7 +419,7 @@ static void scavenge_by_clock(void)
 	round_step(now, true);
 }
 
-static _Noreturn void *bgscavenge(void *unused)
+RARELY_RUN static _Noreturn void *bgscavenge(void *unused)
 {
 	(void)unused;
 	for (;;) {

@@ -7,6 +7,11 @@
 
 #include <stdint.h>
 
+/* Functions that few programs run, in files whose other functions all programs do (rules.mk has whole files of the kind). */
+#define RARELY_RUN __attribute__((section("goalloc_rare"), noinline))
+/* Variables of several pages that few programs touch. Apart from the others, so that those share pages. */
+#define LARGE_BSS __attribute__((section(".bss.large")))
+
 #pragma GCC visibility push(hidden)
 
 extern const char text_start[] __asm__("__start_goalloc_text"), text_end[] __asm__("__stop_goalloc_text");

@@ -190,8 +190,6 @@ void stackcache_clear(struct mcache *c)
 {
 	struct stackcache *cache = c->stackcache;
 
-	if (!cache)
-		return;
 	for (unsigned class = 0; class < NumStackClasses; class ++)
 		if (cache->of[class].length != 0)
 			stackcacherelease(cache, class, 0);

@@ -50,7 +50,7 @@ struct stackcache {
 	} of[NumStackClasses];
 };
 
-/* Called when a thread ends: gives all stacks in its cache to the pools, and frees the struct. */
+/* Called when a thread ends that has a stackcache: gives all stacks in it to the pools, and frees the struct. */
 void stackcache_clear(struct mcache *c);
 /* Returns the idle large stacks to the heap, with mheap.lock held; the result is in bytes. */
 size_t stackLarge_release(void);

@@ -14,6 +14,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "sections.h"
+
 #ifndef MAP_FIXED_NOREPLACE
 #define MAP_FIXED_NOREPLACE 0x100000
 #endif
@@ -43,7 +45,7 @@ void *sysAlloc(size_t size)
 	return address == MAP_FAILED ? NULL : address;
 }
 
-void *sysAllocSparse(size_t size)
+RARELY_RUN void *sysAllocSparse(size_t size)
 {
 	int saved = errno;
 	void *address = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -62,7 +64,7 @@ void sysFree(void *address, size_t size)
 	errno = saved;
 }
 
-void *sysGrow(void *table, size_t *capacity, size_t first, size_t size)
+RARELY_RUN void *sysGrow(void *table, size_t *capacity, size_t first, size_t size)
 {
 	size_t room = *capacity ? 2 * *capacity : first;
 	void *grown = sysAlloc(room * size);

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
 """libgoalloc adds only public names with its prefix to a program's symbols, and two of libc's."""
+import os
 import re
 
 import harness
@@ -70,6 +71,52 @@ def test_a_program_may_use_every_inner_name_of_the_library_for_itself(t):
     t.run(program)
     t.run("cc", "-I", include, "-o", program, source, f"-L{harness.BUILD}", "-lgoalloc", f"-Wl,-rpath,{harness.BUILD.resolve()}")
     t.run(program)
+
+
+# Allocates and frees objects of many sizes in threads that end, then prints what it has of its memory.
+THREADS = """#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static void *work(void *unused)
+{
+	void *objects[1000];
+
+	for (int i = 0; i < 1000; i++)
+		objects[i] = malloc((size_t)(i * 64));
+	for (int i = 0; i < 1000; i++)
+		free(objects[i]);
+	return unused;
+}
+
+int main(void)
+{
+	for (int i = 0; i < 20; i++) {
+		pthread_t thread;
+		pthread_create(&thread, NULL, work, NULL);
+		pthread_join(thread, NULL);
+	}
+	FILE *maps = fopen("/proc/self/smaps", "r");
+	for (int c; (c = getc(maps)) != EOF;)
+		putchar(c);
+	return 0;
+}
+"""
+
+
+def test_a_program_whose_threads_come_and_go_takes_no_memory_for_code_that_few_programs_run(t):
+    source, program = t.path("threads.c"), t.path("threads")
+    source.write_text(THREADS)
+    t.run("cc", "-o", program, source, "-lpthread")
+    preload = (harness.BUILD / "libgoalloc-preload.so").resolve()
+    smaps = t.run(program, env=dict(os.environ, LD_PRELOAD=str(preload))).stdout
+    # What all programs run, and what few do.
+    resident = [int(rss) for rss in re.findall(r" r-xp .*libgoalloc-preload\.so\n(?:.*\n)*?Rss: +(\d+) kB", smaps)]
+    if len(resident) == 1:
+        raise harness.Skip("this machine's linker puts all code into one mapping")
+    same(len(resident), 2)
+    assert resident[0] > 0, resident
+    same(resident[1], 0)
 
 
 if __name__ == "__main__":
