@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """malloc_counts.py BUILD [CASE...]: what does not depend on the machine's load: instructions, first-level data misses and
 last-level data misses of an allocation with its free, on each allocator, by cachegrind (32 KiB and 2 MiB). The start of
-the process is taken off by running each case twice, with as many and with twice as many operations."""
+the process is taken off by running each case twice, with as many and with twice as many operations: whole rounds of it."""
 import re
 import subprocess
 import sys
@@ -12,7 +12,15 @@ from malloc_table import CASES, allocators
 
 OPERATIONS = 100_000
 ROWS = [case for case in CASES if case[0] in ("pair", "lifo", "random", "mixed", "reuse", "sh6", "append")]
+# Operations of a round; malloc_cases rounds up or down to whole ones.
+ROUND = {"lifo": lambda size: 1024, "reuse": lambda size: (4 << 20) // size, "sh6": lambda size: 2000, "append": lambda size: size // 16}
 FIELDS = {"instructions": r"I\s+refs:\s+([\d,]+)", "D1 misses": r"D1\s+misses:\s+([\d,]+)", "LL misses": r"LLd misses:\s+([\d,]+)"}
+
+
+def operations_of(case):
+    """At least OPERATIONS, in whole rounds."""
+    a_round = ROUND.get(case[0], lambda size: 1)(case[1])
+    return -(-OPERATIONS // a_round) * a_round
 
 
 def count(build, case, library, operations):
@@ -33,8 +41,9 @@ def main():
             continue
         rows = []
         for _, library in peers:
-            once, twice = (count(build, case, library, n) for n in (OPERATIONS, 2 * OPERATIONS))
-            rows.append([(b - a) / OPERATIONS for a, b in zip(once, twice)])
+            n = operations_of(case)
+            once, twice = (count(build, case, library, n * times) for times in (1, 2))
+            rows.append([(b - a) / n for a, b in zip(once, twice)])
         for i, field in enumerate(FIELDS):
             print(f"{case[0] + ' ' + str(case[1]):<16}{field:<16}" + "".join(f"{row[i]:>10.3f}" for row in rows), flush=True)
 
