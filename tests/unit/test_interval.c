@@ -18,6 +18,7 @@
 #include "profile/interval.h"
 #include "profile/profile.h"
 #include "profile/report.h"
+#include "profile/size_class.h"
 
 /* Bounds from samples alone, without exact totals. */
 static void objects_within(const struct interval *sum, int64_t *low, int64_t *high)
@@ -640,6 +641,108 @@ static void tiny_objects_are_within_their_interval_of_however_many_processes_and
 	}
 }
 
+/* A line of a program, and how many objects of each size it allocates. */
+struct line {
+	const char *function, *call;
+	int64_t objects[SIZE_CLASSES];
+};
+
+/* Line i of `make([]byte, least + i % sizes)`, run `count` times. */
+static void make_slices(struct line *line, int64_t count, int64_t least, int64_t sizes)
+{
+	for (int64_t i = 0; i < count; i++) {
+		int class = 1;
+
+		while (size_class_bytes(class) < least + i % sizes)
+			class ++;
+		line->objects[class]++;
+	}
+}
+
+/* Records the lines at the default rate. The totals are known, and samples are scaled to them. */
+static struct profile *sample_lines(const struct line *lines, size_t count)
+{
+	struct profile *profile = profile_new();
+	struct profile_process *process = profile_process_add(profile, 1);
+
+	profile->rate = 524288;
+	profile->row_measured = 1u << VALUE_OBJECTS | 1u << VALUE_BYTES | 1u << VALUE_SAMPLES;
+	for (int class = 0; class < SIZE_CLASSES; class ++) {
+		int64_t *totals = process->class_totals[2 * class];
+
+		totals[VALUE_OBJECTS] = totals[VALUE_BYTES] = 0;
+		for (size_t i = 0; i < count; i++) {
+			totals[VALUE_OBJECTS] += lines[i].objects[class];
+			totals[VALUE_BYTES] += lines[i].objects[class] * size_class_bytes(class);
+		}
+	}
+	for (size_t i = 0; i < count; i++) {
+		const struct profile_frame frames[] = {{.function = lines[i].call}, {.function = lines[i].function}};
+		const struct profile_location *location = profile_location(profile, i + 1, NULL, frames, 2);
+
+		for (int class = 1; class < SIZE_CLASSES; class ++) {
+			const struct profile_key key = {.stack = profile_stack(profile, &location, 1, false),
+							.span_class = 2 * class,
+							.pid = 1,
+							.rate = profile->rate};
+			double chance = -expm1(-(double)size_class_bytes(class) / (double)profile->rate);
+			int64_t values[VALUE_COUNT] = {0};
+
+			for (int64_t object = 0; object < lines[i].objects[class]; object++)
+				values[VALUE_SAMPLES] += uniform() < chance;
+			values[VALUE_OBJECTS] = llround((double)values[VALUE_SAMPLES] / chance);
+			values[VALUE_BYTES] = values[VALUE_OBJECTS] * size_class_bytes(class);
+			if (values[VALUE_SAMPLES] > 0)
+				profile_add(profile, &key, values);
+		}
+	}
+	estimates_calibrate(profile->samples, profile->sample_count, profile->rate, process);
+	return profile;
+}
+
+static void a_line_of_several_sizes_is_covered_though_no_sample_hit_some_of_them(void **state)
+{
+	static const struct {
+		int64_t count, least, sizes, others; /* others: objects of 24 bytes, all of another line */
+	} cases[] = {{20000, 20, 40, 20000}, {50000, 20, 40, 50000}, {200000, 20, 40, 200000},
+		     {20000, 8, 240, 20000}, {20000, 16, 200, 0},    {5000, 1000, 3000, 0}};
+	enum { LINE_ROUNDS = 200 };
+
+	(void)state;
+	for (size_t c = 0; c < sizeof(cases) / sizeof(cases[0]); c++) {
+		struct line lines[] = {{.function = "main.mixed", .call = "runtime.makeslice"},
+				       {.function = "main.fixed", .call = "runtime.newobject"}};
+		struct tally objects = {0}, bytes = {0};
+		int64_t truth = 0, true_bytes = 0;
+
+		make_slices(&lines[0], cases[c].count, cases[c].least, cases[c].sizes);
+		make_slices(&lines[1], cases[c].others, 24, 1);
+		for (int class = 1; class < SIZE_CLASSES; class ++) {
+			truth += lines[0].objects[class];
+			true_bytes += lines[0].objects[class] * size_class_bytes(class);
+		}
+		for (int round = 0; round < LINE_ROUNDS; round++) {
+			struct profile *profile = sample_lines(lines, 2);
+			struct report *report = report_new(profile, BY_FUNCTION, VALUE_BYTES, 0);
+
+			for (size_t i = 0; i < report->row_count; i++) {
+				const struct interval_bounds *bounds = &report->rows[i].bounds;
+
+				if (strcmp(report->rows[i].function, "main.mixed") != 0)
+					continue;
+				objects.printed++;
+				objects.held += bounds->objects_low <= truth && truth <= bounds->objects_high;
+				bytes.printed++;
+				bytes.held += bounds->bytes_low <= true_bytes && true_bytes <= bounds->bytes_high;
+			}
+			report_free(report);
+			profile_free(profile);
+		}
+		assert_coverage("objects", &objects, 0.93, 1);
+		assert_coverage("bytes", &bytes, 0.93, 1);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -652,6 +755,7 @@ int main(void)
 		cmocka_unit_test(what_was_counted_at_rate_1_moves_the_interval_and_does_not_widen_it),
 		cmocka_unit_test(only_types_of_one_layout_without_pointers_or_of_few_bytes_may_be_tiny),
 		cmocka_unit_test(tiny_objects_are_within_their_interval_of_however_many_processes_and_blocks),
+		cmocka_unit_test(a_line_of_several_sizes_is_covered_though_no_sample_hit_some_of_them),
 		cmocka_unit_test(bursts_are_as_unlike_as_the_program_makes_them),
 		cmocka_unit_test(bounds_rise_with_events_and_meet_where_methods_change),
 	};

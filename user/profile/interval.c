@@ -27,8 +27,12 @@
  * how much that is. What is known is N of each class, and how much of it remains after the sites with samples are
  * subtracted (estimates.h, `unseen`). A line with k samples is assumed to have as many further ones, in its unseen
  * classes, as lines with k samples had in real programs (tests/bench/intervals.py). Each of these counts as the average
- * number of objects in the rest of these classes, and all together at most as the whole rest. Calls that always
- * allocate objects of one size add nothing.
+ * number of objects in the rest of these classes, and all together at most as the whole rest. That is too little in a
+ * program of few lines, where one makes most of what is of some sizes: in make([]byte, 20+i%40) the objects of 32 bytes may
+ * have no sample though those of 24 and 48 bytes, all of this line, have. So the upper end includes at least, of each unseen
+ * class, the line's share of the samples of the classes beside it. In programs of many lines that share says little, and is
+ * small in the classes around: it is multiplied by the line's part of these. Calls that always allocate objects of one size
+ * add nothing.
  *
  * Bursts: in these every allocation is counted, so that neither single objects are chosen by chance nor their sizes matter,
  * but times. What a burst has of a row and what it has of others go together. A row has the share R of its size class, if
@@ -48,7 +52,10 @@
 #include "profile/size_class.h"
 #include "profile/type_name.h"
 
-enum { SCORE_FROM = 64 /* events; below this, the binomial's terms are added up */ };
+enum {
+	SCORE_FROM = 64, /* events; below this, the binomial's terms are added up */
+	LARGEST_SMALL = 32768,
+};
 
 static const double z = 1.959963984540054; /* 97.5 % quantile of the normal distribution */
 
@@ -421,30 +428,84 @@ static struct ends ends_of(const struct sum *sum)
 	return ends;
 }
 
+/*
+ * The row's share of the samples of the next class that has any: of smaller objects (`step` is -1) or of larger ones (1).
+ * Large objects, whose class is 0, come after all others.
+ */
+static double share_of_next(const double events[SIZE_CLASSES], const struct estimates *estimates, int class, int step)
+{
+	for (int rank = (class ? class : SIZE_CLASSES) + step; rank >= 1 && rank <= SIZE_CLASSES; rank += step) {
+		int next = rank % SIZE_CLASSES;
+
+		if (estimates->classes[next].events > 0)
+			return events[next] / estimates->classes[next].events;
+	}
+	return 0;
+}
+
+static double least_size(int class)
+{
+	return class ? (double)size_class_bytes(class) : LARGEST_SMALL;
+}
+
+/* An upper end of the row's share of the samples of objects that are at most four times as large or as small. */
+static double most_of_like(const double events[SIZE_CLASSES], const struct estimates *estimates, int class)
+{
+	enum { LIKE = 4, MARGIN = 2 };
+	const double size = least_size(class);
+	double row = 0, all = 0;
+
+	for (int like = 0; like < SIZE_CLASSES; like++) {
+		if (least_size(like) > LIKE * size || size > LIKE * least_size(like))
+			continue;
+		row += events[like];
+		all += estimates->classes[like].events;
+	}
+	return fmin(1, MARGIN * (row + 1) / (all + 1));
+}
+
+/* What part of a class without a sample of the row may be the row's, by its share of the classes around it. */
+static double most_by_neighbours(const double events[SIZE_CLASSES], const struct estimates *estimates, int class)
+{
+	const struct estimates_class *sum = &estimates->classes[class];
+	double share = fmax(share_of_next(events, estimates, class, -1), share_of_next(events, estimates, class, 1));
+
+	if (share <= 0)
+		return 0;
+	/* of so many samples none is of more than that part, but once in 20 times */
+	if (sum->events > 0)
+		share *= fmax(sum->unseen, -expm1(log(0.05) / sum->events));
+	return share * most_of_like(events, estimates, class);
+}
+
 /* Adds what may be in the classes without a sample, in objects and bytes. */
 static void add_unseen(const struct interval *interval, const struct estimates *estimates, double events,
 		       struct sum *objects, struct sum *bytes)
 {
-	bool seen[SIZE_CLASSES] = {false};
-	double left = 0, left_bytes = 0, samples = 0;
+	double seen[SIZE_CLASSES] = {0};
+	double left = 0, left_bytes = 0, samples = 0, near = 0, near_bytes = 0;
 
 	for (size_t i = 0; i < interval->part_count; i++) {
-		if (interval->parts[i].size_class >= 0 && interval->parts[i].events > 0)
-			seen[interval->parts[i].size_class] = true;
+		if (interval->parts[i].size_class >= 0)
+			seen[interval->parts[i].size_class] += interval->parts[i].events;
 	}
 	for (int class = 0; class < SIZE_CLASSES; class ++) {
 		const struct estimates_class *sum = &estimates->classes[class];
+		double part;
 
-		if (seen[class])
+		if (seen[class] > 0 || sum->objects <= 0)
 			continue;
 		left += sum->objects * sum->unseen;
 		left_bytes += sum->bytes * sum->unseen;
 		samples += sum->objects * sum->unseen * sum->chance;
+		part = most_by_neighbours(seen, estimates, class);
+		near += sum->objects * part;
+		near_bytes += sum->bytes * part;
 	}
 	if (samples <= 0)
 		return;
-	objects->unseen = fmin(left, unseen_samples * sqrt(events + one_more) * left / samples);
-	bytes->unseen = fmin(left_bytes, unseen_byte_samples * sqrt(events) * left_bytes / samples);
+	objects->unseen = fmax(near, fmin(left, unseen_samples * sqrt(events + one_more) * left / samples));
+	bytes->unseen = fmax(near_bytes, fmin(left_bytes, unseen_byte_samples * sqrt(events) * left_bytes / samples));
 }
 
 /* Converts bytes to units of the row's mean object, so that what was seen of them corresponds to as many events. */
@@ -461,8 +522,6 @@ static void scale_bytes(struct sum *bytes, double size)
 /* The bytes of the objects that were themselves sampled. */
 static double least_bytes(const struct interval_part *part)
 {
-	enum { LARGEST_SMALL = 32768 };
-
 	if (part->size_class == 0)
 		return fmin(part->bytes, part->events * LARGEST_SMALL);
 	return part->objects > 0 ? part->events * part->bytes / part->objects : 0;
