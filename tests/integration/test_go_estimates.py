@@ -78,6 +78,24 @@ def test_a_line_of_two_sizes_is_held_though_samples_hit_the_larger_one(t):
     assert held >= 6, f"{held} of 8 intervals contain 27000 objects"
 
 
+def test_what_was_allocated_just_before_an_exec_is_in_its_row_and_no_share_exceeds_the_whole(t):
+    """The counters of the first program were last read before it allocated most; its samples know."""
+    harness.require_root()
+    profile, held = t.path("profile.pb.gz"), 0
+    program = go_programs.build(go_programs.versions()[-1], "stripped", "successor")
+    for _ in range(4):
+        t.escapement("record", "-q", "-o", profile, "--", program)
+        report = t.json("report", "--by", "function", profile)
+        row = next(row for row in report["rows"] if row["function"] == "main.late")
+        held += row["objects_low"] <= 60000 <= row["objects_high"]
+        same(report["exact"]["totals"], False)
+        same("objects_low" in report["totals"], False, "an interval of totals of which a part was counted")
+        table = t.escapement("report", "--by", "function", "--top", "0", profile).stdout.split("SITE")[-1].split("FUNCTION")[-1]
+        shares = [float(line.split()[0]) for line in table.splitlines() if re.match(r" *[0-9.]+ ", line)]
+        assert len(shares) >= 3 and 99 < sum(shares) < 101, table
+    assert held >= 3, f"{held} of 4 intervals contain 60000 objects"
+
+
 def test_intervals_of_a_bundler_hold_what_was_counted_in_the_same_run(t):
     """The short form of `make bench-intervals`: counts every allocation in the same run in which the sampler is
     recorded."""

@@ -392,6 +392,7 @@ static struct profile *record_bursts(int64_t made[BURST_SITES][MS], const int64_
 	int64_t all = 0;
 
 	profile->rate = 524288;
+	profile->totals_exact = true;
 	profile->row_measured = 1u << VALUE_OBJECTS | 1u << VALUE_BYTES | 1u << VALUE_SAMPLES;
 	for (int site = 0; site < BURST_SITES; site++)
 		all += truth[site];
@@ -570,6 +571,7 @@ static struct profile *with_tiny_objects(const int64_t *blocks, int processes, b
 	const struct profile_location *location = profile_location(profile, 0, NULL, &frame, 1);
 
 	profile->rate = RATE;
+	profile->totals_exact = true;
 	profile->row_measured = 1u << VALUE_OBJECTS | 1u << VALUE_BYTES | 1u << VALUE_SAMPLES;
 	for (int i = 0; i < processes; i++) {
 		struct profile_process *process = profile_process_add(profile, i + 1);
@@ -666,6 +668,7 @@ static struct profile *sample_lines(const struct line *lines, size_t count)
 	struct profile_process *process = profile_process_add(profile, 1);
 
 	profile->rate = 524288;
+	profile->totals_exact = true;
 	profile->row_measured = 1u << VALUE_OBJECTS | 1u << VALUE_BYTES | 1u << VALUE_SAMPLES;
 	for (int class = 0; class < SIZE_CLASSES; class ++) {
 		int64_t *totals = process->class_totals[2 * class];

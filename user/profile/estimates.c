@@ -124,6 +124,18 @@ static void add_burst_samples(struct estimates *estimates)
 
 /* --- totals of allocations --- */
 
+/* Whether samples of a process may be of what its totals lack: its counters could not be read at its end. */
+static bool is_incomplete(const struct profile *profile, const struct profile_process *process)
+{
+	if (profile->totals_exact || process->check.present)
+		return false;
+	for (size_t i = 0; i < profile->sample_count; i++) {
+		if (profile->samples[i]->key.pid == process->pid && is_estimate(profile, profile->samples[i]))
+			return true;
+	}
+	return false;
+}
+
 /* Adds up the totals of all processes and subtracts what was counted at rate 1: estimates are about the rest. */
 static void add_totals(struct estimates *estimates)
 {
@@ -158,6 +170,9 @@ static void add_totals(struct estimates *estimates)
 		}
 		estimates->has_totals &= any;
 	}
+	estimates->counted = estimates->has_totals;
+	for (size_t i = 0; estimates->has_totals && i < profile->process_count; i++)
+		estimates->has_totals = !is_incomplete(profile, &profile->processes[i]);
 	for (size_t i = 0; i < profile->sample_count; i++) {
 		const struct profile_sample *sample = profile->samples[i];
 		struct estimates_class *sum;

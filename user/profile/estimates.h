@@ -42,7 +42,8 @@ struct estimates_bursts {
 
 struct estimates {
 	const struct profile *profile;
-	bool has_totals; /* `objects` and `bytes` of the classes are exact */
+	bool counted; /* each process has totals by size class */
+	bool has_totals; /* and these lack nothing that its samples are of: `objects` and `bytes` of the classes are exact */
 	struct estimates_class classes[SIZE_CLASSES];
 	/* Go: tiny objects other than the first of each block. They share the block's sample and are in no row of a
 	 * site. The number of blocks is at most that of the objects of 16 bytes. -1: tiny objects are sampled like all

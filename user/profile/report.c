@@ -486,7 +486,7 @@ static void set_totals(struct report *report)
 	struct interval sum = {0};
 
 	profile_totals(profile, report->totals);
-	if (profile->totals_exact || report->estimates->has_totals ||
+	if (profile->totals_exact || report->estimates->counted ||
 	    report->totals[profile_objects(profile)] == VALUE_UNMEASURED ||
 	    !measures(profile->row_measured, VALUE_SAMPLES))
 		return;
@@ -497,6 +497,22 @@ static void set_totals(struct report *report)
 	if (profile->tiny_in_blocks && !interval_allow_tiny(&report->bounds, report->estimates))
 		report->bounds.objects_high = VALUE_UNMEASURED; /* of bytes, all blocks have their samples */
 	interval_clear(&sum);
+}
+
+/* The totals lack what a process allocated after its counters were last read; its samples do not. */
+static void set_whole(struct report *report)
+{
+	int64_t rows[VALUE_COUNT] = {0};
+
+	for (size_t i = 0; i < report->profile->sample_count; i++) {
+		for (int value = 0; value < VALUE_COUNT; value++)
+			rows[value] = add_saturated(rows[value], report->profile->samples[i]->values[value]);
+	}
+	for (int value = 0; value < VALUE_COUNT; value++) {
+		report->whole[value] = report->totals[value];
+		if (report->totals[value] != VALUE_UNMEASURED && rows[value] > report->totals[value])
+			report->whole[value] = rows[value];
+	}
 }
 
 /* The rows of all selected samples, in no order. */
@@ -595,6 +611,7 @@ struct report *report_new_selected(const struct profile *profile, enum report_by
 	report->selection = *selection;
 	report->estimates = estimates_new(profile);
 	set_totals(report);
+	set_whole(report);
 	collect_rows(report);
 	qsort_r(report->rows, report->row_count, sizeof(*report->rows), compare_rows, &report->sort);
 	leave_out_empty(report);

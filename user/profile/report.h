@@ -71,6 +71,7 @@ struct report {
 	size_t row_count;	       /* number of rows that are shown */
 	size_t row_total;	       /* number of all rows */
 	int64_t totals[VALUE_COUNT];   /* of the recording; VALUE_UNMEASURED if not measured */
+	int64_t whole[VALUE_COUNT];    /* what shares are parts of: the totals, or all rows where these have more */
 	/* 95 % intervals of objects and bytes in totals[], if these are estimates. */
 	bool totals_have_bounds;
 	struct interval_bounds bounds;

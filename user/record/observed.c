@@ -550,8 +550,27 @@ static void tell_lacks(const struct observed *observed, struct profile_process *
 		profile->totals_exact = false;
 }
 
+/* The reading up to which the totals go. */
+static const struct snapshot *last_reading(const struct observed *observed)
+{
+	return observed->end.taken ? &observed->end : &observed->latest;
+}
+
+/* Counters of a process that was killed or executed another program are of some moments before: its samples have what came
+ * later, and its totals only if events tell of it. */
+static bool is_scaled(const struct observed *observed)
+{
+	return observed_is_calibrated(observed, last_reading(observed)) &&
+	       (observed->end.taken || !observed->runtime->counters_only);
+}
+
+bool observed_scales_rows(const struct observed *observed)
+{
+	return observed->rate > 1 && is_scaled(observed);
+}
+
 /* All rows; those that are samples add up to the totals of `process`, if they can. */
-static void add_all_rows(struct observed *observed, const struct snapshot *end, const struct profile_process *process)
+static void add_all_rows(struct observed *observed, const struct profile_process *process)
 {
 	struct profile *profile = observed->profile;
 	struct estimated estimated = {0};
@@ -566,7 +585,7 @@ static void add_all_rows(struct observed *observed, const struct snapshot *end, 
 	estimated.list = memory_zeroed(estimated.count + 1, sizeof(*estimated.list));
 	for (size_t i = 0; i < estimated.count; i++)
 		estimated.list[i] = &estimated.samples[i];
-	if (observed_is_calibrated(observed, end))
+	if (is_scaled(observed))
 		estimates_calibrate(estimated.list, estimated.count, observed_samples_rate(observed), process);
 	for (size_t i = 0; i < estimated.count; i++)
 		add_sample(profile, &estimated.samples[i]);
@@ -589,17 +608,6 @@ static void add_process(struct observed *observed, const struct profile_process 
 	}
 	if (observed->next)
 		observed->next->process = observed->process;
-}
-
-/* The reading up to which the totals go. */
-static const struct snapshot *last_reading(const struct observed *observed)
-{
-	return observed->end.taken ? &observed->end : &observed->latest;
-}
-
-bool observed_scales_rows(const struct observed *observed)
-{
-	return observed->rate > 1 && observed_is_calibrated(observed, last_reading(observed));
 }
 
 int observed_finish(struct observed *observed)
@@ -627,7 +635,7 @@ int observed_finish(struct observed *observed)
 		beside = beside_process(observed, &process);
 		sampled = &beside;
 	}
-	add_all_rows(observed, end, sampled);
+	add_all_rows(observed, sampled);
 	if (observed->runtime->ops->finish)
 		observed->runtime->ops->finish(observed->runtime, profile, sampled);
 	add_process(observed, &process);

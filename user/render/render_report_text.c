@@ -347,7 +347,7 @@ static void print_precision(const struct writer *writer)
 /* The share of the total of the value that the report is sorted by. */
 static const char *share(const struct report *report, const struct report_row *row, char cell[CELL_SIZE])
 {
-	int64_t total = report->totals[report->sort], value = row->values[report->sort];
+	int64_t total = report->whole[report->sort], value = row->values[report->sort];
 
 	if (total <= 0 || value == VALUE_UNMEASURED)
 		strcpy(cell, "-");
@@ -543,7 +543,7 @@ static void print_paragraph(const struct writer *writer, const char *text)
 static void print_outside(const struct writer *writer)
 {
 	const struct report *report = writer->report;
-	int64_t total = report->totals[report->sort];
+	int64_t total = report->whole[report->sort];
 
 	if (report->by != BY_SITE && report->by != BY_FUNCTION)
 		return;

@@ -128,7 +128,7 @@ static int by_value(const void *x, const void *y, void *argument)
 /* Prints "12.3  1000 48000", or as many spaces without values. Returns the number of columns. */
 static int print_numbers(const struct tree *tree, const int64_t *values)
 {
-	int64_t total = tree->report->totals[tree->report->sort];
+	int64_t total = tree->report->whole[tree->report->sort];
 	char number[TERMINAL_NUMBER_SIZE];
 	int length;
 

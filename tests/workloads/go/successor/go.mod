@@ -1,0 +1,3 @@
+module example.org/successor
+
+go 1.19
