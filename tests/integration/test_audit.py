@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 
+import go_programs
 import harness
 from harness import contains, same
 
@@ -219,6 +220,29 @@ func main() {
     assert "not-covered  " not in text, text
     contains(text, "(unknown)")
     assert "begin with (unknown)" not in text, text
+
+
+def test_what_the_report_has_no_number_of_is_no_0_in_an_audit(t):
+    """Tiny objects of which no block was sampled have no bytes, and a line that only made the heap grow has no objects."""
+    harness.require_root()
+    program = go_programs.build(go_programs.versions()[-1], "stripped", "sizes")
+    for _ in range(5):
+        t.escapement("record", "-q", "-o", "p.pb.gz", "--", program)
+        reported, = [row for row in t.json("report", "p.pb.gz")["rows"] if row["function"] == "(tiny objects: split unknown)"]
+        if reported["bytes"] is None:
+            break
+    same(reported["bytes"], None, "of five recordings each has a sample of 750 blocks")
+    audit = t.json("audit", "--escape", output("1.27"), "p.pb.gz")
+    tiny, = [row for row in audit["rows"] if row["verdict"] == "unplaced"]
+    same({key: tiny[key] for key in ("objects", "bytes", "objects_low", "objects_high", "bytes_high")},
+         {key: reported[key] for key in ("objects", "bytes", "objects_low", "objects_high", "bytes_high")})
+    for row in audit["rows"]:
+        assert row["verdict"] in ("escapes-unseen", "stack") or 0 not in (row["objects"], row["bytes"]), row
+    text = t.escapement("audit", "--escape", output("1.27"), "p.pb.gz").stdout
+    assert re.search(rf"^unplaced +1 +{tiny['objects']} +- +-$", text, re.M), text
+    contains(t.escapement("audit", "--format", "csv", "--escape", output("1.27"), "p.pb.gz").stdout, f"false,{tiny['objects']},,")
+    contains(t.escapement("audit", "--format", "quickfix", "--escape", output("1.27"), "p.pb.gz").stdout,
+             f"({tiny['objects']} objects)")
 
 
 def test_text_fits_80_columns_shows_the_work_list_first_and_every_verdict(t):

@@ -257,8 +257,8 @@ def test_every_key_of_an_audit_is_promised_and_there(t):
         if name == "exact":
             same((first["objects"], first["bytes"]), (2000, 16000))
         for value in NUMBERS:
-            values = [row[value] for row in document["rows"]]
-            same(document["totals"][value], None if None in values else sum(values), f"{name}: the total of {value}")
+            values = [row[value] for row in document["rows"] if row[value] is not None]
+            same(document["totals"][value], sum(values) if values else None, f"{name}: the total of {value}")
 
 
 def test_every_key_of_escapes_is_promised_and_there(t):

@@ -234,8 +234,18 @@ static bool is_tiny_row(const struct audit_row *row)
 	return row->site.function && strcmp(row->site.function, estimates_tiny_site) == 0;
 }
 
+/* Growth of the heap says nothing about objects, and the number of tiny objects nothing about their bytes: a row that has
+ * only that does not have the others, which are not 0. */
+static void forget_unseen(const struct interval *interval, struct audit_row *row)
+{
+	if (!interval_is_known(interval))
+		row->values[VALUE_OBJECTS] = row->values[VALUE_BYTES] = row->values[VALUE_SAMPLES] = VALUE_UNMEASURED;
+	else if (interval_has_no_bytes(interval))
+		row->values[VALUE_BYTES] = VALUE_UNMEASURED;
+}
+
 /* Sets the bounds of a row's estimates. They are unknown in profiles of other tools, which do not contain the number of
- * samples. A row with only costs had no sample, so it has no upper bound. */
+ * samples, and of a row that no sample hit. */
 static void set_bounds(const struct join *join, const struct interval *interval, struct audit_row *row)
 {
 	const struct profile *profile = join->audit->profile;
@@ -255,8 +265,10 @@ static void set_bounds(const struct join *join, const struct interval *interval,
 		row->bytes_low = bounds.bytes_low;
 		row->bytes_high = bounds.bytes_high;
 	} else {
-		row->objects_high = row->bytes_high = VALUE_UNMEASURED;
+		row->objects_low = row->objects_high = row->bytes_low = row->bytes_high = VALUE_UNMEASURED;
 	}
+	if (profile->row_measured & 1U << VALUE_SAMPLES)
+		forget_unseen(interval, row);
 }
 
 /* Adds the rows of measured groups. Groups that differ only by type and have the same annotations become one row. */
@@ -370,8 +382,9 @@ static void finish_rows(struct audit *audit)
 		audit->verdicts[row->verdict]++;
 		sum->rows++;
 		for (int j = 0; j < VALUE_COUNT; j++) {
-			sum->values[j] = add_saturated(sum->values[j], row->values[j]);
-			audit->totals[j] = add_saturated(audit->totals[j], row->values[j]);
+			sum->values[j] =
+				sum->rows > 1 ? profile_add_measured(sum->values[j], row->values[j]) : row->values[j];
+			audit->totals[j] = i ? profile_add_measured(audit->totals[j], row->values[j]) : row->values[j];
 			if (!(measured & 1U << j))
 				row->values[j] = VALUE_UNMEASURED;
 		}

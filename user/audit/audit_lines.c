@@ -87,9 +87,8 @@ static struct placed place_of(const struct audit *audit, size_t index)
 static void add_values(struct audit_line *line, const struct audit_row *row)
 {
 	for (int value = 0; value < VALUE_COUNT; value++)
-		line->values[value] = row->values[value] == VALUE_UNMEASURED
-					      ? VALUE_UNMEASURED
-					      : add_saturated(line->values[value], row->values[value]);
+		line->values[value] = line->count > 1 ? profile_add_measured(line->values[value], row->values[value])
+						      : row->values[value];
 }
 
 static void make_lines(struct audit_lines *lines, const struct audit *audit, const struct placed *placed, size_t count)

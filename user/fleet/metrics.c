@@ -70,11 +70,6 @@ int metrics_only_read(const struct metrics *metrics)
 	return mprotect(metrics->page, sizeof(*metrics->page), PROT_READ);
 }
 
-static int64_t add_measured(int64_t sum, int64_t part)
-{
-	return part == VALUE_UNMEASURED ? sum : sum == VALUE_UNMEASURED ? part : add_saturated(sum, part);
-}
-
 void metrics_add(struct metrics *metrics, const struct metrics_part *part)
 {
 	struct metrics_part *sum = NULL;
@@ -96,9 +91,9 @@ void metrics_add(struct metrics *metrics, const struct metrics_part *part)
 	sum->cpu_seconds += part->cpu_seconds;
 	sum->overhead_seconds += part->overhead_seconds;
 	for (int value = 0; value < VALUE_COUNT; value++)
-		sum->values[value] = add_measured(sum->values[value], part->values[value]);
-	sum->lost_events = add_measured(sum->lost_events, part->lost_events);
-	sum->lost_stacks = add_measured(sum->lost_stacks, part->lost_stacks);
+		sum->values[value] = profile_add_measured(sum->values[value], part->values[value]);
+	sum->lost_events = profile_add_measured(sum->lost_events, part->lost_events);
+	sum->lost_stacks = profile_add_measured(sum->lost_stacks, part->lost_stacks);
 	sum->heap_in_use = part->heap_in_use;
 }
 

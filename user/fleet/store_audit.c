@@ -35,12 +35,13 @@ static const struct profile_frame *take_place(struct profile *profile, char **ro
 
 static int64_t low_end(int64_t sum, double square)
 {
-	return count_from(fmax(0, floor((double)sum - sqrt(square))));
+	return sum == VALUE_UNMEASURED ? sum : count_from(fmax(0, floor((double)sum - sqrt(square))));
 }
 
 static int64_t high_end(int64_t sum, double square)
 {
-	return isinf(square) ? VALUE_UNMEASURED : count_from(ceil((double)sum + sqrt(square)));
+	return isinf(square) || sum == VALUE_UNMEASURED ? VALUE_UNMEASURED
+							: count_from(ceil((double)sum + sqrt(square)));
 }
 
 static void set_ends(struct audit_row *row, const struct profile_ends *ends)
@@ -71,16 +72,14 @@ static void take_row(void *context, char *cells)
 	profile->rows_exact &= ends.objects_low <= 0 && ends.objects_high <= 0;
 	store_values(&cells, row.values);
 	for (int value = 0; value < VALUE_COUNT; value++) {
-		if (row.values[value] == VALUE_UNMEASURED)
-			row.values[value] = 0;
-		else
+		if (row.values[value] != VALUE_UNMEASURED)
 			profile->row_measured |= 1u << value;
 	}
 	if (which < 0 || which == AUDIT_OUTSIDE) {
-		answer->unjudged = add_saturated(answer->unjudged, row.values[VALUE_OBJECTS]);
+		answer->unjudged = profile_add_measured(answer->unjudged, row.values[VALUE_OBJECTS]);
 		return;
 	}
-	answer->judged = add_saturated(answer->judged, row.values[VALUE_OBJECTS]);
+	answer->judged = profile_add_measured(answer->judged, row.values[VALUE_OBJECTS]);
 	set_ends(&row, &ends);
 	row.file = place->file;
 	if (text_same(place->function, report_outside)) {

@@ -152,6 +152,12 @@ bool interval_is_known(const struct interval *interval)
 	return interval_events(interval) > 0 || interval->exact > 0 || interval->tiny_objects > 0;
 }
 
+bool interval_has_no_bytes(const struct interval *interval)
+{
+	return (interval->tiny_objects > 0 && interval_events(interval) <= 0) ||
+	       (interval->told > 0 && interval->told_bytes <= 0);
+}
+
 /* The bytes that one event stands for, as a function of its weight: w s(w), for w = 1 / (1 - exp(-s / rate)). */
 static double bytes_of_event(double weight, double rate)
 {

@@ -59,6 +59,10 @@ double interval_events(const struct interval *interval);
 /* Returns whether anything was sampled or counted: without, there is no number to give bounds of. */
 bool interval_is_known(const struct interval *interval);
 
+/* Returns whether the objects are known and their bytes are not: the runtime counts no bytes of tiny objects that share
+ * blocks, which are known from samples of blocks. A store has objects without bytes of such rows alone. */
+bool interval_has_no_bytes(const struct interval *interval);
+
 /* Computes the interval. `estimates` may be NULL: then only the samples are known. If nothing is estimated, low = high;
  * the high ends are VALUE_UNMEASURED if the recording's rows are lower bounds. */
 struct interval_bounds interval_bounds(const struct interval *interval, const struct estimates *estimates);

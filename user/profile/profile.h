@@ -358,6 +358,12 @@ bool profile_stores(const struct profile *profile, int value);
  * there is none. */
 int profile_next_shown(const struct profile *profile, int value);
 
+/* The sum of what is measured: VALUE_UNMEASURED if nothing is. */
+static inline int64_t profile_add_measured(int64_t sum, int64_t part)
+{
+	return part == VALUE_UNMEASURED ? sum : sum == VALUE_UNMEASURED ? part : add_saturated(sum, part);
+}
+
 /* Adds up the totals of all processes. A value that any process did not measure is VALUE_UNMEASURED. */
 void profile_totals(const struct profile *profile, int64_t totals[VALUE_COUNT]);
 int64_t profile_lost_events(const struct profile *profile);

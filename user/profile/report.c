@@ -247,17 +247,6 @@ static bool maybe_tiny(const struct report *report, const struct report_row *row
 	return !is_tiny_row(row);
 }
 
-/* Of tiny objects that share blocks the runtime counts no bytes: these are known from samples of blocks. A store has objects without
- * bytes of such rows alone. */
-static void forget_bytes_of_tiny(struct report_row *row)
-{
-	const struct interval *interval = &row->interval;
-
-	if ((interval->tiny_objects > 0 && interval_events(interval) <= 0) ||
-	    (interval->told > 0 && interval->told_bytes <= 0))
-		row->values[VALUE_BYTES] = VALUE_UNMEASURED;
-}
-
 static void set_bounds(const struct report *report, struct report_row *row, double rarest)
 {
 	const struct estimates *estimates = report->estimates;
@@ -269,7 +258,8 @@ static void set_bounds(const struct report *report, struct report_row *row, doub
 		row->bounds.objects_high = row->bounds.bytes_high = VALUE_UNMEASURED;
 	if (maybe_tiny(report, row))
 		row->tiny_unknown = !interval_allow_tiny(&row->bounds, estimates);
-	forget_bytes_of_tiny(row);
+	if (interval_has_no_bytes(&row->interval))
+		row->values[VALUE_BYTES] = VALUE_UNMEASURED;
 }
 
 /* Growth of the heap says nothing about objects: if nothing else was seen, their number is unknown. */

@@ -157,9 +157,10 @@ void render_audit_quickfix(const struct audit *audit, const struct render_audit_
 		if (row->values[VALUE_OBJECTS] > 0) {
 			fputs(" (", stream);
 			put_value(stream, row->values[VALUE_OBJECTS]);
-			fputs(" objects, ", stream);
-			put_value(stream, row->values[VALUE_BYTES]);
-			fputs(" bytes)", stream);
+			fputs(" objects", stream);
+			if (row->values[VALUE_BYTES] != VALUE_UNMEASURED)
+				fprintf(stream, ", %" PRId64 " bytes", row->values[VALUE_BYTES]);
+			putc(')', stream);
 		}
 		putc('\n', stream);
 	}

@@ -244,14 +244,17 @@ static void add_message(cJSON *result, const struct audit_row *row)
 {
 	const char *function = row->site.function ? row->site.function : "this function";
 	cJSON *message = object_in(result, "message");
+	char bytes[48] = "";
 
+	if (row->values[VALUE_BYTES] != VALUE_UNMEASURED)
+		snprintf(bytes, sizeof(bytes), ", %" PRId64 " bytes", row->values[VALUE_BYTES]);
 	if (row->verdict == AUDIT_ESCAPES_UNSEEN || row->verdict == AUDIT_STACK ||
 	    row->values[VALUE_OBJECTS] == VALUE_UNMEASURED)
 		add_format(message, "text", "%s: %s", audit_verdict_name(row->verdict), audit_row_words(row));
 	else
-		add_format(message, "text", "%s: %s. %s allocated %" PRId64 " objects, %" PRId64 " bytes here%s%s%s.",
+		add_format(message, "text", "%s: %s. %s allocated %" PRId64 " objects%s here%s%s%s.",
 			   audit_verdict_name(row->verdict), audit_row_words(row), function, row->values[VALUE_OBJECTS],
-			   row->values[VALUE_BYTES], row->callee ? ", by " : "", row->callee ? row->callee : "",
+			   bytes, row->callee ? ", by " : "", row->callee ? row->callee : "",
 			   row->shared ? "; which of them is unknown" : "");
 }
 

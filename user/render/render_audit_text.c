@@ -143,7 +143,7 @@ static void print_parts(const struct audit_page *page, const struct audit_line *
 			shown++;
 			continue;
 		}
-		sum = add_saturated(sum, cost);
+		sum = profile_add_measured(sum, cost);
 		most = cost > most ? cost : most;
 	}
 	if (shown < line->count)
@@ -192,7 +192,7 @@ static void print_hidden(const struct audit_page *page, int verdict)
 		if (line->verdict != verdict || page->shown[i])
 			continue;
 		hidden++;
-		sum = add_saturated(sum, line->values[page->cost]);
+		sum = profile_add_measured(sum, line->values[page->cost]);
 		greatest = line->values[page->cost] > greatest ? line->values[page->cost] : greatest;
 	}
 	if (!hidden)
