@@ -39,6 +39,12 @@ static int check_rows(const struct profile *profile, const char *path, struct er
 			"the rows of '%s' are lower bounds, because Go's heap profiles end with a collection: they cannot be "
 			"compared; take profiles that 'go test -memprofile' writes at the end, or recordings",
 			path);
+	if (!profile->totals_exact)
+		return error_set(
+			error, STATUS_USAGE,
+			"the rows of '%s' are lower bounds, and its totals are incomplete: they cannot be compared; "
+			"'escapement report' says what is missing",
+			path);
 	return error_set(
 		error, STATUS_USAGE,
 		"the rows of '%s' are lower bounds, because a part of the time is in its totals only: they cannot "

@@ -566,6 +566,16 @@ static int read_key(struct profile *profile, const char *key, const char *value)
 	return strncmp(key, "process.", 8) == 0 ? read_process(profile, key + 8, value) : 0;
 }
 
+/* Whether a comment begins a process that is there already, as after the comments of one recording those of another do. */
+static bool is_of_another_recording(const struct profile *profile, const char *comment)
+{
+	unsigned long long number;
+	int used = 0;
+
+	return sscanf(comment, "process.%llu.pid: %n", &number, &used) == 1 && used && number >= 1 &&
+	       number <= profile->process_count;
+}
+
 bool pprof_comment_is_signature(const char *comment)
 {
 	return strncmp(comment, SIGNATURE, strlen(SIGNATURE)) == 0;
@@ -584,5 +594,9 @@ int pprof_comment_read(struct profile *profile, const char *comment, struct erro
 		result = read_key(profile, key, colon + 2);
 		free(key);
 	}
+	if (result && is_of_another_recording(profile, comment))
+		return error_set(
+			error, STATUS_USAGE,
+			"it is of several recordings, which another tool has added up (go tool pprof -proto?)");
 	return result ? error_set(error, STATUS_USAGE, "malformed comment '%.200s'", comment) : 0;
 }

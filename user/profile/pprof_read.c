@@ -7,6 +7,7 @@
  * unpacked. Therefore the first pass reads everything else, and the second adds the samples to the profile one by one. Strings,
  * functions and locations, of which there may be hundreds of thousands, are read from their bytes.
  */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 
 #include "profile/pprof.h"
 #include "base/arena.h"
+#include "base/count.h"
 #include "base/memory.h"
 #include "profile/estimates.h"
 #include "profile/pprof_format.h"
@@ -359,6 +361,77 @@ static bool may_be_of_go(const struct pprof_tables *tables)
 	return tables->parts->sample_count == 0;
 }
 
+/* The objects of rows, and those of the same size classes in the totals. Tiny objects, whose rows are made otherwise, are left out. */
+static void add_classes(const struct profile *profile, double *rows, double *totals)
+{
+	double of_rows[SIZE_CLASSES] = {0}, of_totals[SIZE_CLASSES] = {0};
+
+	for (size_t i = 0; i < profile->sample_count; i++) {
+		const struct profile_sample *sample = profile->samples[i];
+
+		if (sample->key.span_class != SPAN_CLASS_UNKNOWN && !estimates_is_tiny(sample->key.stack))
+			of_rows[span_class_size_class(sample->key.span_class)] += (double)sample->values[VALUE_OBJECTS];
+	}
+	for (size_t i = 0; i < profile->process_count; i++) {
+		for (int class = 0; class < SPAN_CLASSES; class ++) {
+			int64_t objects = profile->processes[i].class_totals[class][VALUE_OBJECTS];
+
+			of_totals[span_class_size_class(class)] += objects == VALUE_UNMEASURED ? 0 : (double)objects;
+		}
+	}
+	for (int class = 0; class < SIZE_CLASSES; class ++) {
+		*rows += of_rows[class];
+		*totals += of_rows[class] > 0 ? of_totals[class] : 0;
+	}
+}
+
+/* Another tool has left out rows: what the totals and the check are of is not in the file. */
+static void forget_totals(struct profile *profile, int64_t rows, int64_t total)
+{
+	profile_warn(profile,
+		     "another tool has changed this profile (go tool pprof -proto?): its rows have %" PRId64
+		     " objects of the %" PRId64 " that were recorded",
+		     rows, total);
+	for (size_t i = 0; i < profile->process_count; i++) {
+		struct profile_process *process = &profile->processes[i];
+
+		memset(&process->check, 0, sizeof(process->check));
+		for (int value = 0; value < VALUE_COUNT; value++) {
+			process->totals[value] = VALUE_UNMEASURED;
+			for (int class = 0; class < SPAN_CLASSES; class ++)
+				process->class_totals[class][value] = VALUE_UNMEASURED;
+		}
+	}
+	profile->totals_exact = profile->rows_exact = false;
+	profile->rows_least = true;
+}
+
+/* Rows add up to exact totals, unless another tool has left some out or has added profiles up, which keep their comments. */
+static int check_sums(const struct reader *reader)
+{
+	struct profile *profile = reader->profile;
+	int64_t totals[VALUE_COUNT], rows = 0;
+	double of_rows = 0, of_totals = 0;
+
+	profile_totals(profile, totals);
+	if (!profile->totals_exact || profile->snapshot || totals[VALUE_OBJECTS] == VALUE_UNMEASURED ||
+	    !(profile->row_measured & 1u << VALUE_OBJECTS))
+		return 0;
+	for (size_t i = 0; i < profile->sample_count; i++)
+		rows = add_saturated(rows, profile->samples[i]->values[VALUE_OBJECTS]);
+	add_classes(profile, &of_rows, &of_totals);
+	/* estimates are scaled to the totals of their size classes, and may have been rounded */
+	if (profile->rows_exact ? rows > totals[VALUE_OBJECTS] : of_rows > 1.5 * of_totals)
+		return error_set(
+			reader->source->error, STATUS_USAGE,
+			"profile '%s' is of recordings that another tool has added up (go tool pprof -proto?): give "
+			"one of them",
+			reader->source->name);
+	if (profile->rows_exact && !profile->rows_least && rows < totals[VALUE_OBJECTS])
+		forget_totals(profile, rows, totals[VALUE_OBJECTS]);
+	return 0;
+}
+
 static int read_profile(struct reader *reader, size_t memory_max)
 {
 	const Message *message = reader->message;
@@ -382,8 +455,9 @@ static int read_profile(struct reader *reader, size_t memory_max)
 			return pprof_source_malformed(reader->source, "a number of objects in use is negative");
 		profile->stored &= ~(1u << VALUE_LIVE_OBJECTS | 1u << VALUE_LIVE_BYTES);
 	}
-	if (!ours)
-		complete_foreign(reader);
+	if (ours)
+		return check_sums(reader);
+	complete_foreign(reader);
 	return 0;
 }
 
