@@ -93,16 +93,23 @@ static void what_is_written_is_read_again(void **state)
 
 static void a_normalized_baseline_keeps_its_iterations(void **state)
 {
-	struct gate_counts *counts = example(), *again;
+	static const struct {
+		const char *normalize;
+		double iterations;
+	} cases[] = {{"main.handle", 500}, {"second", 0.1834921}, {"second", 1.734}};
 
 	(void)state;
-	counts->normalize = gate_counts_string(counts, "main.handle");
-	counts->iterations = 500;
-	again = written_and_read(counts);
-	assert_string_equal(again->normalize, "main.handle");
-	assert_true(again->iterations == 500);
-	gate_counts_free(counts);
-	gate_counts_free(again);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct gate_counts *counts = example(), *again;
+
+		counts->normalize = gate_counts_string(counts, cases[i].normalize);
+		counts->iterations = cases[i].iterations;
+		again = written_and_read(counts);
+		assert_string_equal(again->normalize, cases[i].normalize);
+		assert_true(again->iterations == cases[i].iterations);
+		gate_counts_free(counts);
+		gate_counts_free(again);
+	}
 }
 
 static void counts_that_differ_are_not_the_same(void **state)

@@ -91,7 +91,7 @@ static void write_counts(FILE *stream, const struct gate_counts *counts)
 	json_document_member(&document, "rate", number(counts->rate));
 	if (counts->normalize) {
 		json_document_member(&document, "normalize", text_or_null(counts->normalize));
-		json_document_member(&document, "iterations", number((int64_t)counts->iterations));
+		json_document_member(&document, "iterations", cJSON_CreateNumber(counts->iterations));
 	}
 	json_document_rows_begin(&document, "sites");
 	for (size_t i = 0; i < counts->site_count; i++)
