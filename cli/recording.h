@@ -77,9 +77,10 @@ struct recording {
 #define RECORDING_DURATION_HELP                                                                                \
 	"end the recording after that time, such as 10, 10s or 1m (a program started here is asked to end by " \
 	"SIGTERM; default: until Ctrl-C, or until the program ends)"
-#define RECORDING_OVERHEAD_HELP                                                                                \
-	"with -p: if probe hits cost more than this share of the process's CPU, switch to a coarser rate; 0: " \
-	"never"
+#define RECORDING_OVERHEAD_HELP                                                                                         \
+	"if probe hits cost more than this share of the process's CPU, go on at a coarser rate (with -p only), "        \
+	"or, in a Go program without a sampler, count in bursts that cost no more (with -p or not, at rates above 1); " \
+	"0 or 100: never"
 #define RECORDING_STACKS_HELP "count by allocation site and type only, Go programs by type only: cheaper"
 #define RECORDING_SAMPLER_HELP                                                                                \
 	"Go only: turn the runtime's own sampler on in the target while recording, if it is off (writes "     \

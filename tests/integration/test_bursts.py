@@ -124,6 +124,21 @@ def test_the_report_says_how_much_of_the_time_is_covered_and_other_readers_get_i
     same(t.json("report", "--by", "function", again)["rows"], report["rows"], "rows, read once more")
 
 
+def test_nobody_is_told_to_record_a_program_for_longer_that_has_ended_by_itself(t):
+    harness.require_root()
+    program = go_programs.build(go_programs.versions()[-1], "plain", "sites")
+    done = t.escapement("record", "--max-overhead", "0.01", "-o", t.path("p"), "--", program, "-rounds", "20000")
+    contains(done.stderr, "for which this recording was too short")
+    contains(done.stderr, "are lower bounds; use --rate 1 --max-overhead 0 for exact rows, or --enable-sampler")
+
+
+def test_the_help_says_whose_cost_is_limited(t):
+    """A program that the command starts has a limit if it is a Go program without a sampler, see above; 100 is none."""
+    said = " ".join(t.escapement("record", "--help").stdout.split())
+    contains(said, "go on at a coarser rate (with -p only), or, in a Go program without a sampler, count in bursts")
+    contains(said, "0 or 100: never (default: 10)")
+
+
 def test_too_few_bursts_give_lower_bounds_and_one_sentence_with_the_switch(t):
     harness.require_root()
     program = Program(t, go_programs.versions()[-1], "phases")

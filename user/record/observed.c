@@ -491,17 +491,21 @@ static const char *enough_time(const struct profile_bursts *bursts, char text[32
 static void tell_few_bursts(const struct observed *observed)
 {
 	struct profile_bursts bursts;
-	char time[32];
+	char time[32], longer[64] = "";
 
 	if (observed_bursts_suffice(observed))
 		return;
-	bursts = bursts_summary(observed->bursts);
 	observed->profile->rows_least = true;
+	/* a program that has ended by itself cannot be recorded for longer */
+	if (!observed->target->gone) {
+		bursts = bursts_summary(observed->bursts);
+		snprintf(longer, sizeof(longer), "record %s, or ", enough_time(&bursts, time));
+	}
 	profile_warn(
 		observed->profile,
 		"%s, so its objects are counted in bursts, for which this recording was too short: rows of lines have "
-		"what was counted, and are lower bounds; record %s, or %s",
-		observed->runtime->in_bursts, enough_time(&bursts, time), runtime_unsampled_advice);
+		"what was counted, and are lower bounds; %s%s",
+		observed->runtime->in_bursts, longer, runtime_unsampled_advice);
 }
 
 /* Warns of allocators that are not observed. */
