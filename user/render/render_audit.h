@@ -9,6 +9,7 @@
 #include "audit/audit.h"
 #include "audit/audit_index.h"
 #include "escape/escape_graph.h"
+#include "text/json_writer.h"
 #include "text/terminal.h"
 
 /*
@@ -52,5 +53,8 @@ int render_audit_source(const struct audit *audit, const char *name, const struc
 	void function(const struct audit *audit, const struct render_audit_options *options, FILE *stream);
 AUDIT_FORMATS(FORMAT_FUNCTION)
 #undef FORMAT_FUNCTION
+
+/* Member "inlined_at" of a row, in JSON and in the page. */
+void render_audit_inlined_at(struct json_writer *writer, const struct audit_row *row);
 
 #endif

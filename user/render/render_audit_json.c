@@ -24,7 +24,7 @@ static void write_annotations(struct json_writer *writer, const struct audit_row
 	json_write_array_end(writer);
 }
 
-static void write_inlined_at(struct json_writer *writer, const struct audit_row *row)
+void render_audit_inlined_at(struct json_writer *writer, const struct audit_row *row)
 {
 	json_write_array(writer, "inlined_at");
 	for (uint32_t i = 0; i < row->inlined_count; i++) {
@@ -93,7 +93,7 @@ static void write_row(struct json_writer *writer, const struct audit *audit, con
 	write_annotations(writer, row, options->graph);
 	if (options->advice)
 		write_advice(writer, audit, row);
-	write_inlined_at(writer, row);
+	render_audit_inlined_at(writer, row);
 	write_numbers(writer, row->values);
 	if (!profile_is_exact(audit->profile)) {
 		json_write_value(writer, "objects_low", row->objects_low);

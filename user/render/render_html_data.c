@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "profile/size_class.h"
 #include "render/page_data.h"
+#include "render/render_audit.h"
 #include "render/render_html.h"
 
 bool render_html_measures(const struct render_html_page *page, enum profile_value value)
@@ -104,15 +105,7 @@ static void write_annotations(struct json_writer *writer, const struct audit_row
 		page_data_annotation(writer, row->annotations[i], graph,
 				     i >= row->annotation_count - row->linked_count);
 	json_write_array_end(writer);
-	json_write_array(writer, "inlined_at");
-	for (uint32_t i = 0; i < row->inlined_count; i++) {
-		json_write_object(writer, NULL);
-		json_write_text(writer, "function", row->inlined_at[i].function);
-		json_write_text(writer, "file", row->inlined_files[i]);
-		json_write_position(writer, "line", row->inlined_at[i].line);
-		json_write_object_end(writer);
-	}
-	json_write_array_end(writer);
+	render_audit_inlined_at(writer, row);
 }
 
 static void write_audit_members(struct json_writer *writer, const struct html_row *row,
