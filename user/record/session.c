@@ -86,27 +86,56 @@ static void start_clock(struct session *session)
 							    (uint64_t)session->deadline_ms * 1000000);
 }
 
-/* Whether a process is a child of vfork() that has not executed its program yet. */
 static bool shares_memory(int pid, int child)
 {
 	return syscall(SYS_kcmp, pid, child, KCMP_VM, 0, 0) == 0;
 }
 
-/* Processes that the process that we attach to has forked before, as a server does that forks its workers when it starts. */
-static void warn_of_copies(struct session *session, int pid)
+/* How many of the threads wait for a child that is about to execute a program, and allocates nothing until then. */
+static size_t waiting_in_vfork(int pid)
 {
-	size_t count, copies = 0;
-	int *children = procfs_children(pid, &count);
+	size_t count, waiting = 0;
+	int *threads = procfs_threads(pid, &count);
 
 	for (size_t i = 0; i < count; i++)
-		copies += procfs_same_executable(pid, children[i]) && !shares_memory(pid, children[i]);
+		waiting += procfs_waits_in_vfork(threads[i]);
+	free(threads);
+	return waiting;
+}
+
+/*
+ * Processes that the process that we attach to has created before, as a server does that forks its workers when it starts.
+ * Those that share its memory are in the runtime's counters, too, but in no row.
+ */
+static void warn_of_copies(struct session *session, int pid)
+{
+	struct profile *profile = session->processes.profile;
+	size_t count, copies = 0, sharers = 0, lasting = 0, waiting;
+	int *children = procfs_children(pid, &count);
+
+	for (size_t i = 0; i < count; i++) {
+		if (shares_memory(pid, children[i]))
+			children[sharers++] = children[i];
+		else
+			copies += procfs_same_executable(pid, children[i]);
+	}
+	waiting = sharers ? waiting_in_vfork(pid) : 0;
+	for (size_t i = 0; i < sharers; i++)
+		lasting += shares_memory(pid, children[i]); /* and has not executed a program meanwhile */
+	free(children);
 	if (copies)
-		profile_warn(session->processes.profile,
+		profile_warn(profile,
 			     "process %d has %zu child%s of the same program, which %s not observed: record %s by -p, "
 			     "one at a time",
 			     pid, copies, copies == 1 ? "" : "ren", copies == 1 ? "is" : "are",
 			     copies == 1 ? "it" : "them");
-	free(children);
+	if (lasting <= waiting)
+		return;
+	lasting -= waiting;
+	profile_warn(profile, "process %d has %zu child%s that share%s its memory, and %s not observed", pid, lasting,
+		     lasting == 1 ? "" : "ren", lasting == 1 ? "s" : "", lasting == 1 ? "is" : "are");
+	profile->totals_exact = false;
+	profile->rows_least = true;
 }
 
 /* Stores how many copies of itself the process that we attached to has made since. */

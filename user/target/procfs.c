@@ -4,10 +4,12 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -145,6 +147,23 @@ char procfs_state(int tid)
 
 	free(text);
 	return state;
+}
+
+bool procfs_waits_in_vfork(int tid)
+{
+	char *text = procfs_state(tid) == 'D' ? procfs_read(tid, "syscall", NULL) : NULL; /* "NUMBER ARGUMENT … " */
+	unsigned long flags = 0;
+	long number = -1;
+
+	if (text)
+		sscanf(text, "%ld %lx", &number, &flags);
+	free(text);
+#ifdef SYS_vfork
+	if (number == SYS_vfork)
+		return true;
+#endif
+	/* the flags of clone3() are in the thread's memory, but nothing else keeps it there for long */
+	return number == SYS_clone3 || (number == SYS_clone && (flags & CLONE_VFORK));
 }
 
 uint64_t procfs_start_time(int pid)

@@ -44,6 +44,10 @@ int procfs_pid_namespace(int pid, uint64_t *device, uint64_t *inode, uint32_t *n
 /* Returns the state of a thread, as in proc(5): 'R', 'S', 'Z', …; 0 if there is no such thread. */
 char procfs_state(int tid);
 
+/* Whether a thread waits in vfork() or the like, as posix_spawn() does, until its child executes a program or ends. False also if
+ * that cannot be known. */
+bool procfs_waits_in_vfork(int tid);
+
 /* Returns when a process started, in clock ticks since the machine did: with its number, this names a process for good. 0 if
  * there is no such process. */
 uint64_t procfs_start_time(int pid);
