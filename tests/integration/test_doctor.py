@@ -523,13 +523,19 @@ def test_few_descriptors_are_named_as_such_and_doctor_says_so_before(t):
         before = ("sh", "-c", f'ulimit -n {limit} && exec "$@"', "sh")
         status, said = record(t, before, "-p", pid)
         assert "this kernel" not in said, said
-        counted |= f"cannot count the processes that process {pid} forks" in said and "Too many open files" in said
+        promised, findings, warned = doctor(t, before, "-p", pid)
+        if promised != status:  # doctor's own file, in which its probes are, is one more
+            same(record(t, ("sh", "-c", f'ulimit -n {limit - 1} && exec "$@"', "sh"), "-p", pid)[0], promised,
+                 f"doctor with {limit} descriptors: {findings}")
+            continue
+        uncounted = f"cannot count the processes that process {pid} forks"
+        same(status == 0 and uncounted in " ".join(warned), uncounted in said,
+             f"doctor with {limit} descriptors: {findings}, record: {said}")
+        counted |= uncounted in said and "Too many open files" in said
         if status == 3:
             break
     contains(said, "Too many open files")
     assert counted, said
-    promised, findings, _ = doctor(t, before, "-p", pid)
-    same(promised, 3, f"doctor with {limit} descriptors: {findings}")
     same(record(t, ("sh", "-c", f'ulimit -S -n {limit} && exec "$@"', "sh"), "-p", pid)[0], 0, "a soft limit")
 
 

@@ -176,27 +176,26 @@ __attribute__((noinline, used)) static int nobody_calls(int number)
 	return number + 1;
 }
 
-int collector_try_attach(struct collector *collector, const struct probe_set *like, struct error *error)
+struct attachment *collector_try_attach(struct collector *collector, const struct probe_set *like, struct error *error)
 {
 	struct target *self = target_open(getpid(), error);
 	const struct target_mapping *mapping = self ? target_mapping_at(self, (uintptr_t)nobody_calls) : NULL;
 	struct probe_set probes = {0};
 	struct attachment *attachment = NULL;
 	int file = mapping ? target_file_open(self, mapping, error) : -1;
+	uint64_t offset = mapping ? (uintptr_t)nobody_calls - mapping->start + mapping->offset : 0;
 
+	if (self && !mapping)
+		error_set(error, STATUS_CANNOT_MEASURE, "cannot find this program's own code");
+	target_close(self); /* a recording has no such descriptors open when it attaches */
 	if (file >= 0) {
 		for (size_t i = 0; i < (like ? like->count : 1); i++)
-			probe_set_add(&probes, like ? like->items[i].program : "goalloc_stack", file,
-				      (uintptr_t)nobody_calls - mapping->start + mapping->offset, 0, 0);
+			probe_set_add(&probes, like ? like->items[i].program : "goalloc_stack", file, offset, 0, 0);
 		attachment = collector_attach(collector, getpid(), EVENT_SLOTS, &probes, error);
 		close(file);
-	} else if (self && !mapping) {
-		error_set(error, STATUS_CANNOT_MEASURE, "cannot find this program's own code");
 	}
-	collector_detach(attachment);
 	probe_set_free(&probes);
-	target_close(self);
-	return attachment ? 0 : -1;
+	return attachment;
 }
 
 struct attachment *collector_attach(struct collector *collector, int pid, uint32_t slot, const struct probe_set *probes,

@@ -44,8 +44,8 @@ int collector_prepare(struct collector *collector, const struct probe_set *probe
 int collector_prepare_all(struct collector *collector, struct error *error);
 
 /* Attaches the programs of so many probes as `like` has, or one if that is NULL, to a function of this very process, which nobody
- * calls, and removes them again. */
-int collector_try_attach(struct collector *collector, const struct probe_set *like, struct error *error);
+ * calls. */
+struct attachment *collector_try_attach(struct collector *collector, const struct probe_set *like, struct error *error);
 
 /* Attaches a process's probes, after collector_prepare(). Its events are added to slot `slot`; EVENT_SLOTS: they are
  * ignored. */

@@ -15,6 +15,7 @@
 #include "record/observed.h"
 #include "record/processes.h"
 #include "runtime/runtime.h"
+#include "symbols/address_space.h"
 #include "target/launch.h"
 #include "target/obstacle.h"
 #include "target/privilege.h"
@@ -29,6 +30,9 @@ struct examination {
 	int watch; /* held as by a recording; -1: none */
 	struct runtime *runtime;
 	struct probe_set probes;
+	/* held until the end, because a recording has no more descriptors left for what comes after them */
+	struct attachment *trial;
+	struct address_space *space;
 	struct profile *profile; /* its warnings */
 };
 
@@ -185,7 +189,9 @@ static void check_attaching(struct examination *examination, struct doctor_findi
 {
 	struct error error;
 
-	if (collector_try_attach(examination->collector, examination->pid ? &examination->probes : NULL, &error))
+	examination->trial =
+		collector_try_attach(examination->collector, examination->pid ? &examination->probes : NULL, &error);
+	if (!examination->trial)
 		set_error(finding, &error);
 	else if (collector_kernel_has_multi())
 		set(finding, DOCTOR_OK, "probes attach, by uprobe.multi", "");
@@ -246,6 +252,7 @@ static void check_limits(struct examination *examination, struct doctor_finding 
 {
 	const struct profile *profile = examination->profile;
 
+	examination->space = address_space_new(examination->target, examination->profile, NULL);
 	processes_count_forks(examination->collector, examination->profile, examination->pid);
 	set(finding, DOCTOR_OK, "none known", "");
 	if (!profile->warning_count)
@@ -334,6 +341,8 @@ size_t doctor_examine(int pid, int64_t rate, struct doctor_finding *findings)
 	if (examination.watch >= 0)
 		close(examination.watch);
 	probe_set_free(&examination.probes);
+	address_space_free(examination.space);
+	collector_detach(examination.trial);
 	collector_close(examination.collector);
 	runtime_free(examination.runtime);
 	target_close(examination.target);
