@@ -446,20 +446,31 @@ bool target_lost_image(const struct target *target)
 
 bool target_has_image(struct target *target)
 {
-	char *executable;
+	char *executable, state;
+	int refusal;
 
 	target_find_thread(target);
 	executable = target_executable(target->tid);
+	refusal = executable ? 0 : errno;
 	free(executable);
-	return executable != NULL;
+	if (refusal != EACCES && refusal != EPERM)
+		return !refusal;
+	/* A program that its user may not read (mode 0711, set-uid). What remains of one that has ended is refused, too. */
+	state = procfs_state(target->tid);
+	return state && !strchr("ZX", state);
+}
+
+bool target_has_ended(int pidfd)
+{
+	struct pollfd end = {.fd = pidfd, .events = POLLIN};
+
+	return poll(&end, 1, 0) != 0;
 }
 
 bool target_is_replaced(struct target *target, int pidfd)
 {
-	struct pollfd end = {.fd = pidfd, .events = POLLIN};
-
 	/* in this order, because the end of the process is reported last */
-	return target_lost_image(target) && target_has_image(target) && poll(&end, 1, 0) == 0;
+	return target_lost_image(target) && target_has_image(target) && !target_has_ended(pidfd);
 }
 
 const char *target_fate(const struct target *target)

@@ -64,8 +64,10 @@ int target_watch(int pid, struct error *error);
 bool target_lost_image(const struct target *target);
 /* The same for who looks again and again, at a tenth of the price: false also if somebody else still has the memory of before. */
 bool target_lost_memory(const struct target *target);
-/* Whether a process that has lost its image has another one. If not, it is about to end. */
+/* Whether a process that has lost its image has another one, which we may not be allowed to read. If not, it is about to end. */
 bool target_has_image(struct target *target);
+/* Whether the process that `pidfd` is of has ended. */
+bool target_has_ended(int pidfd);
 /* Whether the process that `pidfd` is of runs another program now. A number alone may be another process's by then. */
 bool target_is_replaced(struct target *target, int pidfd);
 /* What became of a process that has lost its image, as the end of a sentence about it. */
