@@ -16,18 +16,27 @@ struct vigil {
 	const struct heap_when *when;
 	int64_t newest_ns; /* wall clock of the newest snapshot; 0: there is none */
 	int64_t count;
+	bool is_without; /* the program that it has executed has no heap that can be read */
 };
 
-/* If the process executes another program, goes on with that. */
+/* If the process executes another program, goes on with that, or waits for one with a heap if snapshots are kept. */
 static int follow(struct vigil *vigil, struct error *error)
 {
+	int pidfd = memory_watch_process(vigil->watch);
 	struct heap_process *now;
 
-	if (!heap_process_is_replaced(vigil->process, memory_watch_process(vigil->watch)))
+	if (!heap_process_is_replaced(vigil->process, pidfd))
 		return 0;
-	now = heap_process_reopen(vigil->process, error);
-	if (!now)
+	now = heap_process_reopen(vigil->process, pidfd, error);
+	if (!now && (!vigil->count || target_has_ended(pidfd)))
 		return -1;
+	if (!now && !vigil->is_without)
+		cli_warn("process %s executes another program: no snapshots until it becomes one with a heap that can "
+			 "be read, or the end: %s",
+			 heap_process_name(vigil->process), error->text);
+	vigil->is_without = !now;
+	if (!now)
+		return 0;
 	cli_warn("process %s executes another program, %s: snapshots are of that from now on",
 		 heap_process_name(vigil->process), heap_process_name(now));
 	heap_process_close(vigil->followed);
@@ -35,19 +44,24 @@ static int follow(struct vigil *vigil, struct error *error)
 	return 0;
 }
 
-/* Takes a snapshot, and keeps it. Returns -1 if the process has ended or the file cannot be written. */
+/* Takes a snapshot, and keeps it; none of a program without a heap. Returns -1 if the process has ended or the file cannot be
+ * written. */
 static int take(struct vigil *vigil, struct error *error)
 {
 	const struct heap_when *when = vigil->when;
 	int64_t cpu = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
-	struct profile *snapshot = follow(vigil, error) ? NULL : heap_snapshot(vigil->process, error);
-	int status = snapshot ? 0 : -1;
+	struct profile *snapshot = NULL;
+	int status = follow(vigil, error);
 
+	if (!status && !vigil->is_without) {
+		snapshot = heap_snapshot(vigil->process, error);
+		status = snapshot ? 0 : -1;
+	}
 	if (snapshot) {
 		profile_set_modules(snapshot, when->modules->values, (size_t)when->modules->count);
 		status = snapshot_ring_add(when->output, (size_t)when->keep, snapshot, error);
 	}
-	if (!status) {
+	if (snapshot && !status) {
 		vigil->newest_ns = snapshot->start_ns;
 		vigil->count++;
 	}
@@ -82,6 +96,8 @@ static int reached(struct vigil *vigil, struct error *error)
 		return -1;
 	if (cli_verbosity >= 0 && status)
 		cli_say("%s: the kernel has killed for want of memory; kept are %s", reason, kept(vigil, text));
+	else if (cli_verbosity >= 0 && vigil->is_without)
+		cli_say("%s: %s; kept are %s", reason, state, kept(vigil, text));
 	else if (cli_verbosity >= 0)
 		cli_say("%s: %s; the snapshot of this moment is '%s', with %" PRId64 " before it", reason, state,
 			vigil->when->output, (vigil->count < vigil->when->keep ? vigil->count : vigil->when->keep) - 1);
@@ -94,6 +110,17 @@ static int ended(const struct vigil *vigil, struct error *error)
 
 	return error_set(error, STATUS_CANNOT_MEASURE, "process %s ended before %s; kept are %s",
 			 heap_process_name(vigil->process), vigil->when->expression, kept(vigil, text));
+}
+
+/* The last snapshot of who is asked to end. */
+static int stopped(struct vigil *vigil, struct error *error)
+{
+	int status = take(vigil, error);
+	char text[512];
+
+	if (!status && vigil->is_without && cli_verbosity >= 0)
+		cli_say("kept are %s", kept(vigil, text));
+	return status;
 }
 
 /* Takes snapshots until something happens that none follows. */
@@ -125,7 +152,7 @@ static int keep_watch(struct vigil *vigil, int pid, const volatile sig_atomic_t 
 	case MEMORY_REACHED:
 		return reached(vigil, error);
 	default:
-		return take(vigil, error);
+		return stopped(vigil, error);
 	}
 }
 

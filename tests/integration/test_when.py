@@ -245,6 +245,75 @@ def test_a_process_that_executes_another_program_is_followed(t):
     assert said().endswith("again 1"), said()
 
 
+def shell_on_libgoalloc(t, script, *arguments, library=harness.BUILD / "libgoalloc-preload.so", **options):
+    """A shell that runs the script once it is told to go(), without the library in what it executes."""
+    harness.require_library_for_others()
+    process = t.start("sh", "-c", f"read line; unset LD_PRELOAD; {script}", "sh", *arguments,
+                      env={**os.environ, "LD_PRELOAD": str(library), "GOALLOC_HEAP_PROFILE": "1"}, **options)
+    wait_for(lambda: "libgoalloc" in pathlib.Path(f"/proc/{process.pid}/maps").read_text(), "the shell's libgoalloc")
+    process.go = lambda: (process.stdin.write("\n"), process.stdin.flush())
+    return process
+
+
+def messages_of(t, process, expression, ready, command=harness.ESCAPEMENT, **options):
+    """What a watcher with an interval of 0.1 s says in all; it is asked to end when `ready` is true of what it has said."""
+    with open(t.path("messages"), "w") as file:
+        watcher = t.start(command, "heap", "-p", process.pid, "--when", expression, "--interval", "0.1s",
+                          "-o", t.path("heap.pb.gz"), stderr=file, **options)
+    said = t.path("messages").read_text
+    wait_for(lambda: t.path("heap.pb.gz").exists() or watcher.poll() is not None, "the first snapshot")
+    process.go()
+    wait_for(lambda: ready(said()) or watcher.poll() is not None, "what the watcher is to say")
+    enough = time.monotonic() + 0.5
+    wait_for(lambda: time.monotonic() > enough, "some intervals more")
+    watcher.send_signal(signal.SIGINT)
+    same(watcher.wait(harness.TIMEOUT), 0, f"exit status; messages: {said()}")
+    return said()
+
+
+WITHOUT = "executes another program: no snapshots until it becomes one with a heap that can be read, or the end: "
+
+
+def test_a_program_without_a_heap_that_it_executes_is_told_once_and_what_was_kept_stays(t):
+    messages = messages_of(t, shell_on_libgoalloc(t, "exec sleep 1000"), "rss>100g", lambda said: WITHOUT in said)
+    same(messages.count("has no heap that is known"), 1, messages)
+    assert re.search(r"(?m)^escapement: kept are \d+ snapshots?, the newest, '.*heap.pb.gz', of ", messages), messages
+    for name in ring(t):
+        t.path(name).unlink()
+    process = shell_on_libgoalloc(t, 'exec python3 -c "import time; kept = bytearray(b\'x\') * (300 << 20); time.sleep(1000)"')
+    messages = ended(watch(t, process, "rss>200m"))
+    same(messages.count(WITHOUT), 1, messages)
+    assert re.search(r"rss>200m: rss .*; kept are \d+ snapshots?, the newest, '.*heap.pb.gz', of ", messages), messages
+
+
+def test_one_with_a_heap_that_comes_after_it_is_followed(t):
+    process = shell_on_libgoalloc(t, 'exec sh -c \'read line; exec "$0" again 1\' "$1"', harness.workload("processes"))
+
+    told = []
+
+    def ready(said):
+        if WITHOUT in said and not told:
+            told.append(process.go())
+        return "snapshots are of that from now on" in said
+
+    messages = messages_of(t, process, "rss>100g", ready)
+    assert "kept are" not in messages, messages
+    assert t.json("report", t.path("heap.pb.gz"))["target"]["command"].endswith("again 1")
+
+
+def test_a_program_that_may_not_be_read_is_no_end(t):
+    harness.require_root()
+    nobody = {"user": 65534, "group": 65534, "extra_groups": []}
+    secret = t.path("secret")
+    secret.write_bytes(pathlib.Path("/bin/sleep").read_bytes())
+    secret.chmod(0o711)
+    process = shell_on_libgoalloc(t, 'exec "$1" 1000', secret, library=t.copy(harness.BUILD / "libgoalloc-preload.so"), **nobody)
+    messages = messages_of(t, process, "rss>100g", lambda said: WITHOUT in said, t.copy(harness.ESCAPEMENT), **nobody)
+    same(messages.count(f"{WITHOUT}cannot inspect process {process.pid}: "), 1, messages)
+    contains(messages, "CAP_SYS_PTRACE")
+    assert "it has ended" not in messages, messages
+
+
 def test_what_has_no_sites_is_told_at_once_and_not_waited_for(t):
     process = t.start(go_programs.build("1.24", "stripped", "loop"))
     wait_for(lambda: rss(process.pid) > 2 * MIB, "Go's runtime")

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -17,6 +18,7 @@
 #include "profile/profile.h"
 #include "runtime/go_spans.h"
 #include "target/go_versions.h"
+#include "target/target.h"
 
 #define HEAD   (FIXTURE_BASE + 0x100)
 #define CYCLE  (FIXTURE_BASE + 0x108)
@@ -159,6 +161,27 @@ static void a_pointer_to_where_a_process_has_no_memory_is_named(void **state)
 	(void)state;
 }
 
+/* The number of the simulated one is ours. */
+static void a_number_that_is_another_processes_by_now_is_not_opened(void **state)
+{
+	struct heap_process_of_go process = simulated(NEVER);
+	struct error error;
+	int ours = target_watch(getpid(), &error), pid = fork(), ended;
+
+	if (pid == 0)
+		_exit(0);
+	ended = target_watch(pid, &error);
+	assert_true(ours >= 0 && ended >= 0);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	assert_null(heap_process_reopen(&process.process, ours, &error));
+	assert_non_null(strstr(error.text, "has no heap that is known"));
+	assert_null(heap_process_reopen(&process.process, ended, &error));
+	assert_non_null(strstr(error.text, "it has ended"));
+	close(ours);
+	close(ended);
+	(void)state;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -166,6 +189,7 @@ int main(void)
 		cmocka_unit_test(spans_for_which_time_runs_out_say_so),
 		cmocka_unit_test(time_that_opening_it_took_is_none_of_the_wait),
 		cmocka_unit_test(a_pointer_to_where_a_process_has_no_memory_is_named),
+		cmocka_unit_test(a_number_that_is_another_processes_by_now_is_not_opened),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -70,11 +70,15 @@ bool heap_process_is_replaced(const struct heap_process *process, int pidfd)
 	return target_is_replaced(process->target, pidfd);
 }
 
-struct heap_process *heap_process_reopen(const struct heap_process *process, struct error *error)
+struct heap_process *heap_process_reopen(const struct heap_process *process, int pidfd, struct error *error)
 {
 	struct target *target = target_open(process->target->pid, error);
-	struct heap_process *opened = target ? heap_process_open(target, error) : NULL;
+	bool ended = target_has_ended(pidfd); /* after the opening: until then the number was its own */
+	struct heap_process *opened = target && !ended ? heap_process_open(target, error) : NULL;
 
+	if (ended)
+		error_set(error, STATUS_CANNOT_MEASURE, "cannot read the heap of process %d (%s): it has ended",
+			  process->target->pid, process->target->comm);
 	if (!opened) {
 		target_close(target);
 		return NULL;

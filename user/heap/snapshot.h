@@ -32,8 +32,9 @@ void heap_process_close(struct heap_process *process); /* NULL is allowed */
  * Whether the process, which `pidfd` is of, runs another program now than when it was opened: its snapshots fail from then on.
  */
 bool heap_process_is_replaced(const struct heap_process *process, int pidfd);
-/* Opens it as what it runs now. The target is the new one's own. NULL as for heap_process_open(). */
-struct heap_process *heap_process_reopen(const struct heap_process *process, struct error *error);
+/* Opens the process that `pidfd` is of as what it runs now. The target is the new one's own. NULL as for heap_process_open(), and
+ * if it has ended: its number may be another one's by then. */
+struct heap_process *heap_process_reopen(const struct heap_process *process, int pidfd, struct error *error);
 
 /* The process's name, for messages. */
 const char *heap_process_name(const struct heap_process *process);
