@@ -64,7 +64,7 @@ static int take_package(const struct option_row *row, const char *value)
 
 static int take_packages(const struct option_row *row, const char *value)
 {
-	const char *checked;
+	const char *checked = NULL;
 	const struct option_row one = {.name = row->name, .target = &checked};
 
 	return take_package(&one, value) ? -1 : take_strings(row, checked);

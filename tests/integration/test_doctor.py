@@ -472,6 +472,19 @@ def test_a_filter_on_what_makes_another_user_is_named_where_that_is_needed(t):
                 contains(f"{finding['detail']}; {finding['advice']}", named)
 
 
+def test_no_program_is_run_as_root_because_a_sandbox_answers_with_success(t):
+    """As those do that build containers without privileges: the call is not made, and no error is returned."""
+    harness.require_root()
+    groups = ["setpriv", "--groups", "0,4"]
+    for call, before in (("setuid", []), ("setgid", []), ("setgroups", groups)):
+        denied = [*before, DENY, call, 0, harness.ESCAPEMENT]
+        said = t.run(*denied, "record", "-o", t.path("p"), "--user", "nobody", "--", "id", status=3)
+        contains(said.stderr, f"cannot run programs as another user: a seccomp filter forbids the system call {call}")
+        same(said.stdout, "", "what the program printed")
+    contains(t.run(*groups, harness.ESCAPEMENT, "record", "-o", t.path("p"), "--user", "nobody", "--", "id", status=3).stdout,
+             "groups=65534(nogroup)\n")
+
+
 def test_an_ordinary_end_is_no_exec(t):
     """When a process ends, the kernel frees its memory before it reports the end; the more memory, the longer the gap.
     In that gap the recorder must not mistake the missing memory for an exec."""

@@ -249,15 +249,14 @@ static void forget_unseen(const struct interval *interval, struct audit_row *row
 static void set_bounds(const struct join *join, const struct interval *interval, struct audit_row *row)
 {
 	const struct profile *profile = join->audit->profile;
+	const bool sampled = profile->row_measured & 1U << VALUE_SAMPLES;
 	struct interval_bounds bounds;
 
 	row->objects_low = row->objects_high = row->values[VALUE_OBJECTS];
 	row->bytes_low = row->bytes_high = row->values[VALUE_BYTES];
 	if (profile_is_exact(profile))
 		return;
-	if (!(profile->row_measured & 1U << VALUE_SAMPLES)) {
-		row->objects_low = row->objects_high = row->bytes_low = row->bytes_high = VALUE_UNMEASURED;
-	} else if (interval_is_known(interval)) {
+	if (sampled && interval_is_known(interval)) {
 		bounds = interval_bounds(interval, join->estimates);
 		row->tiny_unknown = !is_tiny_row(row) && !interval_allow_tiny(&bounds, join->estimates);
 		row->objects_low = bounds.objects_low;
@@ -267,7 +266,7 @@ static void set_bounds(const struct join *join, const struct interval *interval,
 	} else {
 		row->objects_low = row->objects_high = row->bytes_low = row->bytes_high = VALUE_UNMEASURED;
 	}
-	if (profile->row_measured & 1U << VALUE_SAMPLES)
+	if (sampled)
 		forget_unseen(interval, row);
 }
 

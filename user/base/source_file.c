@@ -43,7 +43,8 @@ static int open_as(const struct caller *caller, const char *path, struct stat *s
 	int count = getgroups(0, NULL), descriptor = -1;
 	gid_t *groups = memory_zeroed((size_t)(count > 0 ? count : 0) + 1, sizeof(*groups));
 
-	if (count < 0 || getgroups(count, groups) != count || syscall(SYS_setgroups, 0, NULL)) {
+	if (count < 0 || getgroups(count, groups) != count || syscall(SYS_setgroups, 0, NULL) ||
+	    getgroups(0, NULL) != 0) {
 		free(groups);
 		return -1;
 	}

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "base/caller.h"
+#include "base/memory.h"
 #include "base/subprocess.h"
 #include "target/obstacle.h"
 #include "target/terminal_input.h"
@@ -136,20 +137,67 @@ static int refuse_terminal_input(const struct identity *identity)
 	return terminal_input_refuse();
 }
 
+/* Sandboxes answer calls that they do not make with success, too: nothing is believed that can be looked at. */
+static int confirm(bool taken)
+{
+	if (!taken)
+		errno = EPERM;
+	return taken ? 0 : -1;
+}
+
+/* Whether the process is in no other groups than these. */
+static bool is_in_these_alone(const gid_t *groups, int count)
+{
+	int held = getgroups(0, NULL), known = 0;
+	gid_t *all = memory_zeroed((size_t)(held > 0 ? held : 0) + 1, sizeof(*all));
+
+	if (held < 0 || getgroups(held, all) != held)
+		held = -1;
+	for (int i = 0; i < held; i++) {
+		for (int j = 0; j < count; j++) {
+			if (all[i] == groups[j]) {
+				known++;
+				break;
+			}
+		}
+	}
+	free(all);
+	return known == held;
+}
+
 static int take_groups(const struct identity *identity)
 {
-	return identity->name[0] ? initgroups(identity->name, identity->gid) : setgroups(0, NULL);
+	int count = 0, status;
+	gid_t *groups;
+
+	if (identity->name[0])
+		getgrouplist(identity->name, identity->gid, NULL, &count); /* how many there are */
+	groups = memory_zeroed((size_t)count + 1, sizeof(*groups));
+	if (count && getgrouplist(identity->name, identity->gid, groups, &count) < 0)
+		status = confirm(false);
+	else
+		status = setgroups((size_t)count, groups) ? -1 : confirm(is_in_these_alone(groups, count));
+	free(groups);
+	return status;
 }
 
 static int take_group(const struct identity *identity)
 {
-	return setgid(identity->gid);
+	gid_t real, effective, saved;
+
+	if (setgid(identity->gid) || getresgid(&real, &effective, &saved))
+		return -1;
+	return confirm(real == identity->gid && effective == identity->gid && saved == identity->gid);
 }
 
 /* Drops all capabilities. */
 static int take_user(const struct identity *identity)
 {
-	return setuid(identity->uid);
+	uid_t real, effective, saved;
+
+	if (setuid(identity->uid) || getresuid(&real, &effective, &saved))
+		return -1;
+	return confirm(real == identity->uid && effective == identity->uid && saved == identity->uid);
 }
 
 /* How a child of root becomes another user. */

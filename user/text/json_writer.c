@@ -131,7 +131,7 @@ static void lead(struct json_writer *writer, const char *name)
 {
 	enum { AROUND = 5 + WORD, COPIED = 256 };
 	size_t length = name ? strlen(name) : 0;
-	bool copied = length <= COPIED && is_plain_name(name, length);
+	bool copied = !name || (length <= COPIED && is_plain_name(name, length));
 	char *at;
 
 	if ((copied ? length : 0) + AROUND > sizeof(writer->buffer) - writer->length)
