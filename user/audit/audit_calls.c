@@ -476,12 +476,17 @@ static bool arguments_differ(const char *a, const char *b)
 	       (kind == ARGUMENT_BASIC && (word_length(a) != word_length(b) || strncmp(a, b, word_length(a)) != 0));
 }
 
-/* Whether the type is another instance than that of the expression, which the compiler prints with shapes. */
-static bool instances_differ(const char *subject, const char *type)
+/* Whether both are of a generic type, and of other instances: in expressions the compiler prints type arguments as shapes. */
+static bool instances_differ(const char *of_expression, const char *type)
 {
-	const char *a = strstr(subject, "[go.shape."), *b = a ? strchr(type, '[') : NULL;
+	static const char shapes[] = "[go.shape.";
+	const char *a = of_expression, *b = type, *name;
 
-	for (a = a ? a + 1 : NULL, b = b ? b + 1 : NULL; a && b; a = next_argument(a), b = next_argument(b)) {
+	next_token(&a, &name);
+	next_token(&b, &name);
+	if (strncmp(a, shapes, strlen(shapes)) != 0 || *b != '[')
+		return false;
+	for (a++, b++; a && b; a = next_argument(a), b = next_argument(b)) {
 		if (arguments_differ(without_shape(a), without_shape(b)))
 			return true;
 	}
@@ -519,7 +524,7 @@ static bool excluded_by_name(const struct expression *expression, const char *su
 
 	if (!end || end <= start)
 		return false;
-	if (first_tokens_differ(start, type) || (shapes_decide && instances_differ(subject, type)))
+	if (first_tokens_differ(start, type) || (shapes_decide && instances_differ(start, type)))
 		return true;
 	/* In a generic function, the compiler prints types with the shapes that they have at run time. */
 	if (shapes_decide && !strstr(type, "struct {") && !strstr(type, "func(") && !strstr(subject, "*uint8") &&
