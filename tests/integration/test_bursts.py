@@ -3,6 +3,7 @@
 """Rates above 1 for programs without the runtime's sampler: allocations are counted in bursts, and the estimates are
 compared with the program's own counts."""
 import json
+import os
 import re
 
 import go_programs
@@ -130,6 +131,12 @@ def test_nobody_is_told_to_record_a_program_for_longer_that_has_ended_by_itself(
     done = t.escapement("record", "--max-overhead", "0.01", "-o", t.path("p"), "--", program, "-rounds", "20000")
     contains(done.stderr, "for which this recording was too short")
     contains(done.stderr, "are lower bounds; use --rate 1 --max-overhead 0 for exact rows, or --enable-sampler")
+    endless = t.path("endless.go")
+    endless.write_text("package main\n\nvar sink []byte\n\nfunc main() {\n\tfor {\n\t\tsink = make([]byte, 100)\n\t}\n}\n")
+    t.run(harness.go_toolchain(go_programs.versions()[-1]), "build", "-o", t.path("endless"), endless,
+          env={**os.environ, "GOFLAGS": "", "GOTOOLCHAIN": "local"})
+    done = t.escapement("record", "--max-overhead", "0.01", "--duration", "1", "-o", t.path("p"), "--", t.path("endless"))
+    contains(done.stderr, "are lower bounds; record for ")
 
 
 def test_the_help_says_whose_cost_is_limited(t):

@@ -409,9 +409,14 @@ static int read_head(struct reader *reader, const cJSON *root)
 	if (cJSON_IsString(item)) {
 		const cJSON *iterations = cJSON_GetObjectItemCaseSensitive(root, "iterations");
 
-		/* of `second` they are its parts: a recording takes a nanosecond at least */
-		if (!cJSON_IsNumber(iterations) || !(iterations->valuedouble >= 1e-9) || isinf(iterations->valuedouble))
-			return fail(reader, 0, "is normalized, but has no positive number of \"iterations\"");
+		/* a recording may be a part of a second, a nanosecond at least */
+		const double least = strcmp(item->valuestring, "second") == 0 ? 1e-9 : 1;
+
+		if (!cJSON_IsNumber(iterations) || !(iterations->valuedouble >= least) ||
+		    isinf(iterations->valuedouble))
+			return fail(
+				reader, 0,
+				"is normalized, but has no number of \"iterations\" from 1 on (of seconds, above 0)");
 		reader->counts->normalize = gate_counts_string(reader->counts, item->valuestring);
 		reader->counts->iterations = iterations->valuedouble;
 	}

@@ -346,19 +346,34 @@ static void complete_foreign(struct reader *reader)
 	}
 }
 
-/* Whether a function is in a source file of Go, or nothing was sampled. pprof gives the types of Go's heap profiles to those of
- * gperftools and jemalloc, too. */
+static bool is_in_go_file(const struct pprof_function *function)
+{
+	size_t length = function->file ? strlen(function->file) : 0;
+
+	return length >= 3 && strcmp(function->file + length - 3, ".go") == 0;
+}
+
+static bool has_go_name(const struct pprof_function *function)
+{
+	return function->name &&
+	       (strncmp(function->name, "runtime.", 8) == 0 || strncmp(function->name, "main.", 5) == 0);
+}
+
+/* Whether a function is in a source file of Go, or nothing was sampled; names tell in a profile that has no files any more. pprof
+ * gives the types of Go's heap profiles to those of gperftools and jemalloc, too. */
 static bool may_be_of_go(const struct pprof_tables *tables)
 {
-	static const char suffix[] = ".go";
+	bool files = false, names = false;
 
 	for (size_t i = 0; i < tables->functions.count; i++) {
-		const char *file = tables->function_list[i].file;
+		const struct pprof_function *function = &tables->function_list[i];
 
-		if (file && strlen(file) >= strlen(suffix) && strcmp(file + strlen(file) - strlen(suffix), suffix) == 0)
+		if (is_in_go_file(function))
 			return true;
+		files |= function->file && *function->file;
+		names |= has_go_name(function);
 	}
-	return tables->parts->sample_count == 0;
+	return tables->parts->sample_count == 0 || (names && !files);
 }
 
 /* The objects of rows, and those of the same size classes in the totals. Tiny objects, whose rows are made otherwise, are left out. */
@@ -410,10 +425,15 @@ static void forget_totals(struct profile *profile, int64_t rows, int64_t total)
 static int check_sums(const struct reader *reader)
 {
 	struct profile *profile = reader->profile;
+	const struct profile_check check = profile_check(profile);
+	const int64_t apart = check.present ? check.bound : 0; /* what rows and totals may be of other instants */
 	int64_t totals[VALUE_COUNT], rows = 0;
 	double of_rows = 0, of_totals = 0;
 
 	profile_totals(profile, totals);
+	/* what was lost, or what a process made of its counters, is told as that */
+	if (profile_lost_events(profile) || profile_unexplained(profile))
+		return 0;
 	if (!profile->totals_exact || profile->snapshot || totals[VALUE_OBJECTS] == VALUE_UNMEASURED ||
 	    !(profile->row_measured & 1u << VALUE_OBJECTS))
 		return 0;
@@ -421,13 +441,13 @@ static int check_sums(const struct reader *reader)
 		rows = add_saturated(rows, profile->samples[i]->values[VALUE_OBJECTS]);
 	add_classes(profile, &of_rows, &of_totals);
 	/* estimates are scaled to the totals of their size classes, and may have been rounded */
-	if (profile->rows_exact ? rows > totals[VALUE_OBJECTS] : of_rows > 1.5 * of_totals)
+	if (profile->rows_exact ? rows > add_saturated(totals[VALUE_OBJECTS], apart) : of_rows > 1.5 * of_totals)
 		return error_set(
 			reader->source->error, STATUS_USAGE,
 			"profile '%s' is of recordings that another tool has added up (go tool pprof -proto?): give "
 			"one of them",
 			reader->source->name);
-	if (profile->rows_exact && !profile->rows_least && rows < totals[VALUE_OBJECTS])
+	if (profile->rows_exact && !profile->rows_least && add_saturated(rows, apart) < totals[VALUE_OBJECTS])
 		forget_totals(profile, rows, totals[VALUE_OBJECTS]);
 	return 0;
 }

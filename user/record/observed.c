@@ -497,7 +497,7 @@ static void tell_few_bursts(const struct observed *observed)
 		return;
 	observed->profile->rows_least = true;
 	/* a program that has ended by itself cannot be recorded for longer */
-	if (!observed->target->gone) {
+	if (!observed->by_itself) {
 		bursts = bursts_summary(observed->bursts);
 		snprintf(longer, sizeof(longer), "record %s, or ", enough_time(&bursts, time));
 	}

@@ -31,7 +31,8 @@ struct observed {
 	volatile struct event_process *sums;
 	uint32_t slot;
 	int64_t rate;
-	bool replaced; /* the process has become another program (exec), so nothing can be read at the end */
+	bool replaced;	/* the process has become another program (exec), so nothing can be read at the end */
+	bool by_itself; /* the process has ended, which nobody had asked of it */
 	struct runtime_others others; /* the most that were seen; `file` is the profile's */
 	uint64_t others_mark;	      /* code_mark() of when others were last looked for */
 	bool mixed;		      /* the process has other rows with another rate */

@@ -367,6 +367,7 @@ static void on_ended(void *context, int pid, int wait_status)
 	if (!slot)
 		return;
 	(*slot)->target->gone = wait_status >= 0; /* otherwise it may map the same files again */
+	(*slot)->by_itself = wait_status >= 0 && !processes->asked;
 	processes_finish(processes, slot, wait_status < 0);
 }
 

@@ -46,6 +46,7 @@ struct processes {
 	bool counted;		      /* rows have objects from before the change of rate */
 	bool only_tracer;	      /* if no process was observed, because of this tracer: */
 	struct tracer tracer;
+	bool asked;   /* the program has been asked to end */
 	int replaced; /* processes that became other programs before their counters could be read */
 	/* processes that allocated after the deadline, when nobody counted any more; [1]: whose rows are scaled to totals
 	 * that have what came then */

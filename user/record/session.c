@@ -228,6 +228,7 @@ static bool ask_to_end(struct session *session, int signal)
 		return true;
 	if (!session->asked_ms) {
 		session->asked_ms = now_ms();
+		session->processes.asked = true;
 		session->grace_ms = session_grace_ms(session->options);
 		if (signal > 0)
 			kill(launch_pid(session->launch), signal);
