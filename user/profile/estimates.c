@@ -124,16 +124,33 @@ static void add_burst_samples(struct estimates *estimates)
 
 /* --- totals of allocations --- */
 
-/* Whether samples of a process may be of what its totals lack: its counters could not be read at its end. */
-static bool is_incomplete(const struct profile *profile, const struct profile_process *process)
+static int by_number(const void *left, const void *right)
 {
-	if (profile->totals_exact || process->check.present)
+	int a = *(const int *)left, b = *(const int *)right;
+
+	return (a > b) - (a < b);
+}
+
+/* Whether samples of a process may be of what its totals lack: its counters could not be read at its end. */
+static bool is_incomplete(const struct profile *profile)
+{
+	int *pids;
+	size_t count = 0;
+	bool found = false;
+
+	if (profile->totals_exact)
 		return false;
-	for (size_t i = 0; i < profile->sample_count; i++) {
-		if (profile->samples[i]->key.pid == process->pid && is_estimate(profile, profile->samples[i]))
-			return true;
+	pids = memory_zeroed(profile->process_count + 1, sizeof(*pids));
+	for (size_t i = 0; i < profile->process_count; i++) {
+		if (!profile->processes[i].check.present)
+			pids[count++] = profile->processes[i].pid;
 	}
-	return false;
+	qsort(pids, count, sizeof(*pids), by_number);
+	for (size_t i = 0; i < profile->sample_count && !found; i++)
+		found = is_estimate(profile, profile->samples[i]) &&
+			bsearch(&profile->samples[i]->key.pid, pids, count, sizeof(*pids), by_number);
+	free(pids);
+	return found;
 }
 
 /* Adds up the totals of all processes and subtracts what was counted at rate 1: estimates are about the rest. */
@@ -171,8 +188,7 @@ static void add_totals(struct estimates *estimates)
 		estimates->has_totals &= any;
 	}
 	estimates->counted = estimates->has_totals;
-	for (size_t i = 0; estimates->has_totals && i < profile->process_count; i++)
-		estimates->has_totals = !is_incomplete(profile, &profile->processes[i]);
+	estimates->has_totals = estimates->has_totals && !is_incomplete(profile);
 	for (size_t i = 0; i < profile->sample_count; i++) {
 		const struct profile_sample *sample = profile->samples[i];
 		struct estimates_class *sum;

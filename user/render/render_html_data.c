@@ -246,7 +246,7 @@ void render_html_data(struct json_writer *writer, const void *context)
 	page_data_measures(writer, &measures);
 	write_class_measures(writer, page);
 	json_write_text(writer, "main", profile_values[profile_bytes(page->profile)].key);
-	write_values(writer, "totals", page, page->sites->totals);
+	write_values(writer, "whole", page, page->sites->whole); /* what shares are parts of */
 	json_write_text(writer, "result_words", escape_result_words);
 	json_write_bool(writer, "has_verdicts", page->audit != NULL);
 	json_write_text(writer, "verdict_name", "Verdict");

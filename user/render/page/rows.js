@@ -237,7 +237,7 @@ class WorkList {
 			bounds ? make("span", {class: "range"}, bounds) : null,
 			before === undefined ? null : make("span", {class: "range"}, this.beforeText(row, measure, before)),
 			change ? make("span", {class: `range ${value > before ? "worse" : "better"}`}, change) : null,
-			data.totals && value > 0 && data.totals[index] > 0 ? shareBar(value, data.totals[index]) : null);
+			data.whole && value > 0 && data.whole[index] > 0 ? shareBar(value, data.whole[index]) : null);
 	}
 
 	// "3 to 11"; null if the number has no range.
