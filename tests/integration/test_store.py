@@ -294,8 +294,8 @@ def test_which_escapes_matter_anywhere_is_what_the_verdicts_of_all_windows_add_u
                           "FROM escapement.sites FINAL GROUP BY verdict, words, function, file, line")
     by_verdict = {}
     for row in summed:
-        by_verdict[row["verdict"]] = by_verdict.get(row["verdict"], 0) + row["objects"]
-    same({verdict: sum(row["objects"] for row in document["rows"] if row["verdict"] == verdict) for verdict in by_verdict}, by_verdict)
+        by_verdict[row["verdict"]] = by_verdict.get(row["verdict"], 0) + (row["objects"] or 0)  # null: no sample hit it
+    same({verdict: sum(row["objects"] or 0 for row in document["rows"] if row["verdict"] == verdict) for verdict in by_verdict}, by_verdict)
     buffers = [row for row in document["rows"] if row["function"] == "main.buffers"]
     stored = [row for row in summed if row["function"] == "main.buffers"]
     same([(row["verdict"], row["file"], row["line"], row["objects"], row["bytes"], row["type"], row["words"]) for row in buffers],
