@@ -7,7 +7,8 @@ GOALLOC_CFLAGS   = $(ALL_CFLAGS) $(REPRODUCIBLE) -Ialloc-runtime/include -Ialloc
 
 # Code and variables are in sections of their own. The linker then says where these begin and end, also in a static program:
 # roots.c asks whether a thread is inside the library, and leaves its variables out. Code that runs only for observers, searches,
-# reports and coroutines is apart (sections.ld), so that it takes no memory where it does not run.
+# reports, coroutines, children of fork() and debugging is apart (sections.ld; functions of other files by RARELY_RUN), so that it takes no
+# memory where it does not run.
 RARE_CODE    := cfi fatal heap_profile info jemalloc leak_report leaks mgcmark object_table probes recorder roots special stack stack_table \
 	stats stopworld unwind
 OWN_SECTIONS  = --rename-section .text=goalloc_$(if $(filter $(RARE_CODE),$(*F)),rare,text) \
