@@ -8,6 +8,7 @@
 #include "audit/audit_filter.h"
 #include "base/count.h"
 #include "base/memory.h"
+#include "base/text_compare.h"
 #include "profile/precision.h"
 #include "profile/report.h"
 #include "audit/audit_place.h"
@@ -87,18 +88,13 @@ static char *part_cost(const int64_t values[VALUE_COUNT])
 			       values[VALUE_REFILLS] == 1 ? "" : "s");
 }
 
-static bool same_text(const char *a, const char *b)
-{
-	return a == b || (a && b && strcmp(a, b) == 0);
-}
-
 /* Whether two rows of a line differ by their owner, and by nothing else that is printed above the compiler's words. */
 static bool only_owners_differ(const struct audit_row *a, const struct audit_row *b)
 {
 	return a->owner && b->owner &&
-	       (a->owner->line != b->owner->line || !same_text(a->owner->function, b->owner->function)) &&
-	       same_text(a->site.function, b->site.function) && same_text(a->runtime_call, b->runtime_call) &&
-	       same_text(a->type, b->type) && a->inlined_count == b->inlined_count;
+	       (a->owner->line != b->owner->line || !text_same(a->owner->function, b->owner->function)) &&
+	       text_same(a->site.function, b->site.function) && text_same(a->runtime_call, b->runtime_call) &&
+	       text_same(a->type, b->type) && a->inlined_count == b->inlined_count;
 }
 
 /* Prints one of the several rows of a line, with its owner if that is what tells it from another one. */
