@@ -270,11 +270,12 @@ struct event_process {
 	__u32 taken[2][EVENT_TABLES]; /* entries inserted, by pair, as in struct event_maps */
 };
 
-/* The process whose forks are counted, by its number in its PID namespace. All but `count` is written by user space. */
+/* The process whose forks are counted, by its number in its PID namespace. User space writes all but the counts. */
 struct event_forks {
 	__u64 pid_namespace_device, pid_namespace_inode;
 	__u32 pid, padding;
-	__u64 count; /* copies that it has made of itself */
+	__u64 copies;  /* processes that it has made, with memory of their own */
+	__u64 sharers; /* that live in its memory, and not in the wait of vfork() alone */
 };
 
 _Static_assert(sizeof(struct event_key) == 40, "shared with user space");

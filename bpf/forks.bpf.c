@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /*
- * Counts the copies that a process makes of itself (fork). A link of uprobe.multi that is bound to a process does not see
+ * Counts the copies that a process makes of itself (fork), and the processes that it lets share its memory. A link of uprobe.multi that is bound to a process does not see
  * its children, so a recording of a server that forks would be silent about most of its work.
  *
  * The tracepoint is raw, and only its second argument is used, the flags of clone(2): no kernel structure is read, so no
@@ -25,15 +25,16 @@ int process_forked(struct bpf_raw_tracepoint_args *context)
 {
 	struct bpf_pidns_info info = {};
 	struct event_forks *watched;
+	__u64 flags = context->args[1];
 	__u32 key = 0;
 
-	if (context->args[1] & (CLONE_THREAD | CLONE_VM))
+	if (flags & CLONE_THREAD || (flags & CLONE_VM && flags & CLONE_VFORK))
 		return 0;
 	watched = bpf_map_lookup_elem(&forks, &key);
 	if (watched &&
 	    !bpf_get_ns_current_pid_tgid(watched->pid_namespace_device, watched->pid_namespace_inode, &info,
 					 sizeof(info)) &&
 	    info.tgid == watched->pid)
-		__sync_fetch_and_add(&watched->count, 1);
+		__sync_fetch_and_add(flags & CLONE_VM ? &watched->sharers : &watched->copies, 1);
 	return 0;
 }

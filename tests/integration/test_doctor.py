@@ -427,7 +427,8 @@ def at_a_terminal(t, *command):
 
 
 def test_a_filter_on_filters_is_named_where_another_users_program_needs_one(t):
-    """At a terminal, which such a program must not type into."""
+    """At a terminal, which such a program must not type into. Some filters say that the kernel lacks the call, or that it was
+    made."""
     harness.require_root()
     t.directory.chmod(0o777)
     named = "cannot keep programs of other users from typing into this terminal: a seccomp filter forbids the system call seccomp"
@@ -443,6 +444,9 @@ def test_a_filter_on_filters_is_named_where_another_users_program_needs_one(t):
             continue
         found, said = at_a_terminal(t, *deny, *before, harness.ESCAPEMENT, "doctor", "--format", "json")
         same((found, named in said), (status, True), f"doctor {before}: {said}")
+    for number in (errno.ENOSYS, 0):
+        found, said = at_a_terminal(t, DENY, "seccomp", number, *run, "--user", "nobody", *program)
+        same((found, named in said), (3, True), f"record in a filter that answers {number}: {said}")
     for way in (["setsid", "-w"], []):  # what the page says to do; and without a filter on filters
         before = deny if way else []
         found, said = at_a_terminal(t, *before, *way, *run, "--user", "nobody", *program)

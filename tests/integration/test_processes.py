@@ -163,6 +163,7 @@ SHARER = r"""
 #include <goalloc.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -170,7 +171,7 @@ SHARER = r"""
 static void *volatile kept;
 static char stack[1 << 16];
 
-/* With an argument, for as long as its parent lives. */
+/* With an argument, for as long as its parent lives; with two, that waits for a line first. */
 static int child(void *lasts)
 {
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -183,6 +184,8 @@ static int child(void *lasts)
 
 int main(int argc, char **argv)
 {
+	if (argc > 2)
+		getchar();
 	int process = clone(child, stack + sizeof(stack), CLONE_VM | SIGCHLD, argc > 1 ? argv : 0);
 
 	return waitpid(process, 0, 0) != process;
@@ -209,6 +212,12 @@ def test_what_only_the_counters_have_is_not_called_exact(t):
     contains(text, "100 objects are missing")
     for false in ("(exact)", "rows      exact", "lost      nothing", "nothing was allocated"):
         assert false not in text, text
+    for rate in ("0", "64k", "1"):
+        said = t.escapement("record", "--rate", rate, "-o", t.path("p.pb.gz"), "--", "./sharer", status=None).stderr
+        contains(said, "1 process that began to share the memory of an observed one is not observed")
+        same(t.json("report", t.path("p.pb.gz"))["exact"], {"totals": False, "rows": False})
+    vfork = t.escapement("record", "--rate", "64k", "-o", t.path("p.pb.gz"), "--", workload("processes"), "vfork", "0").stderr
+    assert "share the memory" not in vfork, vfork
 
 
 def test_a_process_that_stays_in_the_same_memory_is_named(t):
@@ -223,6 +232,21 @@ def test_a_process_that_stays_in_the_same_memory_is_named(t):
     text = t.escapement("report", t.path("p.pb.gz")).stdout
     for false in ("(exact)", "rows      exact", "lost      nothing"):
         assert false not in text, text
+
+
+def test_a_process_that_begins_to_share_the_memory_is_named(t):
+    build_sharer(t)
+    process = t.start("./sharer", "lasting", "later", stdin=subprocess.PIPE)
+    recorder = t.attach(process.pid, "--rate", "64k", "-o", t.path("p.pb.gz"))
+    process.stdin.write("\n")
+    process.stdin.flush()
+    harness.wait_for(lambda: harness.children(process.pid), "the child")
+    recorder.process.send_signal(signal.SIGINT)
+    recorder.process.wait(harness.TIMEOUT)  # 4 if the check finds what it allocates between two readings
+    contains(recorder.said(), "1 process that began to share the memory of an observed one is not observed")
+    report = t.json("report", t.path("p.pb.gz"))
+    same((report["exact"], report["forked_processes"]), ({"totals": False, "rows": False}, 0))
+    assert "lost      nothing" not in t.escapement("report", t.path("p.pb.gz")).stdout
 
 
 # Their numbers in /proc/PID/syscall.

@@ -306,9 +306,11 @@ int collector_watch_forks(struct collector *collector, int pid)
 	return collector->forks ? 0 : -1;
 }
 
-int64_t collector_forks(const struct collector *collector)
+void collector_forks(const struct collector *collector, int64_t *copies, int64_t *sharers)
 {
-	return collector->forks ? fork_count_read(collector->forks) : VALUE_UNMEASURED;
+	*copies = *sharers = VALUE_UNMEASURED;
+	if (collector->forks)
+		fork_count_read(collector->forks, copies, sharers);
 }
 
 bool collector_uses_perf(const struct collector *collector)

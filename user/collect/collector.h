@@ -73,11 +73,11 @@ void collector_rows(struct collector *collector, uint32_t slot, event_row_functi
 int collector_collect(struct collector *collector, uint32_t slot);
 /*
  * Counts the forks of that process from now on: its children are not observed, because a link is bound to a process.
- * collector_forks() returns how many copies of itself it has made since, or VALUE_UNMEASURED if they are not counted: then
- * collector_watch_forks() has returned -1 with errno.
+ * collector_forks() stores how many copies of itself it has made since, and how many processes that share its memory, or
+ * VALUE_UNMEASURED if they are not counted: then collector_watch_forks() has returned -1 with errno.
  */
 int collector_watch_forks(struct collector *collector, int pid);
-int64_t collector_forks(const struct collector *collector);
+void collector_forks(const struct collector *collector, int64_t *copies, int64_t *sharers);
 
 /* Hands over the store and zeroes the process's sums for the next process. Call after collector_collect(). */
 void collector_take(struct collector *collector, uint32_t slot, struct event_store *store);

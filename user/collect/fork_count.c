@@ -57,12 +57,14 @@ struct fork_count *fork_count_start(struct programs *programs, int pid)
 	return forks;
 }
 
-int64_t fork_count_read(const struct fork_count *forks)
+void fork_count_read(const struct fork_count *forks, int64_t *copies, int64_t *sharers)
 {
 	struct event_forks watched;
 	uint32_t key = 0;
+	bool known = bpf_map_lookup_elem(forks->map, &key, &watched) == 0;
 
-	return bpf_map_lookup_elem(forks->map, &key, &watched) ? VALUE_UNMEASURED : (int64_t)watched.count;
+	*copies = known ? (int64_t)watched.copies : VALUE_UNMEASURED;
+	*sharers = known ? (int64_t)watched.sharers : VALUE_UNMEASURED;
 }
 
 void fork_count_stop(struct fork_count *forks)

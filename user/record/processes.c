@@ -314,6 +314,13 @@ static void on_fork(void *context, int pid)
 		on_unsettled(processes, pid);
 }
 
+static void on_sharer(void *context, int pid)
+{
+	struct processes *processes = context;
+
+	processes->sharers += processes_find(processes, pid) != NULL;
+}
+
 static void on_thread(void *context, int pid)
 {
 	struct observed **slot = processes_find(context, pid);
@@ -432,7 +439,8 @@ int64_t processes_events(const struct processes *processes)
 
 struct launch_handler processes_handler(struct processes *processes)
 {
-	return (struct launch_handler){processes, on_image, on_unsettled, on_fork, on_thread, on_exiting, on_ended};
+	return (struct launch_handler){processes, on_image,  on_unsettled, on_fork,
+				       on_sharer, on_thread, on_exiting,   on_ended};
 }
 
 void processes_set_deadline(struct processes *processes, uint64_t deadline_ns)

@@ -51,6 +51,7 @@ struct processes {
 	/* processes that allocated after the deadline, when nobody counted any more; [1]: whose rows are scaled to totals
 	 * that have what came then */
 	int overran[2];
+	int64_t sharers;  /* processes that began to share the memory of an observed one, and are not observed */
 	int unobserved;	  /* processes that have a runtime, but could not be observed */
 	int64_t coarsest; /* coarsest rate that was in force in a process that has ended */
 	struct error

@@ -2,6 +2,7 @@
 #include "record/session.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <linux/kcmp.h>
 #include <poll.h>
 #include <signal.h>
@@ -103,9 +104,15 @@ static size_t waiting_in_vfork(int pid)
 	return waiting;
 }
 
+/* What processes in the same memory allocate is in the runtime's counters and in no row. */
+static void lacks_sharers(struct profile *profile)
+{
+	profile->totals_exact = false;
+	profile->rows_least = true;
+}
+
 /*
  * Processes that the process that we attach to has created before, as a server does that forks its workers when it starts.
- * Those that share its memory are in the runtime's counters, too, but in no row.
  */
 static void warn_of_copies(struct session *session, int pid)
 {
@@ -134,20 +141,25 @@ static void warn_of_copies(struct session *session, int pid)
 	lasting -= waiting;
 	profile_warn(profile, "process %d has %zu child%s that share%s its memory, and %s not observed", pid, lasting,
 		     lasting == 1 ? "" : "ren", lasting == 1 ? "s" : "", lasting == 1 ? "is" : "are");
-	profile->totals_exact = false;
-	profile->rows_least = true;
+	lacks_sharers(profile);
 }
 
-/* Stores how many copies of itself the process that we attached to has made since. */
+/* Stores how many copies of itself the process that we attached to has made since, and tells of those that share its memory. */
 static void note_forks(struct session *session)
 {
 	struct profile *profile = session->processes.profile;
-	int64_t forks = 0;
+	int64_t forks = 0, sharers = session->processes.sharers;
 
 	if (session->options->pid)
-		forks = collector_forks(session->processes.collector);
+		collector_forks(session->processes.collector, &forks, &sharers);
 	else if (!session->options->follow)
 		forks = VALUE_UNMEASURED;
+	if (sharers > 0) {
+		profile_warn(profile,
+			     "%" PRId64 " process%s that began to share the memory of an observed one %s not observed",
+			     sharers, sharers == 1 ? "" : "es", sharers == 1 ? "is" : "are");
+		lacks_sharers(profile);
+	}
 	for (size_t i = 0; i < profile->process_count; i++) {
 		profile->processes[i].forked = forks;
 		forks = forks == VALUE_UNMEASURED ? forks
@@ -475,6 +487,7 @@ static struct profile *conclude(struct session *session, struct session_result *
 	follow_image(session);
 	stop_all(session);
 	warn_of_overrun(session);
+	note_forks(session);
 	profile->duration_ns = session->processes.measured_ns;
 	row_contents_conclude(&session->processes);
 	if (session->processes.replaced)
@@ -492,7 +505,6 @@ static struct profile *conclude(struct session *session, struct session_result *
 	if (session->processes.unobserved > 1)
 		profile_warn(profile, "%d processes in all are not observed: what they allocated is missing",
 			     session->processes.unobserved);
-	note_forks(session);
 	profile_conclude_rows(profile);
 	result->asked = session->asked_ms != 0;
 	if (session->launch && launch_status(session->launch) >= 0)

@@ -238,17 +238,32 @@ static bool shares_memory(int pid)
 	return parent && syscall(SYS_kcmp, parent, pid, KCMP_VM, 0, 0) == 0;
 }
 
+/* A thread has created a process, otherwise than by vfork(). */
+static void note_sharer(struct launch *launch, const struct tracee *tracee, int child)
+{
+	if (is_followed(launch, tracee->pid) && syscall(SYS_kcmp, tracee->tid, child, KCMP_VM, 0, 0) == 0)
+		launch->handler.shared(launch->handler.context, tracee->pid);
+}
+
+static int created(const struct tracee *tracee)
+{
+	unsigned long tid = 0;
+
+	return ptrace(PTRACE_GETEVENTMSG, tracee->tid, NULL, &tid) == 0 ? (int)tid : 0;
+}
+
 /*
  * A tracee has created a thread, which may not have had its first stop. Counts it among the threads that are left from
  * now on; otherwise the end of all others would be taken for the end of the process.
  */
 static void handle_clone(struct launch *launch, struct tracee *tracee)
 {
-	unsigned long tid = 0;
+	int tid = created(tracee), pid = tid ? procfs_status_number(tid, "Tgid") : 0;
 
-	if (ptrace(PTRACE_GETEVENTMSG, tracee->tid, NULL, &tid) == 0 && !tracee_find(launch, (int)tid) &&
-	    procfs_status_number((int)tid, "Tgid") == tracee->pid)
-		tracee_add(launch, (int)tid, tracee->pid);
+	if (pid && pid != tracee->pid)
+		note_sharer(launch, tracee, pid);
+	else if (pid && !tracee_find(launch, tid))
+		tracee_add(launch, tid, pid);
 	if (is_followed(launch, tracee->pid))
 		launch->handler.thread(launch->handler.context, tracee->pid);
 	resume(tracee, 0);
@@ -340,6 +355,9 @@ static void handle_stop(struct launch *launch, int tid, int status)
 		handle_clone(launch, tracee);
 		return;
 	case PTRACE_EVENT_FORK:
+		note_sharer(launch, tracee, created(tracee));
+		resume(tracee, 0);
+		return;
 	case PTRACE_EVENT_VFORK:
 		resume(tracee, 0);
 		return;

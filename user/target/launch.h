@@ -32,6 +32,8 @@ struct launch_handler {
 	void (*unsettled)(void *context, int pid);
 	/* `pid` is stopped as a new copy of its parent (fork), with memory of its own. */
 	void (*forked)(void *context, int pid);
+	/* `pid` has created a process that lives on in the same memory; the creating thread is stopped. */
+	void (*shared)(void *context, int pid);
 	/* `pid` has created a thread; the creating thread is stopped. */
 	void (*thread)(void *context, int pid);
 	/* `pid` is stopped at its end, in its last thread, `tid`, through which its memory can still be read. `killed`:

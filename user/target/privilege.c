@@ -114,35 +114,55 @@ int identity_find(const char *user, struct identity *identity, struct error *err
 	return identity->other ? identity_try(identity, error) : 0;
 }
 
-/* A file can give a program that it is the capabilities which the one before could inherit. The ambient ones go with them. */
-static int clear_inheritable(const struct identity *identity)
-{
-	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
-	uint32_t any = 0;
-
-	(void)identity;
-	if (syscall(SYS_capget, &header, data))
-		return -1;
-	for (int half = 0; half < _LINUX_CAPABILITY_U32S_3; half++) {
-		any |= data[half].inheritable;
-		data[half].inheritable = 0;
-	}
-	return any ? (int)syscall(SYS_capset, &header, data) : 0;
-}
-
-static int refuse_terminal_input(const struct identity *identity)
-{
-	(void)identity;
-	return terminal_input_refuse();
-}
-
 /* Sandboxes answer calls that they do not make with success, too: nothing is believed that can be looked at. */
 static int confirm(bool taken)
 {
 	if (!taken)
 		errno = EPERM;
 	return taken ? 0 : -1;
+}
+
+/* The capabilities of this process, as capget() and capset() have them. */
+struct capabilities {
+	struct __user_cap_header_struct header;
+	struct __user_cap_data_struct halves[_LINUX_CAPABILITY_U32S_3];
+};
+
+static int get_capabilities(struct capabilities *held)
+{
+	*held = (struct capabilities){.header.version = _LINUX_CAPABILITY_VERSION_3};
+	return (int)syscall(SYS_capget, &held->header, held->halves);
+}
+
+static int set_capabilities(struct capabilities *wanted)
+{
+	struct capabilities held;
+
+	if (syscall(SYS_capset, &wanted->header, wanted->halves) || get_capabilities(&held))
+		return -1;
+	return confirm(memcmp(held.halves, wanted->halves, sizeof(held.halves)) == 0);
+}
+
+/* A file can give a program that it is the capabilities which the one before could inherit. The ambient ones go with them. */
+static int clear_inheritable(const struct identity *identity)
+{
+	struct capabilities held;
+	uint32_t any = 0;
+
+	(void)identity;
+	if (get_capabilities(&held))
+		return -1;
+	for (int half = 0; half < _LINUX_CAPABILITY_U32S_3; half++) {
+		any |= held.halves[half].inheritable;
+		held.halves[half].inheritable = 0;
+	}
+	return any ? set_capabilities(&held) : 0;
+}
+
+static int refuse_terminal_input(const struct identity *identity)
+{
+	(void)identity;
+	return terminal_input_refuse();
 }
 
 /* Whether the process is in no other groups than these. */
@@ -324,32 +344,32 @@ static uint64_t capabilities_for(unsigned uses)
 
 int privilege_keep(unsigned uses)
 {
-	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+	struct capabilities all;
 	uint64_t kept = capabilities_for(uses), held;
 
-	if (syscall(SYS_capget, &header, data))
+	if (get_capabilities(&all))
 		return -1;
-	held = data[0].permitted | (uint64_t)data[1].permitted << 32;
+	held = all.halves[0].permitted | (uint64_t)all.halves[1].permitted << 32;
 	/* who has CAP_SYS_ADMIN but not CAP_BPF, which is newer, uses it instead */
 	if (uses & PRIVILEGE_ATTACH &&
 	    (held & capabilities_for(PRIVILEGE_ATTACH)) != capabilities_for(PRIVILEGE_ATTACH))
 		kept |= capabilities_for(PRIVILEGE_ATTACH_PERF);
 	/* while CAP_SETPCAP is there; without it the next line is what holds */
-	for (int capability = 0; prctl(PR_CAPBSET_READ, capability, 0, 0, 0) >= 0; capability++) {
-		if (!(kept >> capability & 1))
+	for (int capability = 0; capability < 32 * _LINUX_CAPABILITY_U32S_3; capability++) {
+		if (!(kept >> capability & 1) && prctl(PR_CAPBSET_READ, capability, 0, 0, 0) >= 0)
 			prctl(PR_CAPBSET_DROP, capability, 0, 0, 0);
 	}
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0))
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) ||
+	    confirm(prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1))
 		return -1;
 	for (int half = 0; half < _LINUX_CAPABILITY_U32S_3; half++) {
 		uint32_t bits = (uint32_t)(kept >> 32 * half);
 
-		data[half].effective &= bits;
-		data[half].permitted &= bits;
-		data[half].inheritable = 0;
+		all.halves[half].effective &= bits;
+		all.halves[half].permitted &= bits;
+		all.halves[half].inheritable = 0;
 	}
-	return (int)syscall(SYS_capset, &header, data);
+	return set_capabilities(&all);
 }
 
 int privilege_no_files(void)
