@@ -227,7 +227,7 @@ int main(int argc, char **argv)
 	mallopt(M_ARENA_MAX, 1);
 	cut_files_read_as_zeros();
 	fail_at_file_limit();
-	ending_signals_leave_no_core();
+	ending_signals_leave_nothing();
 	setlocale(LC_CTYPE, ""); /* for the widths of characters in names */
 	return enough_stack_call(run, argc, argv);
 }

@@ -165,7 +165,7 @@ void recording_unwatch_signals(void)
 			signal(number, sigismember(&ignored_signals, number) ? SIG_IGN : SIG_DFL);
 	}
 	sigemptyset(&watched_signals);
-	ending_signals_leave_no_core();
+	ending_signals_leave_nothing();
 }
 
 const volatile sig_atomic_t *recording_watch_signals(void)

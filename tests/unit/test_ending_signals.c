@@ -115,7 +115,7 @@ static void want_cores(void)
 	getrlimit(RLIMIT_CORE, &limit);
 	limit.rlim_cur = limit.rlim_max;
 	setrlimit(RLIMIT_CORE, &limit);
-	ending_signals_leave_no_core();
+	ending_signals_leave_nothing();
 }
 
 static void those_that_make_a_core_file_end_a_process_without_one(void **state)

@@ -6,11 +6,14 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "directory_fixture.h"
+#include "base/ending_signals.h"
 #include "base/output.h"
 
 static void a_full_device_is_named_after_any_number_of_bytes_in_any_pieces(void **state)
@@ -106,11 +109,73 @@ static void one_of_many_that_cannot_have_its_name_is_not_kept(void **state)
 	remove_directory(state);
 }
 
+static int signal_now(void *context, int in, const char *name, struct error *error)
+{
+	(void)in;
+	(void)name;
+	(void)error;
+	return raise(*(const int *)context);
+}
+
+/* A child that writes two files and is sent a signal, by itself or its own child, before they are complete or while the first one
+ * takes its name. */
+static void end_in_the_middle(int number, bool complete, bool in_child)
+{
+	struct output first, second;
+	struct error error;
+	pid_t child;
+
+	ending_signals_leave_nothing();
+	if (output_open_new(&first, in_directory("first"), signal_now, &number, &error) ||
+	    output_open(&second, in_directory("second"), &error))
+		_exit(1);
+	fputs("after\n", first.stream);
+	child = in_child ? fork() : 0;
+	if (complete)
+		output_commit(&first, &error);
+	else if (child == 0)
+		raise(number);
+	waitpid(child, NULL, 0);
+	if (output_commit(&second, &error))
+		_exit(2);
+	_exit(0);
+}
+
+static int wait_status_of(int number, bool complete, bool in_child)
+{
+	int status = 0;
+	pid_t child = fork();
+
+	if (child == 0)
+		end_in_the_middle(number, complete, in_child);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	return status;
+}
+
+static void a_signal_leaves_the_old_file_or_the_new_one_and_nothing_else(void **state)
+{
+	static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGALRM, SIGXCPU};
+
+	(void)state;
+	assert_non_null(mkdtemp(strcpy(directory, "/tmp/escapement-unit-XXXXXX")));
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		run("echo before > first && echo before > second");
+		assert_int_equal(WTERMSIG(wait_status_of(numbers[i], false, false)), numbers[i]);
+		run("echo before | cmp - first && echo before | cmp - second && test $(ls -A | wc -l) = 2");
+		assert_int_equal(WTERMSIG(wait_status_of(numbers[i], true, false)), numbers[i]);
+		run("echo after | cmp - first && echo before | cmp - second && test $(ls -A | wc -l) = 2");
+		assert_int_equal(wait_status_of(numbers[i], false, true), 0);
+		run("test ! -s second && rm -f .escapement.*");
+	}
+	remove_directory(state);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_full_device_is_named_after_any_number_of_bytes_in_any_pieces),
 		cmocka_unit_test(a_directory_that_is_exchanged_is_the_same_to_what_is_written),
+		cmocka_unit_test(a_signal_leaves_the_old_file_or_the_new_one_and_nothing_else),
 		cmocka_unit_test(what_cannot_have_its_name_at_the_end_is_kept),
 		cmocka_unit_test(one_of_many_that_cannot_have_its_name_is_not_kept),
 	};

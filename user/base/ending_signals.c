@@ -8,7 +8,6 @@
 static const int others[] = {SIGSEGV, SIGILL,  SIGFPE,	SIGBUS,	 SIGTRAP, SIGABRT, SIGSYS,   SIGPIPE, SIGXFSZ,
 			     SIGCHLD, SIGCONT, SIGTSTP, SIGTTIN, SIGTTOU, SIGURG,  SIGWINCH, SIGKILL, SIGSTOP};
 static const int for_all[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
-static const int with_core[] = {SIGQUIT, SIGXCPU};
 
 void ending_signals(sigset_t *set)
 {
@@ -49,20 +48,33 @@ void ending_signals_heeded(sigset_t *set)
 	}
 }
 
+static void (*remove_rest)(void);
+
 /* The signal is blocked until this returns, and then ends the process. */
-static void end_without_core(int number)
+static void end_without_rest(int number)
 {
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	if (remove_rest)
+		remove_rest();
 	signal(number, SIG_DFL);
 	raise(number);
 }
 
-void ending_signals_leave_no_core(void)
+void ending_signals_leave_nothing(void)
 {
-	for (size_t i = 0; i < sizeof(with_core) / sizeof(with_core[0]); i++) {
+	sigset_t set;
+
+	ending_signals(&set);
+	for (int number = 1; number <= SIGRTMAX; number++) {
 		struct sigaction before;
 
-		if (sigaction(with_core[i], NULL, &before) == 0 && before.sa_handler == SIG_DFL)
-			signal(with_core[i], end_without_core);
+		if (sigismember(&set, number) == 1 && sigaction(number, NULL, &before) == 0 &&
+		    before.sa_handler == SIG_DFL)
+			signal(number, end_without_rest);
 	}
+}
+
+void ending_signals_remove(void (*rest)(void))
+{
+	remove_rest = rest;
 }

@@ -24,8 +24,12 @@ void ending_signals_ignore(void);
  * one process, and may mean something else to a program that we run. */
 bool ending_signal_is_for_all(int number);
 
-/* From now on, Ctrl-\ and a limit of CPU time, unless ignored, end this process without a core file, in which there would be what
- * was read from a target. To be called again whenever these signals have got their default action. */
-void ending_signals_leave_no_core(void);
+/* From now on, those that are not ignored end this process without a core file, in which there would be what was read from a target
+ * (Ctrl-\ and a limit of CPU time make one), and without the rest of what it was about to write. To be called again whenever these
+ * signals have got their default action. */
+void ending_signals_leave_nothing(void);
+
+/* Sets the function that removes the rest. It is called by a signal handler, maybe in a child of the process that called this. */
+void ending_signals_remove(void (*rest)(void));
 
 #endif

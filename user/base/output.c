@@ -6,6 +6,8 @@
 #include <limits.h>
 #include <linux/posix_acl.h>
 #include <linux/posix_acl_xattr.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +19,7 @@
 #include <unistd.h>
 
 #include "base/caller.h"
+#include "base/ending_signals.h"
 #include "base/memory.h"
 #include "base/path_walk.h"
 
@@ -25,7 +28,53 @@ enum {
 	READER_NS = 50 * 1000 * 1000,
 	COPY_BLOCK = 64 << 10,
 	LIST_ENTRIES = 8 << 10, /* more than fit into an attribute */
+	UNFINISHED_MAX = 8,
+	TEMPORARY_NAME = 32,
 };
+
+/* ---- temporary files that end with the process ---- */
+
+/* Files of that process whose names a signal removes; those over the limit stay. `process` is set last, and 0: none. */
+static struct unfinished {
+	volatile sig_atomic_t process;
+	int directory;
+	char name[TEMPORARY_NAME];
+} unfinished[UNFINISHED_MAX];
+
+static void remove_unfinished(void)
+{
+	for (int i = 0; i < UNFINISHED_MAX; i++) {
+		if (unfinished[i].process == getpid())
+			unlinkat(unfinished[i].directory, unfinished[i].name, 0);
+	}
+}
+
+static void note_unfinished(int directory, const char *name)
+{
+	struct unfinished *free_one = unfinished;
+
+	while (free_one < unfinished + UNFINISHED_MAX && free_one->process == getpid())
+		free_one++;
+	if (free_one == unfinished + UNFINISHED_MAX)
+		return;
+	free_one->process = 0;
+	free_one->directory = directory;
+	snprintf(free_one->name, sizeof(free_one->name), "%s", name);
+	atomic_signal_fence(memory_order_seq_cst);
+	free_one->process = getpid();
+	ending_signals_remove(remove_unfinished);
+}
+
+/* The file has another name, is gone, or is to stay. */
+static void forget_temporary(struct output *output)
+{
+	for (int i = 0; output->temporary && i < UNFINISHED_MAX; i++) {
+		if (strcmp(unfinished[i].name, output->temporary) == 0)
+			unfinished[i].process = 0;
+	}
+	free(output->temporary);
+	output->temporary = NULL;
+}
 
 static int cannot_write(struct error *error, const char *path, const char *why)
 {
@@ -41,11 +90,11 @@ static void close_descriptor(int *descriptor)
 
 static void release(struct output *output)
 {
+	forget_temporary(output);
 	close_descriptor(&output->directory);
 	close_descriptor(&output->through);
 	free(output->path);
 	free(output->final);
-	free(output->temporary);
 	*output = (struct output){.directory = -1, .through = -1};
 }
 
@@ -136,6 +185,7 @@ static int create_temporary(struct output *output, mode_t mode)
 	if (getrandom(&number, sizeof(number), 0) != sizeof(number))
 		return -1;
 	output->temporary = memory_format(".escapement.%016llx", (unsigned long long)number);
+	note_unfinished(output->directory, output->temporary);
 	return openat(output->directory, output->temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
 }
 
@@ -194,8 +244,7 @@ static int open_beside(struct output *output, bool exists)
 		return -1;
 	fd = create_temporary(output, exists ? 0600 : 0666);
 	if (fd < 0) {
-		free(output->temporary);
-		output->temporary = NULL;
+		forget_temporary(output);
 		return exists && (errno == EACCES || errno == EPERM || errno == EROFS) ? create_unnamed() : -1;
 	}
 	if (exists)
@@ -522,8 +571,7 @@ static int take_name(struct output *output, struct error *error)
 		return cannot_write(error, output->path, strerror(reason));
 	error_set(error, STATUS_USAGE, "cannot write '%s': %s; all of it is in '%.*s%s'", output->path,
 		  strerror(reason), slash ? (int)(slash + 1 - output->path) : 0, output->path, output->temporary);
-	free(output->temporary);
-	output->temporary = NULL;
+	forget_temporary(output);
 	return -1;
 }
 
@@ -542,6 +590,24 @@ int output_flush(FILE *stream)
 	return -1;
 }
 
+/* A signal waits until then: what is overwritten would be neither the old file nor the new one. */
+static int put_in_place(struct output *output, struct error *error)
+{
+	sigset_t ending, before;
+	int result = 0;
+
+	ending_signals(&ending);
+	pthread_sigmask(SIG_BLOCK, &ending, &before);
+	if (output->ready)
+		result = output->ready(output->context, output->directory, output->final, error);
+	if (!result && output->temporary)
+		result = take_name(output, error);
+	else if (!result && output->through >= 0 && copy_through(output))
+		result = cannot_write(error, output->path, strerror(errno));
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return result;
+}
+
 int output_commit(struct output *output, struct error *error)
 {
 	int result = 0;
@@ -551,12 +617,8 @@ int output_commit(struct output *output, struct error *error)
 	/* Some file systems report only now that there is no space. */
 	if (!result && output->temporary && fsync(fileno(output->stream)))
 		result = cannot_write(error, output->path, strerror(errno));
-	if (!result && output->ready)
-		result = output->ready(output->context, output->directory, output->final, error);
-	if (!result && output->temporary)
-		result = take_name(output, error);
-	else if (!result && output->through >= 0 && copy_through(output))
-		result = cannot_write(error, output->path, strerror(errno));
+	if (!result)
+		result = put_in_place(output, error);
 	if (fclose(output->stream) && !result)
 		result = cannot_write(error, output->path, strerror(errno));
 	output->stream = NULL;
