@@ -165,6 +165,11 @@ def test_tiny_objects_are_within_their_interval_of_one_process_and_of_several(t)
         assert row["objects_low"] < 3000 * processes <= row["objects_high"], (processes, row)
         # 4 bytes each: 750 blocks of 16; without a sample of one they are in no number
         assert row["bytes_high"] >= 12000 * processes and row["bytes"] != 0, (processes, row)
+        compared = json.loads(t.escapement("gate", "compare", "--format", "json", profile, profile).stdout)
+        site, = [site for site in compared["rows"] if site["function"] == row["function"]]
+        for side in ("before", "after"):
+            same({key: site[side][key] for key in ("bytes", "bytes_low", "bytes_high")},
+                 {key: row[key] for key in ("bytes", "bytes_low", "bytes_high")}, side)
 
 
 def test_stacks_that_were_cut_are_marked_everywhere(t):

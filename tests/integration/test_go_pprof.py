@@ -86,18 +86,20 @@ def test_a_recording_that_pprof_has_filtered_or_added_up_is_not_called_exact(t):
     go = recorded(t)
     t.path("p.pb.gz").rename(t.path("whole.pb.gz"))
     t.escapement("record", "-q", "--rate", "1", "-o", "other.pb.gz", "--", "./program")
-    t.escapement("record", "-q", "--rate", "64k", "--enable-sampler", "-o", "sampled.pb.gz", "--", "./program")
-    for output, options in (("same", ["whole"]), ("focus", ["-focus=main.label", "whole"]), ("twice", ["whole", "whole"]),
+    t.escapement("record", "-q", "--rate", "4k", "--enable-sampler", "-o", "sampled.pb.gz", "--", "./program")
+    for output, options in (("same", ["whole"]), ("focus", ["-focus=main.label", "whole"]),
+                            ("sampled-same", ["sampled"]), ("sampled-focus", ["-focus=main.called", "sampled"]), ("twice", ["whole", "whole"]),
                             ("merged", ["whole", "other"]), ("sampled-twice", ["sampled", "sampled"])):
         t.run(go, "tool", "pprof", "-proto", f"-output={output}.pb.gz",
               *(option if option.startswith("-") else f"{option}.pb.gz" for option in options), env=ENVIRONMENT)
-    same(*({key: t.json("report", profile)[key] for key in ("exact", "totals", "check")} for profile in ("same.pb.gz", "whole.pb.gz")))
-    focus = t.json("report", "focus.pb.gz")
-    same((focus["exact"], focus["totals"]["objects"], focus["check"]), ({"totals": False, "rows": False}, None, None))
-    assert focus["rows"] and all(row["objects_high"] is None for row in focus["rows"]), focus
-    contains(" ".join(t.escapement("report", "focus.pb.gz").stdout.split()), "another tool has changed this profile")
-    for command in ("gate", "compare"), ("compare",):
-        contains(t.escapement(*command, "whole.pb.gz", "focus.pb.gz", status=2).stderr, "its totals are incomplete")
+    for whole, same_rows, some_rows in (("whole", "same", "focus"), ("sampled", "sampled-same", "sampled-focus")):
+        same(*({key: t.json("report", f"{profile}.pb.gz")[key] for key in ("exact", "totals", "check")} for profile in (same_rows, whole)))
+        focus = t.json("report", f"{some_rows}.pb.gz")
+        same((focus["exact"], focus["totals"]["objects"], focus["check"]), ({"totals": False, "rows": False}, None, None))
+        assert focus["rows"] and all(row["objects_high"] is None for row in focus["rows"]), focus
+        contains(" ".join(t.escapement("report", f"{some_rows}.pb.gz").stdout.split()), "another tool has changed this profile")
+        for command in ("gate", "compare"), ("compare",):
+            contains(t.escapement(*command, f"{whole}.pb.gz", f"{some_rows}.pb.gz", status=2).stderr, "its totals are incomplete")
     for output in ("twice", "merged", "sampled-twice"):
         contains(t.escapement("report", f"{output}.pb.gz", status=2).stderr, "another tool has added up")
 

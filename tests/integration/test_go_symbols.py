@@ -108,6 +108,34 @@ def test_functions_carry_the_names_that_Go_people_know(t):
                 raise AssertionError(f"{version}: no function {name}")
 
 
+LINKNAMED = """package p
+
+import _ "unsafe"
+
+var Sink []byte
+
+//go:linkname Make
+func Make(n int) { run(func() { Sink = make([]byte, n) }) }
+
+//go:noinline
+func run(f func()) { f() }
+"""
+
+
+def test_a_closure_of_a_function_with_a_linkname_has_the_package_of_its_file(t):
+    """Go 1.27 gives it none where the function is inlined, runtime.goready among them: `_.Make.func1`."""
+    harness.require_root()
+    t.path("go.mod").write_text("module example.com/linkname\n\ngo 1.22\n")
+    t.path("p").mkdir()
+    (t.path("p") / "p.go").write_text(LINKNAMED)
+    t.path("main.go").write_text('package main\n\nimport "example.com/linkname/p"\n\nfunc main() {\n'
+                                 "\tfor i := 0; i < 100; i++ {\n\t\tp.Make(100)\n\t}\n}\n")
+    t.run(harness.go_toolchain("1.27"), "build", "-o", "program", ".", env={**os.environ, "GOTOOLCHAIN": "local", "GOFLAGS": ""})
+    t.escapement("record", "-q", "--rate", "1", "-o", "p.pb.gz", "--", "./program")
+    rows = [(row["function"], row["via"], row["objects"]) for row in t.json("report", "p.pb.gz")["rows"] if row["objects"] >= 100]
+    same(rows, [("example.com/linkname/p.Make.func1", None, 100)])
+
+
 def test_version_and_build_are_known_in_every_variant(t):
     for version in go_programs.versions():
         for variant in go_programs.variants(version):

@@ -140,7 +140,8 @@ AUDIT_ROW = {
 }
 AUDIT = {
     "schema": one_of("escapement.audit/2"), "target": {"command": maybe_text, "processes": [PROCESS]}, "exact": EXACT,
-    "rate": maybe_count, "totals": NUMBERS, "whole": NUMBERS, "rows": [AUDIT_ROW], "verdicts": {verdict: count for verdict in VERDICTS},
+    "rate": maybe_count, "totals": NUMBERS, "rows_without": {key: count for key in NUMBERS}, "whole": NUMBERS,
+    "rows": [AUDIT_ROW], "verdicts": {verdict: count for verdict in VERDICTS},
     "lost": LOST, "forked_processes": maybe_count, "warnings": [text],
 }
 CHANGES = ("worse", "new", "noisy", "tolerated", "moved", "better", "gone", "same")

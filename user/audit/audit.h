@@ -139,6 +139,7 @@ struct audit {
 	uint64_t verdicts[AUDIT_VERDICT_COUNT];	    /* number of rows of each, before any filter */
 	uint64_t over_top[AUDIT_VERDICT_COUNT + 1]; /* rows that passed the filter, and that its `top` left out */
 	int64_t totals[VALUE_COUNT];		    /* of all rows, before any filter */
+	uint64_t unmeasured[VALUE_COUNT]; /* rows that are not in `totals`, because it was not measured in them */
 	/* 100 % for shares: the same or, if totals are exact, what the runtime counted, if that is more */
 	int64_t whole[VALUE_COUNT];
 	struct audit_sum sums[AUDIT_VERDICT_COUNT + 1]; /* by verdict, then AUDIT_OUTSIDE; before any filter */

@@ -386,6 +386,7 @@ static void finish_rows(struct audit *audit)
 			audit->totals[j] = i ? profile_add_measured(audit->totals[j], row->values[j]) : row->values[j];
 			if (!(measured & 1U << j))
 				row->values[j] = VALUE_UNMEASURED;
+			audit->unmeasured[j] += row->values[j] == VALUE_UNMEASURED;
 		}
 		if (!(measured & 1U << VALUE_OBJECTS))
 			row->objects_low = row->objects_high = row->bytes_low = row->bytes_high = VALUE_UNMEASURED;

@@ -202,6 +202,15 @@ double gate_value(const struct gate_counts *side, const struct gate_site *site, 
 	return (double)gate_count_value(side, &site->counts[value]) / side->iterations;
 }
 
+double gate_value_shown(const struct gate_counts *side, const struct gate_site *site, enum profile_value value)
+{
+	const struct gate_count *count = site ? &site->counts[value] : NULL;
+
+	if (count && side->estimated && !count->estimate && count->least == 0 && count->most > 0)
+		return VALUE_UNMEASURED;
+	return gate_value(side, site, value);
+}
+
 double gate_value_most(const struct gate_counts *side, const struct gate_site *site, enum profile_value value)
 {
 	return site ? (double)site->counts[value].most / side->iterations : 0;

@@ -163,6 +163,9 @@ static inline int64_t gate_count_value(const struct gate_counts *side, const str
  * VALUE_UNMEASURED if not measured. */
 double gate_value(const struct gate_counts *side, const struct gate_site *site, enum profile_value value);
 
+/* The same for readers: VALUE_UNMEASURED also of an estimate that no sample is behind, of which only the upper end is known. */
+double gate_value_shown(const struct gate_counts *side, const struct gate_site *site, enum profile_value value);
+
 /* The same, the most of all runs; `site` must be NULL or measured. */
 double gate_value_most(const struct gate_counts *side, const struct gate_site *site, enum profile_value value);
 /* The least that another run may count. */

@@ -13,6 +13,8 @@
  *   exact: totals, rows              what is exact of the two; "nothing"
  *   rows: lower bounds               of objects and bytes; not written where they are not
  *   measured: NAME …                 sample types that were measured; the others' values mean nothing
+ *   #sums: V V V V V V V             what the samples of the file add up to, one for each sample type in their order: a tool that
+ *                                    leaves some out keeps the comments
  *   #heap_growth: interval=NS BYTES …  by how much heaps grew in each interval (time_series.h)
  *   warning: TEXT                    may be repeated
  *   process.N.pid: PID               of process N = 1, 2, …; begins a process, the next ones belong to it:
@@ -209,11 +211,11 @@ static void write_start(const struct writer *writer, int64_t start_ns)
 		write_comment(writer, "start: %s.%03dZ", date, (int)(start_ns % 1000000000 / 1000000));
 }
 
-void pprof_comments_write(const struct profile *profile, void (*emit)(void *context, const char *comment),
-			  void *context)
+void pprof_comments_write(const struct profile *profile, const int64_t *sums,
+			  void (*emit)(void *context, const char *comment), void *context)
 {
 	const struct writer writer = {emit, context, profile};
-	char measured[512] = "";
+	char measured[512] = "", text[VALUES_SIZE];
 
 	write_comment(&writer, SIGNATURE "%s", profile->tool_version ? profile->tool_version : ESCAPEMENT_VERSION);
 	for (int i = 0; i < PROFILE_TEXTS; i++)
@@ -240,11 +242,12 @@ void pprof_comments_write(const struct profile *profile, void (*emit)(void *cont
 		}
 	}
 	write_comment(&writer, "measured:%s", *measured ? measured : " nothing");
+	write_comment(&writer, "#sums: %s", format_values(&writer, text, sums));
 	if (profile->heap_growth.interval_ns) {
-		char *text = time_series_text(&profile->heap_growth);
+		char *growth = time_series_text(&profile->heap_growth);
 
-		write_comment(&writer, "#heap_growth: %s", text);
-		free(text);
+		write_comment(&writer, "#heap_growth: %s", growth);
+		free(growth);
 	}
 	for (size_t i = 0; i < profile->warning_count; i++)
 		write_text(&writer, "warning", profile->warnings[i]);
@@ -398,6 +401,11 @@ static int read_measured(struct profile *profile, const char *value)
 	return 0;
 }
 
+static int read_sums(struct profile *profile, const char *value)
+{
+	return read_values(profile, value, profile->written_sums);
+}
+
 static int read_warning(struct profile *profile, const char *value)
 {
 	const char *text = read_text(profile, value);
@@ -422,6 +430,7 @@ static const struct {
 	{"exact", read_exact},
 	{"rows", read_rows},
 	{"measured", read_measured},
+	{"sums", read_sums},
 	{"warning", read_warning},
 	{"snapshot", read_snapshot},
 	{"heap_growth", read_heap_growth},

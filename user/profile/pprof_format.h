@@ -50,9 +50,10 @@ enum {
  * what comes through a pipe. 0: half of the machine's memory. */
 extern size_t pprof_memory_max;
 
-/* Calls `emit` with each comment of `profile`, in the order in which they are to be written. */
-void pprof_comments_write(const struct profile *profile, void (*emit)(void *context, const char *comment),
-			  void *context);
+/* Calls `emit` with each comment of `profile`, whose samples in the file add up to `sums`, in the order in which they are to be
+ * written. */
+void pprof_comments_write(const struct profile *profile, const int64_t *sums,
+			  void (*emit)(void *context, const char *comment), void *context);
 
 /* Whether this is the comment that identifies a file written by Escapement, whose comments have our form. */
 bool pprof_comment_is_signature(const char *comment);

@@ -317,7 +317,9 @@ static void complete_foreign(struct reader *reader)
 		if (reader->columns.index[value] >= 0)
 			profile->row_measured |= 1u << value;
 	}
-	profile->rate = reader->columns.period ? reader->columns.period : RATE_UNKNOWN;
+	/* pprof gives the period 1 also to what it has converted from a file that says none */
+	profile->rate =
+		reader->columns.period > (reader->columns.go_heap ? 0 : 1) ? reader->columns.period : RATE_UNKNOWN;
 	/* at rate 1 every block has a sample; where there is none, there was no tiny object */
 	profile->tiny_in_blocks = reader->columns.go_heap && (profile->rate != 1 || has_blocks(profile));
 	profile->rows_exact = profile->rate == 1;
@@ -376,79 +378,50 @@ static bool may_be_of_go(const struct pprof_tables *tables)
 	return tables->parts->sample_count == 0 || (names && !files);
 }
 
-/* The objects of rows, and those of the same size classes in the totals. Tiny objects, whose rows are made otherwise, are left out. */
-static void add_classes(const struct profile *profile, double *rows, double *totals)
-{
-	double of_rows[SIZE_CLASSES] = {0}, of_totals[SIZE_CLASSES] = {0};
-
-	for (size_t i = 0; i < profile->sample_count; i++) {
-		const struct profile_sample *sample = profile->samples[i];
-
-		if (sample->key.span_class != SPAN_CLASS_UNKNOWN && !estimates_is_tiny(sample->key.stack))
-			of_rows[span_class_size_class(sample->key.span_class)] += (double)sample->values[VALUE_OBJECTS];
-	}
-	for (size_t i = 0; i < profile->process_count; i++) {
-		for (int class = 0; class < SPAN_CLASSES; class ++) {
-			int64_t objects = profile->processes[i].class_totals[class][VALUE_OBJECTS];
-
-			of_totals[span_class_size_class(class)] += objects == VALUE_UNMEASURED ? 0 : (double)objects;
-		}
-	}
-	for (int class = 0; class < SIZE_CLASSES; class ++) {
-		*rows += of_rows[class];
-		*totals += of_rows[class] > 0 ? of_totals[class] : 0;
-	}
-}
-
 /* Another tool has left out rows: what the totals and the check are of is not in the file. */
-static void forget_totals(struct profile *profile, int64_t rows, int64_t total)
+static void forget_totals(struct profile *profile, enum profile_value value, int64_t in_file)
 {
 	profile_warn(profile,
 		     "another tool has changed this profile (go tool pprof -proto?): its rows have %" PRId64
-		     " objects of the %" PRId64 " that were recorded",
-		     rows, total);
+		     " %s of the %" PRId64 " that were recorded",
+		     in_file, profile_values[value].plural, profile->written_sums[value]);
 	for (size_t i = 0; i < profile->process_count; i++) {
 		struct profile_process *process = &profile->processes[i];
 
 		memset(&process->check, 0, sizeof(process->check));
-		for (int value = 0; value < VALUE_COUNT; value++) {
-			process->totals[value] = VALUE_UNMEASURED;
+		for (int of = 0; of < VALUE_COUNT; of++) {
+			process->totals[of] = VALUE_UNMEASURED;
 			for (int class = 0; class < SPAN_CLASSES; class ++)
-				process->class_totals[class][value] = VALUE_UNMEASURED;
+				process->class_totals[class][of] = VALUE_UNMEASURED;
 		}
 	}
 	profile->totals_exact = profile->rows_exact = false;
 	profile->rows_least = true;
 }
 
-/* Rows add up to exact totals, unless another tool has left some out or has added profiles up, which keep their comments. */
+/* Other tools that leave out rows, or add profiles up, keep our comments. */
 static int check_sums(const struct reader *reader)
 {
 	struct profile *profile = reader->profile;
-	const struct profile_check check = profile_check(profile);
-	const int64_t apart = check.present ? check.bound : 0; /* what rows and totals may be of other instants */
-	int64_t totals[VALUE_COUNT], rows = 0;
-	double of_rows = 0, of_totals = 0;
 
-	profile_totals(profile, totals);
-	/* what was lost, or what a process made of its counters, is told as that */
-	if (profile_lost_events(profile) || profile_unexplained(profile))
-		return 0;
-	if (!profile->totals_exact || profile->snapshot || totals[VALUE_OBJECTS] == VALUE_UNMEASURED ||
-	    !(profile->row_measured & 1u << VALUE_OBJECTS))
-		return 0;
-	for (size_t i = 0; i < profile->sample_count; i++)
-		rows = add_saturated(rows, profile->samples[i]->values[VALUE_OBJECTS]);
-	add_classes(profile, &of_rows, &of_totals);
-	/* estimates are scaled to the totals of their size classes, and may have been rounded */
-	if (profile->rows_exact ? rows > add_saturated(totals[VALUE_OBJECTS], apart) : of_rows > 1.5 * of_totals)
-		return error_set(
-			reader->source->error, STATUS_USAGE,
-			"profile '%s' is of recordings that another tool has added up (go tool pprof -proto?): give "
-			"one of them",
-			reader->source->name);
-	if (profile->rows_exact && !profile->rows_least && add_saturated(rows, apart) < totals[VALUE_OBJECTS])
-		forget_totals(profile, rows, totals[VALUE_OBJECTS]);
+	for (int value = 0; value < VALUE_COUNT; value++) {
+		int64_t in_file = 0;
+
+		if (profile->written_sums[value] == VALUE_UNMEASURED)
+			continue;
+		for (size_t i = 0; i < profile->sample_count; i++)
+			in_file = add_saturated(in_file, profile->samples[i]->values[value]);
+		if (in_file > profile->written_sums[value])
+			return error_set(
+				reader->source->error, STATUS_USAGE,
+				"profile '%s' is of recordings that another tool has added up (go tool pprof -proto?): give "
+				"one of them",
+				reader->source->name);
+		if (in_file < profile->written_sums[value]) {
+			forget_totals(profile, value, in_file);
+			return 0;
+		}
+	}
 	return 0;
 }
 

@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include "base/count.h"
 #include "base/gzip.h"
 #include "base/memory.h"
 #include "base/hash_table.h"
@@ -56,6 +57,7 @@ struct pprof_writer {
 	uint8_t *buffer;    /* what has not been passed to gzip yet */
 	size_t buffer_used, buffer_size;
 	size_t sample_count;
+	int64_t sums[VALUE_COUNT]; /* of these samples */
 	struct pprof_strings strings;
 	struct pprof_label_strings labels;
 	struct function_index *functions;
@@ -236,6 +238,15 @@ static bool is_empty(const struct profile_group *group)
 }
 
 /* In the file, each group of bursts has a sample. */
+/* Of a sample of bursts, its groups are written, which have these values alone. */
+static void add_up(struct pprof_writer *writer, const struct profile_sample *sample)
+{
+	const int end = sample->groups ? VALUE_SAMPLES + 1 : VALUE_COUNT;
+
+	for (int value = 0; value < end; value++)
+		writer->sums[value] = add_saturated(writer->sums[value], sample->values[value]);
+}
+
 static void write_sample(struct pprof_writer *writer, const struct profile *profile,
 			 const struct profile_sample *sample)
 {
@@ -246,6 +257,7 @@ static void write_sample(struct pprof_writer *writer, const struct profile *prof
 		if (location_is_new(writer, stack->ids[i]))
 			write_location(writer, profile_stack_at(stack, i));
 	}
+	add_up(writer, sample);
 	for (int group = sample->groups ? 1 : 0; group <= (sample->groups ? BURST_GROUPS : 0); group++) {
 		if (group && is_empty(&sample->groups[group - 1]))
 			continue;
@@ -347,7 +359,7 @@ static void write_facts(struct pprof_writer *writer)
 static void write_end(struct pprof_writer *writer)
 {
 	write_facts(writer);
-	pprof_comments_write(writer->profile, write_comment, writer);
+	pprof_comments_write(writer->profile, writer->sums, write_comment, writer);
 	write_mappings(writer);
 	write_strings(writer);
 	flush(writer);

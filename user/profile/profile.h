@@ -197,8 +197,10 @@ struct profile {
 	/* of a snapshot: the number of the collection that it shows; 0: there was none yet; VALUE_UNMEASURED: its heap has no
 	 * collector, and what is freed is not alive at once */
 	int64_t collections;
-	bool redacted;	  /* contains neither the command line nor directories; set before anything is added */
-	uint32_t stored;  /* by the file that it was read from: one bit per enum profile_value; 0: from none */
+	bool redacted;	 /* contains neither the command line nor directories; set before anything is added */
+	uint32_t stored; /* by the file that it was read from: one bit per enum profile_value; 0: from none */
+	/* What the samples of that file added up to when it was written; VALUE_UNMEASURED: it does not say. */
+	int64_t written_sums[VALUE_COUNT];
 	uint32_t written; /* what its file shall have, one bit per value; 0: all of its kind */
 	bool totals_exact;
 	bool rows_exact;

@@ -168,6 +168,11 @@ static void write_head(struct json_writer *writer, const struct audit *audit)
 	write_numbers(writer, audit->totals);
 	json_write_object_end(writer);
 	json_write_newline(writer);
+	json_write_object(writer, "rows_without");
+	for (int i = profile_value_next(-1, VALUE_SHOWN); i < VALUE_COUNT; i = profile_value_next(i, VALUE_SHOWN))
+		json_write_integer(writer, profile_values[i].key, (int64_t)audit->unmeasured[i]);
+	json_write_object_end(writer);
+	json_write_newline(writer);
 	json_write_object(writer, "whole");
 	write_numbers(writer, audit->whole);
 	json_write_object_end(writer);

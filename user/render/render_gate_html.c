@@ -51,8 +51,8 @@ static const char *row_text(char text[GATE_TEXT_SIZE], const struct gate_html *h
 	if (*gate_place(place, site))
 		text_append(text, GATE_TEXT_SIZE, ", %.500s", place);
 	for (enum profile_value value = VALUE_OBJECTS; value <= VALUE_BYTES; value++) {
-		double before = gate_value(gate->before, row->before, value),
-		       after = gate_value(gate->after, row->after, value);
+		double before = gate_value_shown(gate->before, row->before, value),
+		       after = gate_value_shown(gate->after, row->after, value);
 
 		if (after < 0 || (value != VALUE_OBJECTS && before == after) || (before < 0 && value != VALUE_OBJECTS))
 			continue;

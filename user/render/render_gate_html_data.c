@@ -24,7 +24,7 @@ static void write_values(struct json_writer *writer, const char *name, const str
 {
 	json_write_array(writer, name);
 	for (int i = 0; i < html->measures.count; i++)
-		json_write_number(writer, NULL, gate_value(side, site, html->measures.list[i]));
+		json_write_number(writer, NULL, gate_value_shown(side, site, html->measures.list[i]));
 	json_write_array_end(writer);
 }
 

@@ -184,8 +184,8 @@ static void say_growth(const struct gate_html *html, const struct gate_row *row,
 	double growth[VALUE_COUNT] = {0};
 
 	for (enum profile_value value = VALUE_OBJECTS; value <= VALUE_BYTES; value++) {
-		double before = gate_value(gate->before, row->before, value),
-		       after = gate_value(gate->after, row->after, value);
+		double before = gate_value_shown(gate->before, row->before, value),
+		       after = gate_value_shown(gate->after, row->after, value);
 
 		growth[value] = before < 0 || after < 0 ? 0 : after - before;
 	}

@@ -22,10 +22,11 @@ static cJSON *values(const struct gate_counts *side, const struct gate_site *sit
 	object = json_object();
 	for (int i = gate_value_next(-1); i < VALUE_COUNT; i = gate_value_next(i)) {
 		const struct gate_count *count = &site->counts[i];
+		const double value = gate_value_shown(side, site, i);
 		char name[40];
 
-		json_add(object, profile_values[i].key, gate_number_object(gate_value(side, site, i)));
-		if (side->estimated && count->estimate) {
+		json_add(object, profile_values[i].key, gate_number_object(value));
+		if (side->estimated && (count->estimate || (value == VALUE_UNMEASURED && !gate_count_steady(count)))) {
 			snprintf(name, sizeof(name), "%s_low", profile_values[i].key);
 			json_add(object, name, gate_number_object((double)count->least / side->iterations));
 			snprintf(name, sizeof(name), "%s_high", profile_values[i].key);

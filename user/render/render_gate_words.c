@@ -50,12 +50,12 @@ const char *gate_count_text(char text[72], const struct gate_counts *side, const
 {
 	char least[32], low[32], most[32];
 
-	gate_number(least, gate_value(side, site, value));
+	gate_number(least, gate_value_shown(side, site, value));
 	if (is_unlimited(site, value))
 		strcpy(text, "no limit");
 	else if (site && site->is_limit)
 		snprintf(text, 72, "at most %s", least);
-	else if (site && side->estimated && site->counts[value].estimate)
+	else if (site && side->estimated && !gate_count_steady(&site->counts[value]))
 		snprintf(text, 72, "%s (%s..%s)", least,
 			 gate_number(low, (double)site->counts[value].least / side->iterations),
 			 most_text(most, side, &site->counts[value]));
@@ -90,8 +90,8 @@ const char *gate_row_word(const struct gate_row *row)
 const char *gate_growth_text(char text[40], const struct gate *gate, const struct gate_row *row,
 			     enum profile_value value)
 {
-	double before = gate_value(gate->before, row->before, value),
-	       after = gate_value(gate->after, row->after, value);
+	double before = gate_value_shown(gate->before, row->before, value),
+	       after = gate_value_shown(gate->after, row->after, value);
 	double growth = after - before;
 	char number[32];
 

@@ -24,6 +24,7 @@
 #include "base/memory.h"
 #include "base/search.h"
 #include "base/unaligned.h"
+#include "profile/frames.h"
 #include "symbols/mapped_text.h"
 
 enum {
@@ -75,6 +76,8 @@ struct bytes {
 	const uint8_t *data;
 	uint64_t size;
 };
+
+#define NO_PACKAGE "_."
 
 /* A name with its type arguments shortened. */
 struct short_name {
@@ -554,25 +557,66 @@ static const char *copy_at(struct gopclntab *table, struct bytes bytes, uint64_t
 	return text ? mapped_text_copy(&table->texts, text, strnlen(text, NAME_MAX_BYTES)) : NULL;
 }
 
-static void set_name(struct gopclntab *table, struct profile_frame *frame, uint32_t offset)
+/* Returns where the file of an instruction is in the table of files; UINT32_MAX if it has none. */
+static uint32_t file_offset(struct gopclntab *table, const uint8_t *func, uint64_t pc)
+{
+	int32_t file = pc_value(table, load_u32(func + FUNC_PCFILE), pc);
+	const uint8_t *offset;
+
+	if (file < 0)
+		return UINT32_MAX;
+	offset = at(table->units, 4 * ((uint64_t)load_u32(func + FUNC_CU_OFFSET) + (uint32_t)file), 4);
+	return offset ? load_u32(offset) : UINT32_MAX;
+}
+
+/* Whether it is a function or method: the name of a closure may begin with the package that its function was inlined into. */
+static bool is_declared(const char *name)
+{
+	const char *local = frames_local_name(name), *dot = strchr(local, '.');
+
+	return local != name && strncmp(name, NO_PACKAGE, strlen(NO_PACKAGE)) != 0 &&
+	       (!dot || (*local == '(' && !strchr(dot + 1, '.')));
+}
+
+/*
+ * Go 1.27 names a closure of an inlined function that has a `//go:linkname` as if that had no package: _.goready.func1. Its
+ * package is that of its file, and so of the other functions there.
+ */
+static const char *with_package(struct gopclntab *table, const char *full, uint32_t file)
+{
+	for (uint32_t i = 0; i < table->function_count && file != UINT32_MAX && table->steps_left; i++) {
+		const uint8_t *func = func_of(table, i);
+		const char *name = func ? string_at(table->names, load_u32(func + FUNC_NAME_OFF)) : NULL;
+
+		if (name && file_offset(table, func, 0) == file && is_declared(name)) {
+			char *named = memory_format("%.*s%s", (int)(frames_local_name(name) - 1 - name), name,
+						    full + strlen(NO_PACKAGE) - 1);
+			const char *copy = mapped_text_copy(&table->texts, named, strlen(named));
+
+			free(named);
+			return copy;
+		}
+	}
+	return full;
+}
+
+static void set_name(struct gopclntab *table, struct profile_frame *frame, uint32_t offset, uint32_t file)
 {
 	const char *full = copy_at(table, table->names, offset);
 
+	if (full && strncmp(full, NO_PACKAGE, strlen(NO_PACKAGE)) == 0)
+		full = with_package(table, full, file);
 	frame->function = full ? display_name(table, full) : NULL;
 }
 
-static void set_position(struct gopclntab *table, struct profile_frame *frame, const uint8_t *func, uint64_t pc)
+static void set_position(struct gopclntab *table, struct profile_frame *frame, const uint8_t *func, uint64_t pc,
+			 uint32_t file)
 {
-	int32_t file = pc_value(table, load_u32(func + FUNC_PCFILE), pc);
 	int32_t line = pc_value(table, load_u32(func + FUNC_PCLN), pc);
-	const uint8_t *offset;
 
-	if (file < 0 || line < 0)
+	if (file == UINT32_MAX || line < 0)
 		return;
-	offset = at(table->units, 4 * ((uint64_t)load_u32(func + FUNC_CU_OFFSET) + (uint32_t)file), 4);
-	if (!offset || load_u32(offset) == UINT32_MAX)
-		return;
-	frame->file = copy_at(table, table->files, load_u32(offset));
+	frame->file = copy_at(table, table->files, file);
 	frame->line = frame->file ? (uint32_t)line : 0;
 }
 
@@ -602,15 +646,16 @@ static size_t decode(struct gopclntab *table, uint64_t address, struct profile_f
 	while (count < SYMBOLIZER_INLINE_MAX) {
 		struct profile_frame *frame = &frames[count++];
 		const uint8_t *record = inline_record(table, tree, pc_value(table, tree_offset, pc));
+		const uint32_t file = file_offset(table, func, pc);
 
 		memset(frame, 0, sizeof(*frame));
-		set_position(table, frame, func, pc);
+		set_position(table, frame, func, pc, file);
 		if (!record) {
-			set_name(table, frame, load_u32(func + FUNC_NAME_OFF));
+			set_name(table, frame, load_u32(func + FUNC_NAME_OFF), file);
 			frame->start_line = line_at(func, layout->func_start_line);
 			break;
 		}
-		set_name(table, frame, load_u32(record + layout->inlined_name));
+		set_name(table, frame, load_u32(record + layout->inlined_name), file);
 		frame->start_line = line_at(record, layout->inlined_start_line);
 		pc = load_u32(record + layout->inlined_parent);
 	}
