@@ -288,6 +288,35 @@ static void the_type_tells_annotations_apart_where_it_is_known(void **state)
 	output_free(output);
 }
 
+/* Heap profiles of Go have no types, but the names of functions with the shapes of their type arguments. */
+static void the_shape_in_a_functions_name_tells_annotations_apart_too(void **state)
+{
+	static const struct said said[] = {
+		ESCAPES(P, "p.go", 1, 2, "make([]go.shape.int, n)"),
+		ESCAPES(P, "p.go", 1, 2, "make([]go.shape.int32, n)"),
+		ESCAPES(P, "p.go", 1, 2, "make([]go.shape.[]string, n)"),
+	};
+	struct escape_output *output = output_of(said, COUNT(said));
+	struct profile *profile = exact_profile();
+	struct audit *audit;
+
+	(void)state;
+	measure(profile, "example.com/p.F[go.shape.int32] /w/p/p.go:1", 1, 8);
+	measure(profile, "example.com/p.F[go.shape.int,go.shape.bool] /w/p/p.go:1", 1, 4);
+	measure(profile, "example.com/p.F[go.shape.bool,go.shape.[]string] /w/p/p.go:1", 1, 2);
+	measure(profile, "example.com/p.F[...] /w/p/p.go:1", 1, 1);
+	audit = audit_of(profile, output);
+	assert_int_equal(audit->verdicts[AUDIT_ESCAPES], 4);
+	assert_string_equal(audit->rows[0].annotations[0]->subject, "make([]go.shape.int32, n)");
+	assert_string_equal(audit->rows[1].annotations[0]->subject, "make([]go.shape.int, n)");
+	assert_string_equal(audit->rows[2].annotations[0]->subject, "make([]go.shape.[]string, n)");
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(audit->rows[i].shared, i == 3);
+	audit_free(audit);
+	profile_free(profile);
+	output_free(output);
+}
+
 static void a_row_has_the_type_of_its_objects_whatever_else_it_cost(void **state)
 {
 	static const struct said said[] = {
@@ -801,6 +830,7 @@ int main(void)
 		cmocka_unit_test(the_runtime_call_tells_which_annotation_of_a_line_is_meant),
 		cmocka_unit_test(what_cannot_be_told_apart_is_shared),
 		cmocka_unit_test(the_type_tells_annotations_apart_where_it_is_known),
+		cmocka_unit_test(the_shape_in_a_functions_name_tells_annotations_apart_too),
 		cmocka_unit_test(a_row_has_the_type_of_its_objects_whatever_else_it_cost),
 		cmocka_unit_test(a_box_has_no_value_that_cannot_be_of_its_type),
 		cmocka_unit_test(an_object_is_of_no_expression_whose_type_has_another_name),

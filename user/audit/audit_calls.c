@@ -444,24 +444,30 @@ static enum argument argument_of(const char *text)
 	return length && text[length] && strchr("],_", text[length]) ? ARGUMENT_BASIC : ARGUMENT_UNKNOWN;
 }
 
+size_t call_argument_length(const char *argument)
+{
+	const char *end = argument;
+
+	for (int depth = 0; *end; end++) {
+		if (*end == '"') { /* a struct's tag */
+			for (end++; *end && *end != '"'; end++)
+				end += *end == '\\' && end[1];
+			if (!*end)
+				break;
+		}
+		if (depth == 0 && strchr(",])}", *end))
+			break;
+		depth += (*end == '[' || *end == '(' || *end == '{') - (*end == ']' || *end == ')' || *end == '}');
+	}
+	return (size_t)(end - argument);
+}
+
 /* Returns the type argument behind this one; NULL if it is the last one. */
 static const char *next_argument(const char *text)
 {
-	int depth = 0;
+	const char *end = text + call_argument_length(text);
 
-	for (; *text && depth >= 0; text++) {
-		if (*text == '"') { /* a struct's tag */
-			for (text++; *text && *text != '"'; text++)
-				text += *text == '\\' && text[1];
-			if (!*text)
-				return NULL;
-		}
-		if (depth == 0 && *text == ',')
-			return text + 1;
-		depth +=
-			(*text == '[' || *text == '(' || *text == '{') - (*text == ']' || *text == ')' || *text == '}');
-	}
-	return NULL;
+	return *end == ',' ? end + 1 : NULL;
 }
 
 /* Whether two arguments are a struct and a number or string, or two of these. Structs have shapes of their own, which can be spelled

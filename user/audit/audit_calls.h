@@ -60,6 +60,9 @@ struct call {
  */
 int call_fits(const struct call *call, const struct escape_annotation *annotation);
 
+/* The length of a type argument that a list of such begins with. */
+size_t call_argument_length(const char *argument);
+
 /* Whether an annotation is about an allocation, or about one that was avoided. */
 bool call_allocates(const struct escape_annotation *annotation);
 

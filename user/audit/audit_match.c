@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "audit/audit_match.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -122,6 +123,26 @@ static int is_subject_of(const struct escape_annotation *annotation, const void 
 		best = same > best ? same : best;
 	}
 	return best;
+}
+
+/* Whether the shapes in an expression are those of this instance, or it has none. Heap profiles of Go have no types, but the
+ * names of functions with their shapes: main.list[go.shape.int]. */
+static int is_of_instance(const struct escape_annotation *annotation, const void *function)
+{
+	static const char shape[] = "go.shape.";
+
+	for (const char *said = strstr(annotation->subject, shape); said; said = strstr(said + 1, shape)) {
+		bool found = false;
+
+		for (const char *own = strstr(function, shape); own && !found; own = strstr(own + 1, shape)) {
+			size_t length = call_argument_length(own);
+
+			found = strncmp(said, own, length) == 0 && !isalnum((unsigned char)said[length]);
+		}
+		if (!found)
+			return 0;
+	}
+	return 1;
 }
 
 /* ---- which call on a line was inlined ---- */
@@ -353,6 +374,8 @@ void audit_match(struct audit_matcher *matcher, const struct group *group, struc
 			append(matched, own->list[i]);
 	}
 	narrow(matched, is_possible_type, &call);
+	if (group->chain[0].function)
+		narrow(matched, is_of_instance, group->chain[0].function);
 	if (group->length > 1 && !from_callee)
 		narrow_by_call(matcher, group, matched);
 	else if (group->length == 1)
