@@ -540,6 +540,10 @@ def test_a_log_that_was_cut_at_the_end_of_a_line_or_wrapped_is_not_compared(t):
         (source / "new.txt").write_text(cut)
         done = t.escapement("escapes", "--diff", "old.txt", "new.txt", cwd=source, status=None)
         same((done.returncode, "is cut off" in done.stderr), (2, True), cut[-300:] + done.stderr)
+    (source / "new.txt").write_text("".join(lines[heading + 1:]))  # the last part of a log
+    contains(t.escapement("escapes", "new.txt", cwd=source).stderr, "is cut off")
+    t.escapement("escapes", "--diff", "old.txt", "new.txt", cwd=source, status=2)
+    t.escapement("escapes", "--diff", "new.txt", "old.txt", cwd=source, status=2)
     for more in ("./...\n", "main\n", "./main.go:12:3: func unused is unused (U1000)\n", "real 0m1.2s\n", "".join(lines[:-1])):
         (source / "new.txt").write_text(whole + more)
         assert "is cut off" not in t.escapement("escapes", "new.txt", cwd=source).stderr, more

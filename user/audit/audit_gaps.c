@@ -107,7 +107,7 @@ char *audit_incomplete(const struct escape_output *output)
 			failure->package, failure->text ? " (" : "", failure->text ? failure->text : "",
 			failure->text ? ")" : "");
 	if (output->cut)
-		return memory_format("the compiler output is cut off (\"%.80s\"): what follows there is unknown",
+		return memory_format("the compiler output is cut off (\"%.80s\"): a part of it is missing",
 				     output->cut);
 	if (output->hollow)
 		return memory_format(

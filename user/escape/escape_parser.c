@@ -430,6 +430,9 @@ static bool recognize(struct escape_parser *parser, struct span line)
 	spliced = is_spliced(&message) && is_beside(line, position.path, facts_likely_path(parser->facts));
 	if (!facts_add(parser->facts, &position, &message, text)) {
 		parser->output->strayed = true;
+		/* a log of which the last part is kept begins within an explanation */
+		if (!parser->package && !parser->output->annotation_count)
+			parser->output->cut = string_table_intern(parser->strings, line.text, line.length);
 		return false;
 	}
 	if (spliced)
