@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* See debug.h. The queue has its own lock, debug_lock. */
+/*
+ * See debug.h. An object that is freed belongs to the thread that has turned its seal from Live to Freed, which then fills it, and
+ * puts it into the queue under debug_lock. What leaves the queue belongs to the thread that has taken it out. So objects are filled
+ * and checked without the lock: threads that free large ones do not wait for each other.
+ */
 #include "debug.h"
 
 #include <sched.h>
@@ -82,16 +86,18 @@ RARELY_RUN void debug_allocated(void *object, size_t size, const struct caller *
 	memset((char *)object + size, FillAfter, (size_t)((char *)t - (char *)object) - size);
 }
 
-/* Returns what is wrong with an object that is being freed; NULL: nothing. */
-static const char *fault_live(const struct mspan *s, const void *object)
+/* Seals an object as freed and fills it. Returns what is wrong with it; NULL: nothing. */
+RARELY_RUN static const char *free_sealed(const struct mspan *s, void *object)
 {
-	const struct trailer *t = trailer_of(s, object);
-	const unsigned char *p = object;
+	struct trailer *t = trailer_of(s, object);
+	uint64_t live = seal_of(t, Live);
 
-	if (is(t, Freed))
-		return "double free of";
-	return is(t, Live) && filled(p + t->size, (const unsigned char *)t, FillAfter) ? NULL
-										       : "overflow past the end of";
+	if (!__atomic_compare_exchange_n(&t->seal, &live, seal_of(t, Freed), false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+		return is(t, Freed) ? "double free of" : "overflow past the end of";
+	if (!filled((unsigned char *)object + t->size, (const unsigned char *)t, FillAfter))
+		return "overflow past the end of";
+	memset(object, FillFreed, (size_t)((char *)t - (char *)object));
+	return NULL;
 }
 
 /* The same for an object in the queue. */
@@ -102,19 +108,14 @@ RARELY_RUN static const char *fault_queued(const void *object)
 	return is(t, Freed) && filled(object, (const unsigned char *)t, FillFreed) ? NULL : "use after free of";
 }
 
-/* Returns the object that leaves the queue for this one. */
-static void *enqueue(const struct mspan *s, void *object)
+/* Returns the object that leaves the queue for this one, which is filled: a child may be forked at any time. */
+static void *enqueue(void *object)
 {
-	struct trailer *t = trailer_of(s, object);
-
-	t->seal = seal_of(t, Freed);
-	memset(object, FillFreed, (size_t)((char *)t - (char *)object));
-	/* The fence keeps the order: in a child forked at this point, the queue holds only objects that are completely
-	 * filled. */
-	machine_store_fence();
+	lock_acquire(&debug_lock);
 	void *out = debug_queue[queue_at];
 	debug_queue[queue_at] = object;
 	queue_at = (queue_at + 1) % DebugQueue;
+	lock_release(&debug_lock);
 	return out;
 }
 
@@ -124,16 +125,12 @@ RARELY_RUN void *debug_freed(struct mspan *s, void *object)
 
 	if (offset % s->elemsize != 0 || offset / s->elemsize >= s->nelems)
 		goalloc_fatalObject("free of a pointer into an object:", (uintptr_t)object, s, NULL, 0);
-	lock_acquire(&debug_lock);
-	const char *fault = fault_live(s, object), *fault_out = NULL;
-	void *out = fault ? NULL : enqueue(s, object);
-	if (out)
-		fault_out = fault_queued(out);
-	lock_release(&debug_lock);
+	const char *fault = free_sealed(s, object);
 	if (fault)
 		report(fault, s, object);
-	if (fault_out)
-		report(fault_out, span_at(out), out);
+	void *out = enqueue(object);
+	if (out && (fault = fault_queued(out)))
+		report(fault, span_at(out), out);
 	return out;
 }
 

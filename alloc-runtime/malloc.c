@@ -360,6 +360,12 @@ void free_others(void *object, struct mspan *s, size_t index)
 	free_shared(s, (unsigned)index);
 }
 
+void free_countedDown(void *object, struct mspan *s)
+{
+	(void)object;
+	mcache_freedSome(mcache_self, s);
+}
+
 void goalloc_free(void *object)
 {
 	free_fast(object);

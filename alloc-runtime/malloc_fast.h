@@ -54,6 +54,9 @@ static inline struct mspan *span_at(const void *object)
 void free_slow(void *object);
 /* Frees object `index` of a span that is not the thread's own, and of which there is nothing else to know: see divMagic. */
 void free_others(void *object, struct mspan *s, size_t index);
+/* The object was freed in the thread's own span, which is to be looked at. It is passed only because it is where these functions
+ * take it: a free need not move it out of the way of another argument. */
+void free_countedDown(void *object, struct mspan *s);
 
 /* Clears bit n of an array of words and returns whether it was set. */
 static inline bool clear_bit(uint64_t *words, size_t n)
@@ -97,7 +100,7 @@ static inline void free_fast(void *object)
 		return free_slow(object);
 	owner_add((uint64_t *)((char *)c + s->freesOffset), 1);
 	if (unlikely(--s->countdown == 0))
-		mcache_freedSome(c, s);
+		free_countedDown(object, s);
 }
 
 /* The span of a small object, if it belongs to the thread's own cache and the object is allocated; NULL otherwise, and if that

@@ -52,20 +52,30 @@ static uint64_t take_objects(struct mcache *c, unsigned spanclass, struct mspan 
 static void take_posted(struct mcache *c, struct mcache *self);
 
 enum {
-	/* ready spans per class that a cache keeps, and their bytes; others go to their mcentral */
-	MaxReady = 32,
-	MaxReadyBytes = 2 << 20,
+	/* Ready spans per class that a cache keeps, and their bytes; others go to their mcentral. If several caches use the class,
+	 * each shall find what the others have no use for just now. */
+	MaxReady = 1024,
+	MaxReadyBytes = 8 << 20,
+	MaxSharedReady = 32,
+	MaxSharedBytes = 256 << 10,
 	/* bytes of wholly free ones that a cache keeps of all classes together, beside one of each class */
 	MaxUnusedBytes = 1 << 20,
 };
 
-/* Whether `n` spans like this one may be ready. */
-static bool may_be_ready(const struct mspan *s, unsigned n)
+/* Whether `n` spans like this one are more than several caches may keep. */
+static inline bool are_many(const struct mspan *s, unsigned n)
 {
-	return n <= MaxReady && n * mspan_bytes(s) <= MaxReadyBytes;
+	return n > MaxSharedReady || n * mspan_bytes(s) > MaxSharedBytes;
 }
 
-static void to_full(struct mcache *c, struct mspan *s, unsigned free)
+/* Whether so many spans like this one may be ready. */
+static inline bool may_be_ready(const struct mspan *s, unsigned n)
+{
+	return !are_many(s, n) || (n <= MaxReady && n * mspan_bytes(s) <= MaxReadyBytes &&
+				   reader_get(&mheap.central[s->spanclass].shared) == 0);
+}
+
+static inline __attribute__((always_inline)) void to_full(struct mcache *c, struct mspan *s, unsigned free)
 {
 	mspan_countDown(s, mspan_enough(s->nelems) - free);
 	s->sweepgen = atomic_load_explicit(&mheap.sweepgen, memory_order_relaxed);
@@ -140,16 +150,22 @@ static void place(struct mcache *c, struct mspan *s)
 		place_unused(c, s);
 		return;
 	}
-	if (reader_get(&s->list) != ready) {
-		mSpanList_remove(&c->full[s->spanclass], s);
-		if (!may_be_ready(s, c->nready[s->spanclass] + 1u)) {
-			give_back(s);
-			return;
-		}
-		mSpanList_insertBack(ready, s);
-		c->nready[s->spanclass]++;
+	if (reader_get(&s->list) == ready) {
+		mspan_countDown(s, s->nelems - free);
+		return;
 	}
+	mSpanList_remove(&c->full[s->spanclass], s);
+	unsigned n = c->nready[s->spanclass] + 1u;
+	if (!may_be_ready(s, n)) {
+		give_back(s);
+		return;
+	}
+	mSpanList_insertBack(ready, s);
+	c->nready[s->spanclass] = (uint16_t)n;
 	mspan_countDown(s, s->nelems - free);
+	/* They may have idle pages. The scavenger's rounds take them from the cache. */
+	if (are_many(s, n))
+		scavenge_freedSome();
 }
 
 void mcache_freedSome(struct mcache *c, struct mspan *s)
@@ -235,7 +251,8 @@ static __attribute__((noinline)) struct mspan *other_span(struct mcache *c, unsi
 	return s ? s : mcentral_cacheSpan(&mheap.central[spanclass], c, caller);
 }
 
-static struct mspan *next_span(struct mcache *c, unsigned spanclass, struct caller *caller)
+static inline __attribute__((always_inline)) struct mspan *next_span(struct mcache *c, unsigned spanclass,
+								     struct caller *caller)
 {
 	struct mSpanList *ready = &c->ready[spanclass];
 	struct mspan *s = ready->first;
@@ -247,15 +264,15 @@ static struct mspan *next_span(struct mcache *c, unsigned spanclass, struct call
 	return s;
 }
 
-/* Reports to the sweeper how much of the class this thread has freed since the last report. */
-static void report_frees(struct mcache *c, unsigned spanclass)
+/* Reports to the sweeper how much of the class this thread has freed since the last report, if that is as much as a span. */
+static inline void report_frees(struct mcache *c, const struct mspan *s)
 {
-	uint64_t frees = c->class_counters[spanclass].frees;
-	uint64_t bytes = (frees - c->frees_at_refill[spanclass]) * size_classes[spanclass_size_class(spanclass)].size;
+	uint64_t frees = c->class_counters[s->spanclass].frees, since = frees - c->frees_at_refill[s->spanclass];
 
-	c->frees_at_refill[spanclass] = frees;
-	if (bytes != 0)
-		sweep_freed(bytes);
+	if (since < s->nelems)
+		return;
+	c->frees_at_refill[s->spanclass] = frees;
+	sweep_freed(since * s->elemsize);
 }
 
 /* Where no samples are taken (`unsampled`), the first window may be open already. */
@@ -271,11 +288,12 @@ static inline __attribute__((always_inline)) bool refill_from(struct mcache *c, 
 	/* Reuses the cache's current span if enough of it has been freed. */
 	if (s == &emptymspan || free < mspan_enough(s->nelems)) {
 		owner_set(&c->alloc[spanclass], &emptymspan);
-		if (s != &emptymspan)
+		if (s != &emptymspan) {
 			to_full(c, s, free);
+			report_frees(c, s);
+		}
 		if (atomic_load_explicit(&c->head->posted, memory_order_relaxed))
 			take_posted(c, c);
-		report_frees(c, spanclass);
 		s = next_span(c, spanclass, caller);
 		if (s)
 			s->refilled = 0;
@@ -314,6 +332,12 @@ static void give_ready(struct mcache *c)
 	c->round = reader_get(&mheap.round);
 	for (unsigned i = 0; i < NumSpanClasses; i++)
 		release_list(c, &c->ready[i]);
+}
+
+void mcache_giveReady(void)
+{
+	if (mcache_self != &mcache_dummy)
+		give_ready(mcache_self);
 }
 
 void *mcache_nextFree(struct mcache *c, unsigned spanclass, struct caller *caller, bool *sampled)

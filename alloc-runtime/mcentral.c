@@ -16,6 +16,7 @@
 #include "sections.h"
 
 enum {
+	SharedFor = 255,	/* spans that one cache takes after another */
 	PrefaultObjects = 2048, /* objects up to this many bytes are assumed to be written completely */
 	MaxKept =
 		256, /* wholly free spans of the class that are not returned to mheap, at most one more than there are caches */
@@ -71,12 +72,27 @@ static __attribute__((noinline)) struct mspan *other_span(struct mcentral *centr
 	return s;
 }
 
+/* Notes which cache takes spans, for the limit of what caches keep of the class. Threads that share it may each run for a while. */
+static void note_user(struct mcentral *central, const struct mcache *c)
+{
+	const struct mcache *last = reader_get(&central->last);
+	uint8_t shared = reader_get(&central->shared);
+
+	if (last != c) {
+		racy_set(&central->shared, last ? SharedFor : 0);
+		racy_set(&central->last, c);
+	} else if (shared != 0) {
+		racy_set(&central->shared, (uint8_t)(shared - 1));
+	}
+}
+
 /* Returns a span that the cache now owns; the caller collects its free objects. Nothing is swept for one that mheap has had from
  * here, because that touches no new memory. */
 struct mspan *mcentral_cacheSpan(struct mcentral *central, struct mcache *c, struct caller *caller)
 {
 	struct mspan *s = take_nonempty(central, c);
 
+	note_user(central, c);
 	if (s)
 		return s;
 	s = mheap_takeWhole(central);

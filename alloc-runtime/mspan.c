@@ -140,21 +140,19 @@ static uint64_t fresh_window(struct mspan *s, unsigned objects)
  */
 static __attribute__((noinline)) uint64_t next_window_of_new(const struct mcache *c, struct mspan *s)
 {
-	unsigned objects = fresh_objects(c, s), freed = 0, at = 0;
+	unsigned objects = fresh_objects(c, s), words = (s->fresh_from + 63u) / 64, at = 0;
 
-	for (unsigned w = (s->fresh_from + 63u) / 64; w-- > 0;) {
+	for (unsigned w = 0; w < words; w++)
 		collect_word(s, w);
-		unsigned n = bit_count(freed_of(s, w));
-		freed += n;
-		if (n != 0)
-			at = w;
-	}
+	unsigned freed = mspan_ownFree(s) - (s->nelems - s->fresh_from);
 	/* 0 only while the scavenger holds them. */
 	uint64_t free = freed < objects ? fresh_window(s, objects - freed) : 0;
 	if (free != 0)
 		return free;
 	if (mspan_isDue(s))
 		return 0;
+	while (at + 1 < words && freed_of(s, at) == 0)
+		at++;
 	s->needzero = true;
 	s->freeindex = (uint16_t)((at + 1) * 64);
 	return freed_of(s, at);

@@ -461,7 +461,7 @@ struct mcache {
 
 	_Alignas(MCachePage) struct mSpanList full[NumSpanClasses]; /* used up, less than a quarter free */
 	struct mSpanList ready[NumSpanClasses];			    /* a quarter free or more */
-	uint8_t nready[NumSpanClasses];
+	uint16_t nready[NumSpanClasses];
 	size_t unused_bytes; /* of those of `ready` that are known to be wholly free: their countdown is NotCounting */
 	uint64_t frees_at_refill[NumSpanClasses];
 	struct stackcache *stackcache; /* NULL before the first; see stack.h */
@@ -535,6 +535,8 @@ bool refill(struct mcache *c, unsigned spanclass, struct caller *caller);
 void mcache_freedSome(struct mcache *c, struct mspan *s);
 /* The same after frees by another thread. */
 void mcache_post(struct mcache *c, struct mspan *s);
+/* The thread's own cache gives up the spans that it keeps ready, where idle pages can be seen. */
+void mcache_giveReady(void);
 /* In the child of a fork: takes over the spans of threads that do not exist in it. `shared`: one of them was using the
  * shared cache. */
 void mcache_abandonOthers(bool shared);
@@ -544,11 +546,13 @@ void mcache_abandonOthers(bool shared);
 /* The spans of one span class that have no owner; see mcentral.c. */
 struct mcentral {
 	_Alignas(CACHE_LINE) struct lock lock;
-	uint16_t nkept;		   /* wholly free ones */
+	uint16_t nkept; /* wholly free ones */
+	uint8_t shared; /* spans that `last` has yet to take until the class is its own; atomic, as `last` is */
 	struct mSpanList nonempty; /* a quarter free or more */
 	struct mSpanList empty;
 	struct mSpanList
 		whole; /* free spans that were of this class, newest first; guarded by mheap.lock, see mheap.c */
+	const struct mcache *last; /* the cache that took a span last; not followed */
 };
 _Static_assert(sizeof(struct mcentral) == CACHE_LINE, "one line each");
 

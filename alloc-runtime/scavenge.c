@@ -186,6 +186,7 @@ size_t scavenge_all(void)
 
 RARELY_RUN size_t goalloc_release_memory(void)
 {
+	mcache_giveReady();
 	cachealloc_foldAll();
 	stackLarge_release();
 	lock_acquire(&mheap.lock);

@@ -29,7 +29,10 @@
 
 #pragma GCC visibility push(hidden)
 
-enum { ScavengeAge = 1000 }; /* milliseconds that a span must have been free */
+enum {
+	ScavengeAge = 1000, /* milliseconds that a span must have been free */
+	PollShare = 16,
+};
 
 /* With mheap.lock held. */
 void scavenge_init(void); /* reads GOALLOC_MEMORY_LIMIT */
@@ -46,10 +49,10 @@ static inline void scavenge_poll(void) /* called on slow paths */
 	if (unlikely(reader_get(&mheap.idle)))
 		scavenge_due();
 }
-/* The same where a slow path is short beside reading the clock: once in four times. */
+/* The same where a slow path is short beside reading the clock: once in PollShare times. */
 static inline void scavenge_pollSometimes(struct mcache *c)
 {
-	if (unlikely(reader_get(&mheap.idle)) && c->polls++ % 4 == 0)
+	if (unlikely(reader_get(&mheap.idle)) && c->polls++ % PollShare == 0)
 		scavenge_due();
 }
 static inline void scavenge_atAllocation(void) /* called by each allocation that takes a slow path */

@@ -414,24 +414,59 @@ static void profile_records_are_found_and_dropped_with_their_object(void **state
 static void few_free_objects_in_many_spans_are_found_in_the_end(void **state)
 {
 	(void)state;
-	enum { N = 128 * 400 };
-	static void *objects[N];
+	enum { N = 102 * 400, Others = 4096 };
+	static void *objects[N], *others[Others];
 	struct goalloc_memstats before, after;
 
-	fill(objects, N, 64);
+	fill(objects, N, 80);
+	/* Every sixth object: less than a quarter of each span. */
+	for (size_t i = 0; i < N; i += 6)
+		goalloc_free(objects[i]);
+	/* More than half of the heap, which the next refill of the class reports: a cycle begins. */
 	goalloc_read_memstats(&before);
-	/* Every sixth object: less than a quarter of each span. Each round also frees and allocates many other
-	 * objects. */
-	for (unsigned round = 0; round < 60; round++) {
-		for (size_t i = round % 6; i < N; i += 6)
-			goalloc_free(objects[i]);
-		for (size_t i = round % 6; i < N; i += 6)
-			objects[i] = goalloc_scan(64);
+	for (uint64_t freed = 0; freed < before.HeapInuse; freed += Others * 1024) {
+		fill(others, Others, 1024);
+		empty(others, Others);
 	}
+	goalloc_read_memstats(&before);
+	for (size_t i = 0; i < N; i += 6)
+		objects[i] = goalloc_scan(80);
 	goalloc_read_memstats(&after);
 	assert_true(after.SpansSwept > before.SpansSwept);
-	assert_true(after.HeapInuse < before.HeapInuse + before.HeapInuse / 4);
+	assert_true(after.HeapInuse - before.HeapInuse < N / 6 * 80 / 2);
 	empty(objects, N);
+	assert_heap_valid();
+}
+
+static void *allocates_8k(void *unused)
+{
+	goalloc_free(goalloc_scan(8192));
+	return unused;
+}
+
+static void a_thread_keeps_more_spans_of_a_class_that_no_other_uses(void **state)
+{
+	(void)state;
+	enum { N = 1024 };
+	static void *objects[N];
+	unsigned spanclass = span_classes.of_go[8192 / GoSizeStep], kept[2];
+	pthread_t thread;
+
+	racy_set(&mheap.central[spanclass].last, NULL); /* whatever other tests did */
+	for (unsigned others = 0; others < 2; others++) {
+		fill(objects, N, 8192);
+		if (others) {
+			assert_int_equal(pthread_create(&thread, NULL, allocates_8k, NULL), 0);
+			pthread_join(thread, NULL);
+		}
+		for (unsigned i = 0; i < N; i++)
+			if (i % 32 != 0)
+				goalloc_free(objects[i]);
+		kept[others] = mcache_self->nready[spanclass];
+		for (unsigned i = 0; i < N; i += 32)
+			goalloc_free(objects[i]);
+	}
+	assert_true(kept[0] > 8 && kept[1] <= 2);
 	assert_heap_valid();
 }
 
@@ -659,6 +694,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(finalizers_run_once_when_the_object_is_freed),
 		cmocka_unit_test(profile_records_are_found_and_dropped_with_their_object),
 		cmocka_unit_test(few_free_objects_in_many_spans_are_found_in_the_end),
+		cmocka_unit_test(a_thread_keeps_more_spans_of_a_class_that_no_other_uses),
 		cmocka_unit_test(memstats_add_up),
 		cmocka_unit_test(children_find_a_whole_heap_whatever_other_threads_were_doing),
 		cmocka_unit_test(wherever_a_thread_is_stopped_its_free_objects_are_found),
