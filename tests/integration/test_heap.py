@@ -9,8 +9,10 @@ import os
 import pathlib
 import random
 import re
+import resource
 import shutil
 import signal
+import struct
 
 import go_programs
 import go_servers
@@ -582,7 +584,7 @@ def test_cores_that_do_not_fit_are_told(t):
     short.write_text("no program, and shorter than a page\n")
     for other in (*others, short):
         done = t.escapement("heap", "--core", core, "--exe", other, status=2)
-        contains(done.stderr, "is not of")
+        contains(done.stderr, f"is not of '{other}'")
         same((done.stdout, done.stderr.count("\n")), ("", 1), done.stderr)
     chance = random.Random(1)
     with open(core, "r+b", buffering=0) as file:
@@ -603,6 +605,40 @@ def test_cores_that_do_not_fit_are_told(t):
              "is not a core file")
     for wrong in (["--fresh"], ["--memory"], ["--interval", "1s"], ["-p", alive.pid]):
         t.escapement("heap", "--core", core, *wrong, status=2)
+
+
+def core_file(path, files, segments):
+    """A core file that nothing but its headers and notes is in."""
+    def note(kind, content):
+        return struct.pack("<III8s", 5, len(content), kind, b"CORE") + content + bytes(-len(content) % 4)
+
+    mapped = struct.pack("<QQ", len(files), 1) + b"".join(struct.pack("<QQQ", *place) for *place, _ in files)
+    notes = note(6, struct.pack("<QQ", 9, files[0][0])) + note(0x46494c45, mapped + b"".join(name + b"\0" for *_, name in files))
+    count, behind = len(segments) + 1, 64 + 56 * (len(segments) + 1)  # so many that the first section says how many
+    headers = [struct.pack("<IIQQQQQQ", 4, 0, behind + 64, 0, 0, len(notes), 0, 4)]
+    headers += [struct.pack("<IIQQQQQQ", 1, 4, 0, start, 0, 0, size, 4096) for start, size in segments]
+    path.write_bytes(b"\x7fELF\2\1\1" + struct.pack("<9xHHIQQQIHHHHHH", 4, 62, 1, 0, 64, behind, 0, 64, 56, 0xffff, 64, 1, 0) +
+                     b"".join(headers) + struct.pack("<IIQQQQIIQQ", 0, 0, 0, 0, 0, 0, 0, count, 0, 0) + notes)
+
+
+def limit_cost():
+    """10 s of processor time, and 200 MB of memory."""
+    resource.setrlimit(resource.RLIMIT_CPU, (harness.allowed(10), harness.allowed(10)))
+    if not harness.SANITIZED:
+        resource.setrlimit(resource.RLIMIT_DATA, (200 << 20, 200 << 20))
+
+
+def test_a_core_file_costs_little_whatever_it_says(t):
+    """Many mappings of many files with long names, and of one with a name that is longer than any."""
+    program = go_programs.build("1.24", "stripped", "alive")
+    own = (0x400000, 0x500000, 0, os.fsencode(program))
+    many = [(0x10000000 + (i << 24), 0x11000000 + (i << 24), 0, b"/" + b"p" * 4000 + b"%d" % i) for i in range(8000)]
+    last = many[-1][0]
+    for name, files, segments in (("many", [own, *many], [(last + 64 * i, 64) for i in range(120_000)]),
+                                  ("long", [own, (last, last + (1 << 30), 0, b"/" + b"p" * (50 << 20))],
+                                   [(last + 64 * i, 64) for i in range(120_000)])):
+        core_file(t.path(name), files, segments)
+        contains(t.escapement("heap", "--core", t.path(name), status=2, preexec_fn=limit_cost).stderr, "is not of this executable")
 
 
 # --- what cannot be measured ---

@@ -3,6 +3,7 @@
 
 #include <elf.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/procfs.h>
@@ -12,6 +13,7 @@
 #include "base/memory.h"
 #include "base/regular_file.h"
 #include "base/search.h"
+#include "base/string_table.h"
 #include "base/unaligned.h"
 
 enum {
@@ -21,7 +23,7 @@ enum {
 	PAGE = 4096,
 };
 
-/* A mapping of a file, as the note NT_FILE names it. */
+/* A mapping of a file, as the note NT_FILE names it. Equal paths are one pointer. */
 struct mapped_file {
 	uint64_t start, limit, offset;
 	const char *path;
@@ -29,7 +31,6 @@ struct mapped_file {
 
 struct core {
 	const char *path;
-	char *executable; /* the path by which this process opens it */
 	int file, executable_file;
 	uint64_t size;
 	int64_t time_ns;
@@ -37,8 +38,9 @@ struct core {
 	size_t segment_count;
 	uint8_t *notes;
 	size_t notes_size;
-	struct mapped_file *files; /* by address; paths point into the notes */
+	struct mapped_file *files; /* by address; none overlaps another */
 	size_t file_count;
+	struct string_table paths;
 	uint64_t entry; /* of the executable */
 };
 
@@ -73,13 +75,17 @@ static const Elf64_Phdr *segment_at(const struct core *core, uint64_t address)
 	return segment && address - segment->p_vaddr < segment->p_memsz ? segment : NULL;
 }
 
+static bool begins_until(const void *items, size_t index, const void *key)
+{
+	return ((const struct mapped_file *)items)[index].start <= *(const uint64_t *)key;
+}
+
 static const struct mapped_file *file_at(const struct core *core, uint64_t address)
 {
-	for (size_t i = 0; i < core->file_count; i++) {
-		if (address >= core->files[i].start && address < core->files[i].limit)
-			return &core->files[i];
-	}
-	return NULL;
+	size_t behind = search_place(0, core->file_count, begins_until, core->files, &address);
+	const struct mapped_file *file = behind ? &core->files[behind - 1] : NULL;
+
+	return file && address < file->limit ? file : NULL;
 }
 
 /* Copies from the one source that has the start of the piece, at most `size` bytes. Returns how many; 0 if no source
@@ -88,7 +94,7 @@ static size_t read_part(const struct core *core, uint64_t address, void *buffer,
 {
 	const Elf64_Phdr *segment = segment_at(core, address);
 	uint64_t within = segment ? address - segment->p_vaddr : 0, left;
-	const struct mapped_file *mapped;
+	const struct mapped_file *mapped, *executable;
 
 	if (segment && within < segment->p_filesz) {
 		left = segment->p_filesz - within;
@@ -96,8 +102,8 @@ static size_t read_part(const struct core *core, uint64_t address, void *buffer,
 		return read_at(core, core->file, segment->p_offset + within, buffer, size) ? 0 : size;
 	}
 	mapped = file_at(core, address);
-	if (!mapped || core->executable_file < 0 || file_at(core, core->entry) == NULL ||
-	    strcmp(mapped->path, file_at(core, core->entry)->path) != 0)
+	executable = file_at(core, core->entry);
+	if (!mapped || !executable || core->executable_file < 0 || mapped->path != executable->path)
 		return 0;
 	left = mapped->limit - address;
 	size = size < left ? size : (size_t)left;
@@ -190,10 +196,10 @@ static int read_segments(struct core *core, struct error *error)
 
 /* --- notes --- */
 
-/* count, page size, {start, limit, offset in pages}…, then a path each. */
+/* count, page size, {start, limit, offset in pages}…, then a path each. Whoever writes them goes through the mappings in their order. */
 static void take_files(struct core *core, const uint8_t *note, size_t size)
 {
-	uint64_t count = size >= 16 ? load_u64(note) : 0, page = size >= 16 ? load_u64(note + 8) : 0;
+	uint64_t count = size >= 16 ? load_u64(note) : 0, page = size >= 16 ? load_u64(note + 8) : 0, behind = 0;
 	const char *path, *end = (const char *)note + size;
 
 	if (core->files || count > FILES_MAX || 16 + 24 * count > size || page > (1 << 30))
@@ -203,11 +209,13 @@ static void take_files(struct core *core, const uint8_t *note, size_t size)
 	for (uint64_t i = 0; i < count; i++) {
 		const uint8_t *at = note + 16 + 24 * i;
 		const char *terminator = memchr(path, 0, (size_t)(end - path));
+		struct mapped_file file = {load_u64(at), load_u64(at + 8), load_u64(at + 16) * page, NULL};
 
-		if (!terminator)
+		if (!terminator || terminator - path >= PATH_MAX || file.start >= file.limit || file.start < behind)
 			return;
-		core->files[core->file_count++] =
-			(struct mapped_file){load_u64(at), load_u64(at + 8), load_u64(at + 16) * page, path};
+		file.path = string_table_intern(&core->paths, path, (size_t)(terminator - path));
+		core->files[core->file_count++] = file;
+		behind = file.limit;
 		path = terminator + 1;
 	}
 }
@@ -218,7 +226,7 @@ static void take_note(struct core *core, struct target *target, uint32_t type, c
 
 	if (type == NT_FILE) {
 		take_files(core, note, size);
-	} else if (type == NT_PRPSINFO && size >= sizeof(information)) {
+	} else if (type == NT_PRPSINFO && size >= sizeof(information) && !target->command_line) {
 		memcpy(&information, note, sizeof(information));
 		target->pid = target->tid = information.pr_pid > 0 ? information.pr_pid : 0;
 		memcpy(target->comm, information.pr_fname, sizeof(information.pr_fname));
@@ -251,17 +259,7 @@ static void read_notes(struct core *core, struct target *target)
 
 /* --- the target --- */
 
-/* Equal paths have equal numbers. */
-static uint64_t inode_of(const struct core *core, const struct mapped_file *file)
-{
-	for (size_t i = 0; i < core->file_count; i++) {
-		if (strcmp(core->files[i].path, file->path) == 0)
-			return i + 1;
-	}
-	return 0;
-}
-
-static void add_mapping(const struct core *core, struct target *target, uint64_t start, uint64_t limit, uint32_t flags,
+static void add_mapping(struct target *target, uint64_t start, uint64_t limit, uint32_t flags,
 			const struct mapped_file *file)
 {
 	target->mappings[target->mapping_count++] =
@@ -269,10 +267,9 @@ static void add_mapping(const struct core *core, struct target *target, uint64_t
 					.limit = limit,
 					.offset = file ? file->offset + (start - file->start) : 0,
 					.device = file ? 1 : 0,
-					.inode = file ? inode_of(core, file) : 0,
+					.inode = file ? (uintptr_t)file->path : 0,
 					.executable = flags & PF_X,
-					.writable = flags & PF_W,
-					.path = memory_text(file ? file->path : "")};
+					.writable = flags & PF_W};
 }
 
 static int compare_mappings(const void *a, const void *b)
@@ -282,6 +279,20 @@ static int compare_mappings(const void *a, const void *b)
 	return (left->start > right->start) - (left->start < right->start);
 }
 
+/* Mappings of one range of a file follow each other, and share its path as those of a live process do. */
+static void add_paths(const struct core *core, struct target *target)
+{
+	const struct mapped_file *before = NULL;
+
+	for (size_t i = 0; i < target->mapping_count; i++) {
+		struct target_mapping *mapping = &target->mappings[i];
+		const struct mapped_file *file = file_at(core, mapping->start);
+
+		mapping->path = i && file == before ? mapping[-1].path : memory_text(file ? file->path : "");
+		before = file;
+	}
+}
+
 /* A mapping a segment; and one for each file that the core has nothing of: its code, mostly. */
 static void add_mappings(const struct core *core, struct target *target)
 {
@@ -289,14 +300,15 @@ static void add_mappings(const struct core *core, struct target *target)
 	for (size_t i = 0; i < core->segment_count; i++) {
 		const Elf64_Phdr *segment = &core->segments[i];
 
-		add_mapping(core, target, segment->p_vaddr, segment->p_vaddr + segment->p_memsz, segment->p_flags,
+		add_mapping(target, segment->p_vaddr, segment->p_vaddr + segment->p_memsz, segment->p_flags,
 			    file_at(core, segment->p_vaddr));
 	}
 	for (size_t i = 0; i < core->file_count; i++) {
 		if (!segment_at(core, core->files[i].start))
-			add_mapping(core, target, core->files[i].start, core->files[i].limit, PF_X, &core->files[i]);
+			add_mapping(target, core->files[i].start, core->files[i].limit, PF_X, &core->files[i]);
 	}
 	qsort(target->mappings, target->mapping_count, sizeof(*target->mappings), compare_mappings);
+	add_paths(core, target);
 }
 
 /* The first page has the file's headers and, as linkers lay programs out, its build id. */
@@ -308,7 +320,7 @@ static bool is_of_executable(const struct core *core, const struct mapped_file *
 		const struct mapped_file *file = &core->files[i];
 		const Elf64_Phdr *segment = segment_at(core, file->start);
 
-		if (file->offset || strcmp(file->path, executable->path) != 0 || !segment ||
+		if (file->offset || file->path != executable->path || !segment ||
 		    segment->p_filesz < file->start - segment->p_vaddr + PAGE)
 			continue;
 		return read_at(core, core->file, segment->p_offset + (file->start - segment->p_vaddr), in_core, PAGE) ||
@@ -331,7 +343,7 @@ static int find_executable(struct core *core, struct target *target, const char 
 				    given ? "" : " (--exe FILE says where it is)");
 	if (!is_of_executable(core, executable))
 		return error_set(error, STATUS_USAGE, "core file '%s' is not of '%s': their build ids differ",
-				 core->path, core->executable);
+				 core->path, given ? given : executable->path);
 	return 0;
 }
 
@@ -344,6 +356,7 @@ static void core_free(struct core *core)
 	free(core->segments);
 	free(core->notes);
 	free(core->files);
+	string_table_free(&core->paths);
 	free(core);
 }
 
