@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /*
- * Counts the copies that a process makes of itself (fork), and the processes that it lets share its memory. A link of uprobe.multi that is bound to a process does not see
- * its children, so a recording of a server that forks would be silent about most of its work.
+ * Counts the copies that a process makes of itself (fork), and the processes that it lets share its memory. A link of
+ * uprobe.multi that is bound to a process does not see its children, so a recording of a server that forks would be silent
+ * about most of its work.
  *
  * The tracepoint is raw, and only its second argument is used, the flags of clone(2): no kernel structure is read, so no
  * BTF is needed. It fires in the parent, for each new thread and process of the machine.
