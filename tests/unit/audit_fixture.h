@@ -84,7 +84,7 @@ static inline void output_free(struct escape_output *output)
 }
 
 /* Parses a stack such as "runtime.newobject < main.foo a.go:3:5 | main.main a.go:9 < runtime.main": leaf first; '<'
- * means called by, '|' inlined into. Frames are FUNCTION [FILE:LINE[:COLUMN]]. */
+ * means called by, '|' inlined into. Frames are FUNCTION [FILE:LINE[:COLUMN]]; ~ is a space in a name. */
 static const struct profile_stack *stack_of(struct profile *profile, const char *text)
 {
 	static uint64_t address = 0x1000;
@@ -108,6 +108,8 @@ static const struct profile_stack *stack_of(struct profile *profile, const char 
 			if (*end == ':')
 				frames[count - 1].column = (uint32_t)strtoul(end + 1, NULL, 10);
 		} else if (strcmp(word, "|") != 0) {
+			for (char *space = word; (space = strchr(space, '~'));)
+				*space = ' ';
 			frames[count++].function = profile_string(profile, word);
 		}
 	}

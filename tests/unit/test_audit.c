@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "audit_fixture.h"
 #include "audit/audit_calls.h"
+#include "audit/audit_instance.h"
 #include "audit/audit_join.h"
 #include "audit/audit_lines.h"
 #include "audit/audit_place.h"
@@ -315,6 +316,78 @@ static void the_shape_in_a_functions_name_tells_annotations_apart_too(void **sta
 	audit_free(audit);
 	profile_free(profile);
 	output_free(output);
+}
+
+static void the_words_of_another_instance_are_no_words_of_this_one(void **state)
+{
+	static const struct said said[] = {
+		ESCAPES(P, "p.go", 1, 2, "make([]go.shape.int, n)"),
+		ESCAPES(P, "p.go", 2, 2, "make([]go.shape.func(int), n)"),
+		ESCAPES(P, "p.go", 2, 2, "make([]go.shape.func(int) string, n)"),
+		ESCAPES(P, "p.go", 3, 2, "make([]go.shape.int8, n)"),
+		ESCAPES(P, "p.go", 3, 2, "make([]go.shape.struct { X int }, n)"),
+		ESCAPES(P, "p.go", 4, 2, "&bitmap[go.shape.int,go.shape.string]{}"),
+		ESCAPES(P, "p.go", 5, 2, "make([]go.shape.[]go.shape.int, n)"),
+		ESCAPES(P, "p.go", 6, 2, "make(map[go.shape.int]node[go.shape.string])"),
+		STAYS(P, "p.go", 7, 2, "make([]go.shape.int, 8)"),
+		ESCAPES(P, "p.go", 7, 2, "make([]go.shape.[9000]int, 8)"),
+	};
+	static const struct {
+		const char *function, *said; /* NULL: nothing */
+		uint32_t line;
+	} cases[] = {
+		{"F[go.shape.int32]", NULL, 1},
+		{"F[go.shape.int_0]", NULL, 1},
+		{"(*T[go.shape.string,go.shape.int]).F", "make([]go.shape.int, n)", 1},
+		{"F[go.shape.func(int)]", "make([]go.shape.func(int), n)", 2},
+		{"F[go.shape.func(int)~string]", "make([]go.shape.func(int) string, n)", 2},
+		{"F[go.shape.func]", "make([]go.shape.func(int), n)", 2}, /* pprof wrote it: either of two */
+		{"F[go.shape.int8,go.shape.struct~{~X~int~}].G[go.shape.struct~{~X~int~}].func2",
+		 "make([]go.shape.struct { X int }, n)", 3},
+		{"F[go.shape.int8,go.shape.struct~{~X~int~}].G[go.shape.int8].func2", "make([]go.shape.int8, n)", 3},
+		{"F[go.shape.struct~{~Y~string~\"a]\\\"\"~}].func1", NULL, 3},
+		{"F[go.shape.int]", "&bitmap[go.shape.int,go.shape.string]{}", 4},
+		{"F[go.shape.int32]", "&bitmap[go.shape.int,go.shape.string]{}", 4},
+		{"F[go.shape.[]go.shape.int]", "make([]go.shape.[]go.shape.int, n)", 5},
+		{"F[go.shape.[]go.shape.int32]", NULL, 5},
+		{"F[go.shape.int]", "make(map[go.shape.int]node[go.shape.string])", 6},
+		{"F[go.shape.string]", NULL, 6},
+		{"F[go.shape.int]", "make([]go.shape.int, 8)", 7},
+	};
+	struct escape_output *output = output_of(said, COUNT(said));
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct profile *profile = exact_profile();
+		struct audit *audit;
+		char stack[256];
+
+		snprintf(stack, sizeof(stack), "example.com/p.%s /w/p/p.go:%u", cases[i].function, cases[i].line);
+		measure(profile, stack, 1, 8);
+		audit = audit_of(profile, output);
+		assert_int_equal(audit->rows[0].annotation_count > 0, cases[i].said != NULL);
+		if (cases[i].said)
+			assert_string_equal(audit->rows[0].annotations[0]->subject, cases[i].said);
+		else
+			row_at(audit, AUDIT_UNANNOTATED, cases[i].line);
+		audit_free(audit);
+		profile_free(profile);
+	}
+	output_free(output);
+}
+
+/* Of a hostile name and expression, each shape was compared with each. */
+static void shapes_are_compared_in_linear_time(void **state)
+{
+	enum { SHAPES = 200000 };
+	static char text[SHAPES * 10 + 16];
+	char *end = text + sprintf(text, "F");
+
+	(void)state;
+	for (int i = 0; i < SHAPES; i++)
+		end = stpcpy(end, "[go.shape.");
+	assert_int_equal(audit_instance_fits(text, audit_instance(text)), 2);
+	assert_int_equal(audit_instance_fits(text, "go.shape.int]"), 1);
 }
 
 static void a_row_has_the_type_of_its_objects_whatever_else_it_cost(void **state)
@@ -831,6 +904,8 @@ int main(void)
 		cmocka_unit_test(what_cannot_be_told_apart_is_shared),
 		cmocka_unit_test(the_type_tells_annotations_apart_where_it_is_known),
 		cmocka_unit_test(the_shape_in_a_functions_name_tells_annotations_apart_too),
+		cmocka_unit_test(the_words_of_another_instance_are_no_words_of_this_one),
+		cmocka_unit_test(shapes_are_compared_in_linear_time),
 		cmocka_unit_test(a_row_has_the_type_of_its_objects_whatever_else_it_cost),
 		cmocka_unit_test(a_box_has_no_value_that_cannot_be_of_its_type),
 		cmocka_unit_test(an_object_is_of_no_expression_whose_type_has_another_name),

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "audit/audit_match.h"
 
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "audit/audit_calls.h"
+#include "audit/audit_instance.h"
 #include "audit/audit_moves.h"
 #include "base/memory.h"
 #include "escape/escape_functions.h"
@@ -21,6 +21,7 @@ struct audit_matcher {
 	const struct escape_output *output;
 	struct audit_index *index;
 	struct audit_moves *moves;	/* made when a slice moves for the first time: few programs have such */
+	const char *instance;		/* of the generic function that allocates; NULL if not known */
 	struct candidates matched, own; /* at the physical function's line; at the innermost callee's own line */
 };
 
@@ -72,7 +73,8 @@ static void collect(struct audit_matcher *matcher, const struct profile_frame *f
 		bool moved = annotation->kind != ESCAPE_DOES_NOT_ESCAPE;
 		int fit = call_fits(call, annotation);
 
-		if (!fit || (frame->column && annotation->column && frame->column != annotation->column))
+		if (!fit || (frame->column && annotation->column && frame->column != annotation->column) ||
+		    !audit_instance_fits(annotation->subject, matcher->instance))
 			continue;
 		if ((heap && !moved) || (heap == moved && fit < best))
 			continue;
@@ -125,24 +127,9 @@ static int is_subject_of(const struct escape_annotation *annotation, const void 
 	return best;
 }
 
-/* Whether the shapes in an expression are those of this instance, or it has none. Heap profiles of Go have no types, but the
- * names of functions with their shapes: main.list[go.shape.int]. */
-static int is_of_instance(const struct escape_annotation *annotation, const void *function)
+static int is_of_instance(const struct escape_annotation *annotation, const void *instance)
 {
-	static const char shape[] = "go.shape.";
-
-	for (const char *said = strstr(annotation->subject, shape); said; said = strstr(said + 1, shape)) {
-		bool found = false;
-
-		for (const char *own = strstr(function, shape); own && !found; own = strstr(own + 1, shape)) {
-			size_t length = call_argument_length(own);
-
-			found = strncmp(said, own, length) == 0 && !isalnum((unsigned char)said[length]);
-		}
-		if (!found)
-			return 0;
-	}
-	return 1;
+	return audit_instance_fits(annotation->subject, instance);
 }
 
 /* ---- which call on a line was inlined ---- */
@@ -295,8 +282,13 @@ static void collect_moved(struct audit_matcher *matcher, const struct profile_fr
 	moved = audit_moves_at_line(matcher->moves, frame);
 	if (!moved.count)
 		moved = audit_moves_in_function(matcher->moves, frame);
-	for (size_t i = 0; moved.count <= MOVED_MOST && i < moved.count; i++)
-		append(candidates, &matcher->output->annotations[all.first[moved.first[i].place].annotation]);
+	for (size_t i = 0; moved.count <= MOVED_MOST && i < moved.count; i++) {
+		const struct escape_annotation *annotation =
+			&matcher->output->annotations[all.first[moved.first[i].place].annotation];
+
+		if (audit_instance_fits(annotation->subject, matcher->instance))
+			append(candidates, annotation);
+	}
 }
 
 /* ---- the callees' own lines ---- */
@@ -313,6 +305,8 @@ static size_t link_line(struct audit_matcher *matcher, struct audit_positions li
 		const struct escape_annotation *annotation = &matcher->output->annotations[line.first[i].annotation];
 		int same = 0;
 
+		if (!audit_instance_fits(annotation->subject, matcher->instance))
+			continue;
 		for (size_t j = 0; j < matched && annotation->kind != ESCAPE_DOES_NOT_ESCAPE; j++) {
 			int is = call_same_subject(annotation->subject, candidates->list[j]->subject);
 
@@ -358,6 +352,7 @@ void audit_match(struct audit_matcher *matcher, const struct group *group, struc
 	struct candidates *matched = &matcher->matched, *own = &matcher->own;
 	bool from_callee = false;
 
+	matcher->instance = audit_instance(group->chain[0].function);
 	collect(matcher, &group->chain[group->length - 1], &call, matched);
 	if (!matched->count && call.family & CALL_MOVE)
 		collect_moved(matcher, &group->chain[group->length - 1], matched);
@@ -374,8 +369,7 @@ void audit_match(struct audit_matcher *matcher, const struct group *group, struc
 			append(matched, own->list[i]);
 	}
 	narrow(matched, is_possible_type, &call);
-	if (group->chain[0].function)
-		narrow(matched, is_of_instance, group->chain[0].function);
+	narrow(matched, is_of_instance, matcher->instance);
 	if (group->length > 1 && !from_callee)
 		narrow_by_call(matcher, group, matched);
 	else if (group->length == 1)
