@@ -113,7 +113,7 @@ static void *enqueue(void *object)
 {
 	lock_acquire(&debug_lock);
 	void *out = debug_queue[queue_at];
-	debug_queue[queue_at] = object;
+	__atomic_store_n(&debug_queue[queue_at], object, __ATOMIC_RELEASE);
 	queue_at = (queue_at + 1) % DebugQueue;
 	lock_release(&debug_lock);
 	return out;

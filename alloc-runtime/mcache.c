@@ -52,27 +52,27 @@ static uint64_t take_objects(struct mcache *c, unsigned spanclass, struct mspan 
 static void take_posted(struct mcache *c, struct mcache *self);
 
 enum {
-	/* Ready spans per class that a cache keeps, and their bytes; others go to their mcentral. If several caches use the class,
-	 * each shall find what the others have no use for just now. */
-	MaxReady = 1024,
-	MaxReadyBytes = 8 << 20,
-	MaxSharedReady = 32,
-	MaxSharedBytes = 256 << 10,
+	/* Ready spans per class that a cache keeps, and their bytes; others go to their mcentral */
+	MaxReady = 32,
+	MaxReadyBytes = 256 << 10,
+	/* Bytes of all classes together that it keeps above these limits, of classes that no other cache uses: nobody but the
+	 * thread can give them back, and it may sleep. */
+	MaxSurplusBytes = 2 << 20,
 	/* bytes of wholly free ones that a cache keeps of all classes together, beside one of each class */
 	MaxUnusedBytes = 1 << 20,
 };
 
-/* Whether `n` spans like this one are more than several caches may keep. */
-static inline bool are_many(const struct mspan *s, unsigned n)
+/* Whether, of `n` ready spans like this one, the last is above the limits of its class. */
+static inline bool is_surplus(const struct mspan *s, unsigned n)
 {
-	return n > MaxSharedReady || n * mspan_bytes(s) > MaxSharedBytes;
+	return n > MaxReady || n * mspan_bytes(s) > MaxReadyBytes;
 }
 
-/* Whether so many spans like this one may be ready. */
-static inline bool may_be_ready(const struct mspan *s, unsigned n)
+/* Whether the cache may keep `n` ready spans like this one, one more than it has or some. */
+static inline bool may_be_ready(const struct mcache *c, const struct mspan *s, unsigned n)
 {
-	return !are_many(s, n) || (n <= MaxReady && n * mspan_bytes(s) <= MaxReadyBytes &&
-				   reader_get(&mheap.central[s->spanclass].shared) == 0);
+	return !is_surplus(s, n) || (n <= UINT16_MAX && c->surplus_bytes + mspan_bytes(s) <= MaxSurplusBytes &&
+				     reader_get(&mheap.central[s->spanclass].shared) == 0);
 }
 
 static inline __attribute__((always_inline)) void to_full(struct mcache *c, struct mspan *s, unsigned free)
@@ -82,9 +82,17 @@ static inline __attribute__((always_inline)) void to_full(struct mcache *c, stru
 	mSpanList_insert(&c->full[s->spanclass], s);
 }
 
+static inline void join_ready(struct mcache *c, struct mspan *s)
+{
+	mSpanList_insertBack(&c->ready[s->spanclass], s);
+	if (is_surplus(s, ++c->nready[s->spanclass]))
+		c->surplus_bytes += mspan_bytes(s);
+}
+
 static inline void leave_ready(struct mcache *c, struct mspan *s)
 {
-	c->nready[s->spanclass]--;
+	if (is_surplus(s, c->nready[s->spanclass]--))
+		c->surplus_bytes -= mspan_bytes(s);
 	if (s->countdown == NotCounting)
 		c->unused_bytes -= mspan_bytes(s);
 }
@@ -110,8 +118,8 @@ static __attribute__((noinline)) void place_unused(struct mcache *c, struct mspa
 	bool first = ready->first == NULL || ready->first == s;
 	unsigned n = c->nready[s->spanclass];
 
-	if ((!first && (!may_be_ready(s, 2 * n) || c->unused_bytes + mspan_bytes(s) > MaxUnusedBytes)) ||
-	    (!listed && !may_be_ready(s, n + 1))) {
+	if ((!first && (!may_be_ready(c, s, 2 * n) || c->unused_bytes + mspan_bytes(s) > MaxUnusedBytes)) ||
+	    (!listed && !may_be_ready(c, s, n + 1))) {
 		leave_list(c, s);
 		if (mspan_ownFree(s) == s->nelems)
 			mcentral_uncacheUnused(&mheap.central[s->spanclass], s);
@@ -121,8 +129,7 @@ static __attribute__((noinline)) void place_unused(struct mcache *c, struct mspa
 	}
 	if (!listed) {
 		leave_list(c, s);
-		mSpanList_insertBack(ready, s);
-		c->nready[s->spanclass]++;
+		join_ready(c, s);
 	}
 	mspan_countDown(s, NotCounting);
 	c->unused_bytes += mspan_bytes(s);
@@ -155,16 +162,14 @@ static void place(struct mcache *c, struct mspan *s)
 		return;
 	}
 	mSpanList_remove(&c->full[s->spanclass], s);
-	unsigned n = c->nready[s->spanclass] + 1u;
-	if (!may_be_ready(s, n)) {
+	if (!may_be_ready(c, s, c->nready[s->spanclass] + 1u)) {
 		give_back(s);
 		return;
 	}
-	mSpanList_insertBack(ready, s);
-	c->nready[s->spanclass] = (uint16_t)n;
+	join_ready(c, s);
 	mspan_countDown(s, s->nelems - free);
-	/* They may have idle pages. The scavenger's rounds take them from the cache. */
-	if (are_many(s, n))
+	/* It may have idle pages. The next allocation that takes a slow path gives it up for the scavenger's rounds. */
+	if (is_surplus(s, c->nready[s->spanclass]))
 		scavenge_freedSome();
 }
 

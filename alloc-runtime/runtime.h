@@ -462,7 +462,8 @@ struct mcache {
 	_Alignas(MCachePage) struct mSpanList full[NumSpanClasses]; /* used up, less than a quarter free */
 	struct mSpanList ready[NumSpanClasses];			    /* a quarter free or more */
 	uint16_t nready[NumSpanClasses];
-	size_t unused_bytes; /* of those of `ready` that are known to be wholly free: their countdown is NotCounting */
+	size_t unused_bytes;  /* of those of `ready` that are known to be wholly free: their countdown is NotCounting */
+	size_t surplus_bytes; /* of those of `ready` above the limits of their class */
 	uint64_t frees_at_refill[NumSpanClasses];
 	struct stackcache *stackcache; /* NULL before the first; see stack.h */
 	struct mcache_head *head;      /* mcache_head() of it */
@@ -623,9 +624,10 @@ struct mheap {
 	size_t idle_most;	/* idle bytes when the current series of steps began */
 	/* slow paths should read the clock. Read without the lock: a stale value only costs a read of the clock */
 	bool idle;
-	uint8_t awaited;	 /* allocations that are to be slow although they follow each other closely */
-	uint64_t awaited_last;	 /* time of the last one; both are read and written without the lock */
-	uint8_t rounds;		 /* walks over the spans of small objects that are still to be made */
+	uint8_t awaited;       /* allocations that are to be slow although they follow each other closely */
+	uint64_t awaited_last; /* time of the last one; both are read and written without the lock */
+	uint8_t rounds;	       /* walks over the spans of small objects that are still to be made */
+	uint8_t freed_more; /* spans that have become worth looking at while all walks were to be made; atomic, some get lost */
 	uint32_t round;		 /* number of walks that have begun; read without the lock */
 	bool round_changed;	 /* this one has found objects that were freed since the last one */
 	struct mspan *rounds_at; /* where it continues; NULL: it has not begun */

@@ -39,6 +39,9 @@ enum {
 	KernelPage = 4096,
 	Close = 1,	  /* milliseconds between allocations of a program that does much */
 	MaxAwaited = 100, /* such allocations that are slow nevertheless, after a pause */
+	/* While rounds go on, each so many spans that become worth looking at make the next allocation a slow one: those of a program
+	 * that does much have ended that, and it may do little from now on. */
+	AwaitShare = 16,
 };
 #define MILLISECOND 1000000ULL
 
@@ -158,7 +161,14 @@ void scavenge_tick(void)
 
 void scavenge_freedSome(void)
 {
-	if (reader_get(&mheap.rounds) == Rounds || !lock_try(&mheap.lock))
+	if (reader_get(&mheap.rounds) == Rounds) {
+		uint8_t more = reader_get(&mheap.freed_more);
+		racy_set(&mheap.freed_more, (uint8_t)(more + 1));
+		if (more % AwaitShare == 0 && reader_get(&mheap.idle))
+			await_allocation();
+		return;
+	}
+	if (!lock_try(&mheap.lock))
 		return;
 	owner_set(&mheap.rounds, Rounds);
 	if (!mheap.rounds_at)

@@ -305,6 +305,11 @@ static void nothing_is_reserved_that_mlockall_would_count(void **state)
 	assert_int_equal(in_a_process(lock_all_memory), 0);
 }
 
+static size_t pages_of(const void *object, size_t size)
+{
+	return ((uintptr_t)object + size - 1) / 4096 - (uintptr_t)object / 4096 + 1;
+}
+
 /* A program without our thread that allocates little after a burst, of which it keeps one object in 64 of the first half:
  * within ten seconds no more is left than 1.2 times the pages that these are on. */
 static bool is_kept(unsigned i, unsigned n)
@@ -324,8 +329,7 @@ static int burst(unsigned pause, unsigned operations)
 		size_t size = 64 + next(&random) % 600;
 		memset(objects[i] = goalloc_scan(size), 1, size);
 		if (is_kept(i, N))
-			limit += ((((uintptr_t)objects[i] + size - 1) / 4096) - (uintptr_t)objects[i] / 4096 + 1) *
-				 4096 * 6 / 5;
+			limit += pages_of(objects[i], size) * 4096 * 6 / 5;
 	}
 	if (resident() < limit + (30 << 20))
 		return 1;
@@ -352,6 +356,52 @@ static int burst_then_next_to_nothing(void)
 	return burst(500000, 1);
 }
 
+static bool burst_ended;
+static const size_t burst_sizes[] = {64, 128, 256, 512, 1024, 2048, 3072, 4096, 6144, 8192, 12288, 16384};
+enum { BurstSizes = sizeof(burst_sizes) / sizeof(*burst_sizes), BurstBytes = 16 << 20 };
+
+/* Bursts of one size after another, of which an object in 64 KiB is kept. The thread is never seen again. */
+static _Noreturn void *burst_and_sleep(void *limit)
+{
+	static void *objects[BurstBytes / 64];
+
+	for (unsigned c = 0; c < BurstSizes; c++) {
+		size_t size = burst_sizes[c], n = BurstBytes / size, one_in = 65536 / size;
+
+		for (size_t i = 0; i < n; i++)
+			memset(objects[i] = goalloc_scan(size), 1, size);
+		for (size_t i = 0; i < n; i++) {
+			if (i % one_in != 0)
+				goalloc_free(objects[i]);
+			else
+				*(size_t *)limit += pages_of(objects[i], size) * 4096 * 6 / 5;
+		}
+	}
+	__atomic_store_n(&burst_ended, true, __ATOMIC_RELEASE);
+	for (;;)
+		pause();
+}
+
+/* Its cache keeps spans of these sizes, 256 KiB of each and 2 MiB more. */
+static int burst_of_a_thread_that_sleeps(void)
+{
+	size_t limit = resident() + (4 << 20) + BurstSizes * (256 << 10) + (2 << 20);
+	struct timespec begin, now;
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, burst_and_sleep, &limit) != 0)
+		return 1;
+	while (!__atomic_load_n(&burst_ended, __ATOMIC_ACQUIRE))
+		usleep(1000);
+	clock_gettime(CLOCK_MONOTONIC, &begin);
+	do {
+		usleep(100000);
+		goalloc_free(goalloc_scan(100));
+		clock_gettime(CLOCK_MONOTONIC, &now);
+	} while (resident() > limit && now.tv_sec - begin.tv_sec <= 10);
+	return resident() > limit ? 2 : 0;
+}
+
 static void what_is_idle_goes_back_while_the_program_does_little(void **state)
 {
 	(void)state;
@@ -359,9 +409,11 @@ static void what_is_idle_goes_back_while_the_program_does_little(void **state)
 	skip_because("resident memory is the sanitizer's, too");
 #endif
 	pid_t little = begin_process(burst_then_little), next_to_nothing = begin_process(burst_then_next_to_nothing);
+	pid_t sleeper = begin_process(burst_of_a_thread_that_sleeps);
 
 	assert_int_equal(end_process(little), 0);
 	assert_int_equal(end_process(next_to_nothing), 0);
+	assert_int_equal(end_process(sleeper), 0);
 }
 
 /* ---- how much is touched; each test in a separate process, whose heap is new ---- */

@@ -452,7 +452,8 @@ static void a_thread_keeps_more_spans_of_a_class_that_no_other_uses(void **state
 	unsigned spanclass = span_classes.of_go[8192 / GoSizeStep], kept[2];
 	pthread_t thread;
 
-	racy_set(&mheap.central[spanclass].last, NULL); /* whatever other tests did */
+	mcache_giveReady(); /* whatever other tests did */
+	racy_set(&mheap.central[spanclass].last, NULL);
 	for (unsigned others = 0; others < 2; others++) {
 		fill(objects, N, 8192);
 		if (others) {
@@ -467,6 +468,41 @@ static void a_thread_keeps_more_spans_of_a_class_that_no_other_uses(void **state
 			goalloc_free(objects[i]);
 	}
 	assert_true(kept[0] > 8 && kept[1] <= 2);
+	assert_heap_valid();
+}
+
+/* What a thread keeps that never allocates again: in each class little, and of all that no other uses 2 MiB more. */
+static void a_thread_keeps_little_in_all_classes_together(void **state)
+{
+	(void)state;
+	enum { Sizes = 6, Bytes = 8 << 20 };
+	static const size_t sizes[Sizes] = {1024, 2048, 3072, 4096, 8192, 16384};
+	static void *objects[Sizes][Bytes / 1024];
+	size_t kept = 0;
+
+	mcache_giveReady();
+	for (unsigned i = 0; i < Sizes; i++) {
+		unsigned spanclass = span_classes.of_go[sizes[i] / GoSizeStep], n = (unsigned)(Bytes / sizes[i]);
+
+		racy_set(&mheap.central[spanclass].last, NULL);
+		fill(objects[i], n, sizes[i]);
+		for (unsigned k = 0; k < n; k++)
+			if (k % 8 != 0)
+				goalloc_free(objects[i][k]);
+	}
+	for (unsigned i = 0; i < Sizes; i++) {
+		unsigned spanclass = span_classes.of_go[sizes[i] / GoSizeStep];
+		for (const struct mspan *s = mcache_self->ready[spanclass].first; s; s = s->next)
+			kept += mspan_bytes(s);
+	}
+	/* less if the scavenger has begun a round meanwhile */
+	assert_in_range(kept, 1, Sizes * (256 << 10) + (2 << 20));
+	assert_heap_valid();
+	for (unsigned i = 0; i < Sizes; i++)
+		for (unsigned k = 0; k < Bytes / sizes[i]; k += 8)
+			goalloc_free(objects[i][k]);
+	mcache_giveReady();
+	assert_int_equal(mcache_self->surplus_bytes, 0);
 	assert_heap_valid();
 }
 
@@ -695,6 +731,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(profile_records_are_found_and_dropped_with_their_object),
 		cmocka_unit_test(few_free_objects_in_many_spans_are_found_in_the_end),
 		cmocka_unit_test(a_thread_keeps_more_spans_of_a_class_that_no_other_uses),
+		cmocka_unit_test(a_thread_keeps_little_in_all_classes_together),
 		cmocka_unit_test(memstats_add_up),
 		cmocka_unit_test(children_find_a_whole_heap_whatever_other_threads_were_doing),
 		cmocka_unit_test(wherever_a_thread_is_stopped_its_free_objects_are_found),
