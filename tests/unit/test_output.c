@@ -125,6 +125,7 @@ static void end_in_the_middle(int number, bool complete, bool in_child)
 	struct error error;
 	pid_t child;
 
+	signal(number, SIG_DFL); /* whatever this test was started with */
 	ending_signals_leave_nothing();
 	if (output_open_new(&first, in_directory("first"), signal_now, &number, &error) ||
 	    output_open(&second, in_directory("second"), &error))

@@ -3,6 +3,7 @@
 
 #include <stddef.h>
 #include <sys/prctl.h>
+#include <unistd.h>
 
 /* All others that can be caught end a process by default, those of real time too. */
 static const int others[] = {SIGSEGV, SIGILL,  SIGFPE,	SIGBUS,	 SIGTRAP, SIGABRT, SIGSYS,   SIGPIPE, SIGXFSZ,
@@ -50,14 +51,20 @@ void ending_signals_heeded(sigset_t *set)
 
 static void (*remove_rest)(void);
 
-/* The signal is blocked until this returns, and then ends the process. */
+/* The first process of a PID namespace is not ended by a signal of its own. */
 static void end_without_rest(int number)
 {
+	sigset_t this_one;
+
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	if (remove_rest)
 		remove_rest();
 	signal(number, SIG_DFL);
 	raise(number);
+	sigemptyset(&this_one);
+	sigaddset(&this_one, number);
+	pthread_sigmask(SIG_UNBLOCK, &this_one, NULL);
+	_exit(128 + number);
 }
 
 void ending_signals_leave_nothing(void)

@@ -144,6 +144,15 @@ static void warn_of_copies(struct session *session, int pid)
 	lacks_sharers(profile);
 }
 
+/* Whether each allocation was counted, and those are all that the runtime knows: no other process has made one in the same memory. */
+static bool counted_all(const struct processes *processes)
+{
+	const struct profile_check check = profile_check(processes->profile);
+
+	return processes->profile->rate == 1 && processes->coarsest <= 1 && check.present && check.difference == 0 &&
+	       check.bound == 0;
+}
+
 /* Stores how many copies of itself the process that we attached to has made since, and tells of those that share its memory. */
 static void note_forks(struct session *session)
 {
@@ -154,7 +163,7 @@ static void note_forks(struct session *session)
 		collector_forks(session->processes.collector, &forks, &sharers);
 	else if (!session->options->follow)
 		forks = VALUE_UNMEASURED;
-	if (sharers > 0) {
+	if (sharers > 0 && !counted_all(&session->processes)) {
 		profile_warn(profile,
 			     "%" PRId64 " process%s that began to share the memory of an observed one %s not observed",
 			     sharers, sharers == 1 ? "" : "es", sharers == 1 ? "is" : "are");

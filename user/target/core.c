@@ -211,11 +211,13 @@ static void take_files(struct core *core, const uint8_t *note, size_t size)
 		const char *terminator = memchr(path, 0, (size_t)(end - path));
 		struct mapped_file file = {load_u64(at), load_u64(at + 8), load_u64(at + 16) * page, NULL};
 
-		if (!terminator || terminator - path >= PATH_MAX || file.start >= file.limit || file.start < behind)
+		if (!terminator)
 			return;
-		file.path = string_table_intern(&core->paths, path, (size_t)(terminator - path));
-		core->files[core->file_count++] = file;
-		behind = file.limit;
+		if (file.start >= behind && file.limit > file.start && terminator - path < PATH_MAX) {
+			file.path = string_table_intern(&core->paths, path, (size_t)(terminator - path));
+			core->files[core->file_count++] = file;
+			behind = file.limit;
+		}
 		path = terminator + 1;
 	}
 }
