@@ -176,7 +176,7 @@ static int child(void *lasts)
 {
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	do {
-		for (int i = 0; i < 100; i++)
+		for (int i = 0; i < OF_CHILD; i++)
 			kept = goalloc_noscan(48);
 	} while (lasts && usleep(1000) == 0);
 	return 0;
@@ -186,6 +186,8 @@ int main(int argc, char **argv)
 {
 	if (argc > 2)
 		getchar();
+	for (int i = OF_CHILD; i < 100; i++)
+		kept = goalloc_noscan(48);
 	int process = clone(child, stack + sizeof(stack), CLONE_VM | SIGCHLD, argc > 1 ? argv : 0);
 
 	return waitpid(process, 0, 0) != process;
@@ -193,12 +195,13 @@ int main(int argc, char **argv)
 """
 
 
-def build_sharer(t):
+def build_sharer(t, of_child=100):
+    """`of_child` of its 100 objects are of the process that shares its memory."""
     harness.require_root()
     harness.require_library_for_others()
     t.path("sharer.c").write_text(SHARER)
-    t.run("gcc", "-I", harness.ROOT / "alloc-runtime" / "include", "-o", "sharer", "sharer.c", harness.BUILD / "libgoalloc.a",
-          "-lpthread")
+    t.run("gcc", f"-DOF_CHILD={of_child}", "-I", harness.ROOT / "alloc-runtime" / "include", "-o", "sharer", "sharer.c",
+          harness.BUILD / "libgoalloc.a", "-lpthread")
 
 
 def test_what_only_the_counters_have_is_not_called_exact(t):
@@ -218,6 +221,17 @@ def test_what_only_the_counters_have_is_not_called_exact(t):
         same(t.json("report", t.path("p.pb.gz"))["exact"], {"totals": False, "rows": False})
     vfork = t.escapement("record", "--rate", "64k", "-o", t.path("p.pb.gz"), "--", workload("processes"), "vfork", "0").stderr
     assert "share the memory" not in vfork, vfork
+
+
+def test_a_process_in_the_same_memory_that_allocates_nothing_leaves_all_exact(t):
+    """Where each allocation is counted, the counters show that it made none."""
+    build_sharer(t, of_child=0)
+    said = t.escapement("record", "--rate", "1", "-o", t.path("p.pb.gz"), "--", "./sharer").stderr
+    assert "share the memory" not in said, said
+    report = t.json("report", t.path("p.pb.gz"))
+    same((report["exact"], report["totals"]["objects"]), ({"totals": True, "rows": True}, 100))
+    said = t.escapement("record", "--rate", "64k", "-o", t.path("p.pb.gz"), "--", "./sharer").stderr
+    contains(said, "1 process that began to share the memory of an observed one is not observed")
 
 
 def test_a_process_that_stays_in_the_same_memory_is_named(t):

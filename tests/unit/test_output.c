@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #include <unistd.h>
 
 #include "directory_fixture.h"
+#include "skip.h"
 #include "base/ending_signals.h"
 #include "base/output.h"
 
@@ -171,12 +173,41 @@ static void a_signal_leaves_the_old_file_or_the_new_one_and_nothing_else(void **
 	remove_directory(state);
 }
 
+/* Which the kernel does not end by a signal that it sends itself. Returns its exit status; -1: there cannot be one. */
+static int exit_of_a_first_process(int number)
+{
+	int status = 0;
+	pid_t child = fork();
+
+	if (child == 0) {
+		if (unshare(CLONE_NEWPID))
+			_exit(0);
+		_exit(WEXITSTATUS(wait_status_of(number, false, false)));
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	return WEXITSTATUS(status) == 0 ? -1 : WEXITSTATUS(status);
+}
+
+static void a_signal_ends_the_first_process_of_a_namespace_too(void **state)
+{
+	(void)state;
+	assert_non_null(mkdtemp(strcpy(directory, "/tmp/escapement-unit-XXXXXX")));
+	run("echo before > first && echo before > second");
+	int status = exit_of_a_first_process(SIGTERM);
+	run("echo before | cmp - first && echo before | cmp - second && test $(ls -A | wc -l) = 2");
+	remove_directory(state);
+	if (status < 0)
+		skip_because("a PID namespace needs CAP_SYS_ADMIN");
+	assert_int_equal(status, 128 + SIGTERM);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_full_device_is_named_after_any_number_of_bytes_in_any_pieces),
 		cmocka_unit_test(a_directory_that_is_exchanged_is_the_same_to_what_is_written),
 		cmocka_unit_test(a_signal_leaves_the_old_file_or_the_new_one_and_nothing_else),
+		cmocka_unit_test(a_signal_ends_the_first_process_of_a_namespace_too),
 		cmocka_unit_test(what_cannot_have_its_name_at_the_end_is_kept),
 		cmocka_unit_test(one_of_many_that_cannot_have_its_name_is_not_kept),
 	};
