@@ -4,6 +4,7 @@
 `escapement report`."""
 import collections
 import csv
+import gzip
 import io
 import os
 import re
@@ -89,7 +90,7 @@ def test_a_recording_that_pprof_has_filtered_or_added_up_is_not_called_exact(t):
     t.escapement("record", "-q", "--rate", "4k", "--enable-sampler", "-o", "sampled.pb.gz", "--", "./program")
     for output, options in (("same", ["whole"]), ("focus", ["-focus=main.label", "whole"]),
                             ("sampled-same", ["sampled"]), ("sampled-focus", ["-focus=main.called", "sampled"]), ("twice", ["whole", "whole"]),
-                            ("merged", ["whole", "other"]), ("sampled-twice", ["sampled", "sampled"])):
+                            ("merged", ["whole", "other"]), ("focus-twice", ["-focus=main.label", "whole", "whole"]), ("sampled-twice", ["sampled", "sampled"])):
         t.run(go, "tool", "pprof", "-proto", f"-output={output}.pb.gz",
               *(option if option.startswith("-") else f"{option}.pb.gz" for option in options), env=ENVIRONMENT)
     for whole, same_rows, some_rows in (("whole", "same", "focus"), ("sampled", "sampled-same", "sampled-focus")):
@@ -100,8 +101,15 @@ def test_a_recording_that_pprof_has_filtered_or_added_up_is_not_called_exact(t):
         contains(" ".join(t.escapement("report", f"{some_rows}.pb.gz").stdout.split()), "another tool has changed this profile")
         for command in ("gate", "compare"), ("compare",):
             contains(t.escapement(*command, f"{whole}.pb.gz", f"{some_rows}.pb.gz", status=2).stderr, "its totals are incomplete")
-    for output in ("twice", "merged", "sampled-twice"):
+    for output in ("twice", "merged", "focus-twice", "sampled-twice"):
         contains(t.escapement("report", f"{output}.pb.gz", status=2).stderr, "another tool has added up")
+    for output in ("same", "focus", "twice"):  # of a recording that does not say what it was written with
+        older = gzip.decompress(t.path(f"{output}.pb.gz").read_bytes()).replace(b"#sums: ", b"#none: ").replace(b"duration: ", b"timespan: ")
+        t.path(f"older-{output}.pb.gz").write_bytes(gzip.compress(older))
+    same(t.json("report", "older-same.pb.gz")["exact"], {"totals": True, "rows": True})
+    same(t.json("report", "older-focus.pb.gz")["exact"], {"totals": False, "rows": False})
+    contains(" ".join(t.escapement("report", "older-focus.pb.gz").stdout.split()), "another tool has changed this profile")
+    contains(t.escapement("report", "older-twice.pb.gz", status=2).stderr, "another tool has added up")
 
 
 def test_top_agrees_with_report_by_frame(t):

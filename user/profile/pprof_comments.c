@@ -7,7 +7,8 @@
  *   target: TEXT                     command line or executable
  *   kernel: TEXT                     release of the kernel
  *   rate: N                          mean bytes between samples; 1: every allocation, 0: no sampling
- *   start: DATE, duration: SECONDSs  for people; the format has fields of its own for both
+ *   start: DATE, duration: SECONDSs  for people; the format has fields of its own for both. A tool that adds files up adds to
+ *                                    the field, and keeps the comment
  *   snapshot: collections=N          this is what was alive, not what was allocated: as of that collection
  *   unreachable: stopped=NS          of a snapshot: these objects are lost, and the process was stopped for so long
  *   exact: totals, rows              what is exact of the two; "nothing"
@@ -406,6 +407,14 @@ static int read_sums(struct profile *profile, const char *value)
 	return read_values(profile, value, profile->written_sums);
 }
 
+static int read_duration(struct profile *profile, const char *value)
+{
+	char *end;
+
+	profile->written_seconds = strtod(value, &end);
+	return end == value || strcmp(end, "s") != 0 ? -1 : 0;
+}
+
 static int read_warning(struct profile *profile, const char *value)
 {
 	const char *text = read_text(profile, value);
@@ -431,6 +440,7 @@ static const struct {
 	{"rows", read_rows},
 	{"measured", read_measured},
 	{"sums", read_sums},
+	{"duration", read_duration},
 	{"warning", read_warning},
 	{"snapshot", read_snapshot},
 	{"heap_growth", read_heap_growth},

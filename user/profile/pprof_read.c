@@ -379,12 +379,12 @@ static bool may_be_of_go(const struct pprof_tables *tables)
 }
 
 /* Another tool has left out rows: what the totals and the check are of is not in the file. */
-static void forget_totals(struct profile *profile, enum profile_value value, int64_t in_file)
+static void forget_totals(struct profile *profile, enum profile_value value, int64_t in_file, int64_t recorded)
 {
 	profile_warn(profile,
 		     "another tool has changed this profile (go tool pprof -proto?): its rows have %" PRId64
 		     " %s of the %" PRId64 " that were recorded",
-		     in_file, profile_values[value].plural, profile->written_sums[value]);
+		     in_file, profile_values[value].plural, recorded);
 	for (size_t i = 0; i < profile->process_count; i++) {
 		struct profile_process *process = &profile->processes[i];
 
@@ -399,30 +399,64 @@ static void forget_totals(struct profile *profile, enum profile_value value, int
 	profile->rows_least = true;
 }
 
+/* What the samples of a file should add up to, and how far from that they may be. */
+struct sum {
+	int64_t recorded, apart;
+};
+
+/*
+ * Files without the sums that they were written with, which are older, have them if every allocation was counted: the totals, which
+ * may be of another instant, and of which something may be lost or unexplained. VALUE_UNMEASURED if not known.
+ */
+static struct sum sum_of(const struct profile *profile, enum profile_value value)
+{
+	const struct profile_check check = profile_check(profile);
+	int64_t totals[VALUE_COUNT];
+
+	if (profile->written_sums[value] != VALUE_UNMEASURED)
+		return (struct sum){profile->written_sums[value], 0};
+	if (value != VALUE_OBJECTS || !profile->totals_exact || !profile->rows_exact || profile->snapshot ||
+	    !(profile->row_measured & 1u << value) || profile_lost_events(profile) || profile_unexplained(profile))
+		return (struct sum){VALUE_UNMEASURED, 0};
+	profile_totals(profile, totals);
+	return (struct sum){totals[value], check.present ? check.bound : 0};
+}
+
+/* pprof adds durations up, too. Ours is rounded to milliseconds. */
+static bool is_longer_than_written(const struct reader *reader)
+{
+	static const double rounding = 0.0005001;
+	const double written = reader->profile->written_seconds;
+
+	return written >= 0 && (double)reader->message->duration_nanos / 1e9 > written + rounding;
+}
+
 /* Other tools that leave out rows, or add profiles up, keep our comments. */
 static int check_sums(const struct reader *reader)
 {
 	struct profile *profile = reader->profile;
+	bool added_up = is_longer_than_written(reader);
 
-	for (int value = 0; value < VALUE_COUNT; value++) {
+	for (int value = 0; value < VALUE_COUNT && !added_up; value++) {
+		const struct sum sum = sum_of(profile, value);
 		int64_t in_file = 0;
 
-		if (profile->written_sums[value] == VALUE_UNMEASURED)
+		if (sum.recorded == VALUE_UNMEASURED)
 			continue;
 		for (size_t i = 0; i < profile->sample_count; i++)
 			in_file = add_saturated(in_file, profile->samples[i]->values[value]);
-		if (in_file > profile->written_sums[value])
-			return error_set(
-				reader->source->error, STATUS_USAGE,
-				"profile '%s' is of recordings that another tool has added up (go tool pprof -proto?): give "
-				"one of them",
-				reader->source->name);
-		if (in_file < profile->written_sums[value]) {
-			forget_totals(profile, value, in_file);
-			return 0;
+		added_up = in_file > add_saturated(sum.recorded, sum.apart);
+		if (add_saturated(in_file, sum.apart) < sum.recorded && !profile->rows_least) {
+			forget_totals(profile, value, in_file, sum.recorded);
+			break;
 		}
 	}
-	return 0;
+	if (!added_up)
+		return 0;
+	return error_set(reader->source->error, STATUS_USAGE,
+			 "profile '%s' is of recordings that another tool has added up (go tool pprof -proto?): give "
+			 "one of them",
+			 reader->source->name);
 }
 
 static int read_profile(struct reader *reader, size_t memory_max)

@@ -237,7 +237,6 @@ static bool is_empty(const struct profile_group *group)
 	return !group->objects && !group->bytes && !group->samples;
 }
 
-/* In the file, each group of bursts has a sample. */
 /* Of a sample of bursts, its groups are written, which have these values alone. */
 static void add_up(struct pprof_writer *writer, const struct profile_sample *sample)
 {
@@ -247,6 +246,7 @@ static void add_up(struct pprof_writer *writer, const struct profile_sample *sam
 		writer->sums[value] = add_saturated(writer->sums[value], sample->values[value]);
 }
 
+/* In the file, each group of bursts has a sample. */
 static void write_sample(struct pprof_writer *writer, const struct profile *profile,
 			 const struct profile_sample *sample)
 {

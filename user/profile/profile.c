@@ -58,6 +58,7 @@ struct profile *profile_new(void)
 	*profile = (struct profile){0};
 	for (int value = 0; value < VALUE_COUNT; value++)
 		profile->written_sums[value] = VALUE_UNMEASURED;
+	profile->written_seconds = VALUE_UNMEASURED;
 	profile->storage = memory_allocate(sizeof(*profile->storage));
 	*profile->storage = (struct profile_storage){0};
 	profile->locations = &profile->storage->locations;

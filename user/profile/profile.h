@@ -201,7 +201,8 @@ struct profile {
 	uint32_t stored; /* by the file that it was read from: one bit per enum profile_value; 0: from none */
 	/* What the samples of that file added up to when it was written; VALUE_UNMEASURED: it does not say. */
 	int64_t written_sums[VALUE_COUNT];
-	uint32_t written; /* what its file shall have, one bit per value; 0: all of its kind */
+	double written_seconds; /* how long it was then; negative: it does not say */
+	uint32_t written;	/* what its file shall have, one bit per value; 0: all of its kind */
 	bool totals_exact;
 	bool rows_exact;
 	/* Of tiny objects (below 16 bytes, without pointers) the samples have only those that opened a block: a heap profile of Go's
