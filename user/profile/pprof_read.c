@@ -230,6 +230,7 @@ static int read_types(struct reader *reader)
 	go_heap = has_go_heap_types(reader);
 	if (go_heap < 0 || read_period(reader))
 		return -1;
+	reader->columns.heap_types = go_heap;
 	reader->columns.go_heap = go_heap && reader->columns.period > 0;
 	return check_types(reader, reader->columns.index[VALUE_LIVE_BYTES] >= 0 ||
 					   reader->columns.index[VALUE_LOST_BYTES] >= 0);
@@ -312,14 +313,15 @@ static void complete_foreign(struct reader *reader)
 	const Message *message = reader->message;
 	struct profile *profile = reader->profile;
 	struct profile_process *process;
+	bool says_rate;
 
 	for (int value = 0; value < VALUE_COUNT; value++) {
 		if (reader->columns.index[value] >= 0)
 			profile->row_measured |= 1u << value;
 	}
-	/* pprof gives the period 1 also to what it has converted from a file that says none */
-	profile->rate =
-		reader->columns.period > (reader->columns.go_heap ? 0 : 1) ? reader->columns.period : RATE_UNKNOWN;
+	/* pprof gives these types, and the period 1, also to what it has converted from a heap profile that says no rate */
+	says_rate = reader->columns.period > 1 || reader->columns.go_heap || !reader->columns.heap_types;
+	profile->rate = reader->columns.period && says_rate ? reader->columns.period : RATE_UNKNOWN;
 	/* at rate 1 every block has a sample; where there is none, there was no tiny object */
 	profile->tiny_in_blocks = reader->columns.go_heap && (profile->rate != 1 || has_blocks(profile));
 	profile->rows_exact = profile->rate == 1;

@@ -11,6 +11,7 @@ struct pprof_columns {
 	int index[VALUE_COUNT];	   /* index of each value among the file's sample types, -1 if there is none */
 	int64_t unit[VALUE_COUNT]; /* factor to our unit: kilobytes and the like */
 	int64_t period;		   /* mean bytes between samples; 0 if the file does not say it */
+	bool heap_types; /* those that Go's runtime/pprof writes, and that pprof gives to heap profiles of C++ */
 	/* written by Go's runtime/pprof: only estimates, and the period that they were made with */
 	bool go_heap;
 	bool live_falls; /* set by pprof_read_samples(): what is in use is a difference, with negative values */
