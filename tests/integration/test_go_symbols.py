@@ -133,7 +133,7 @@ def test_a_closure_of_a_function_with_a_linkname_has_the_package_of_its_file(t):
     t.run(harness.go_toolchain("1.27"), "build", "-o", "program", ".", env={**os.environ, "GOTOOLCHAIN": "local", "GOFLAGS": ""})
     t.escapement("record", "-q", "--rate", "1", "-o", "p.pb.gz", "--", "./program")
     rows = [(row["function"], row["via"], row["objects"]) for row in t.json("report", "p.pb.gz")["rows"] if row["objects"] >= 100]
-    same(rows, [("example.com/linkname/p.Make.func1", None, 100)])
+    same([row for row in rows if row[0] != "(outside)"], [("example.com/linkname/p.Make.func1", None, 100)])  # what the runtime starts may be there
 
 
 def test_version_and_build_are_known_in_every_variant(t):
