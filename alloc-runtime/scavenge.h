@@ -12,9 +12,10 @@
  * For processes that may become idle altogether there is a thread, Go's bgscavenge. It is started only on request,
  * because programs may count their threads.
  *
- * A program that has freed much and now does little would take a slow path once in many seconds. So frees of pages also
- * make the next allocation a slow one (sampler_word.awaited). One that comes a while after the one before makes the next ones
- * slow as well, up to a hundred that follow each other closely: so many are not noticed after a pause.
+ * A program that has freed much and now does little would take a slow path once in many seconds. So frees of pages
+ * also make the next allocation a slow one (sampler_word.awaited), and some of the spans of small objects that become
+ * worth looking at. One that comes a while after the one before makes the next ones slow as well, up to a hundred
+ * that follow each other closely: so many are not noticed after a pause.
  *
  * The scavenger also finds idle pages in spans of small objects: where few of a span's objects are left, or where other
  * threads have freed the objects of a thread that sleeps. It must not take such a span off the lists of its owner or
@@ -31,7 +32,7 @@
 
 enum {
 	ScavengeAge = 1000, /* milliseconds that a span must have been free */
-	PollShare = 16,
+	PollShare = 16,	    /* see scavenge_pollSometimes() */
 };
 
 /* With mheap.lock held. */

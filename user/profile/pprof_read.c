@@ -438,18 +438,17 @@ static int check_sums(const struct reader *reader)
 {
 	struct profile *profile = reader->profile;
 	bool added_up = is_longer_than_written(reader);
+	int64_t in_file[VALUE_COUNT];
 
+	profile_sums(profile, in_file);
 	for (int value = 0; value < VALUE_COUNT && !added_up; value++) {
 		const struct sum sum = sum_of(profile, value);
-		int64_t in_file = 0;
 
 		if (sum.recorded == VALUE_UNMEASURED)
 			continue;
-		for (size_t i = 0; i < profile->sample_count; i++)
-			in_file = add_saturated(in_file, profile->samples[i]->values[value]);
-		added_up = in_file > add_saturated(sum.recorded, sum.apart);
-		if (add_saturated(in_file, sum.apart) < sum.recorded && !profile->rows_least) {
-			forget_totals(profile, value, in_file, sum.recorded);
+		added_up = in_file[value] > add_saturated(sum.recorded, sum.apart);
+		if (add_saturated(in_file[value], sum.apart) < sum.recorded && !profile->rows_least) {
+			forget_totals(profile, value, in_file[value], sum.recorded);
 			break;
 		}
 	}

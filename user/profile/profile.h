@@ -369,6 +369,8 @@ static inline int64_t profile_add_measured(int64_t sum, int64_t part)
 
 /* Adds up the totals of all processes. A value that any process did not measure is VALUE_UNMEASURED. */
 void profile_totals(const struct profile *profile, int64_t totals[VALUE_COUNT]);
+/* The same of the samples: what rows add up to. */
+void profile_sums(const struct profile *profile, int64_t sums[VALUE_COUNT]);
 int64_t profile_lost_events(const struct profile *profile);
 int64_t profile_lost_stacks(const struct profile *profile);
 

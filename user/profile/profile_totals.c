@@ -78,6 +78,15 @@ void profile_totals(const struct profile *profile, int64_t totals[VALUE_COUNT])
 	}
 }
 
+void profile_sums(const struct profile *profile, int64_t sums[VALUE_COUNT])
+{
+	memset(sums, 0, VALUE_COUNT * sizeof(*sums));
+	for (size_t i = 0; i < profile->sample_count; i++) {
+		for (int value = 0; value < VALUE_COUNT; value++)
+			sums[value] = add_saturated(sums[value], profile->samples[i]->values[value]);
+	}
+}
+
 int64_t profile_lost_events(const struct profile *profile)
 {
 	int64_t sum = 0;

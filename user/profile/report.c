@@ -492,12 +492,9 @@ static void set_totals(struct report *report)
 /* The totals lack what a process allocated after its counters were last read; its samples do not. */
 static void set_whole(struct report *report)
 {
-	int64_t rows[VALUE_COUNT] = {0};
+	int64_t rows[VALUE_COUNT];
 
-	for (size_t i = 0; i < report->profile->sample_count; i++) {
-		for (int value = 0; value < VALUE_COUNT; value++)
-			rows[value] = add_saturated(rows[value], report->profile->samples[i]->values[value]);
-	}
+	profile_sums(report->profile, rows);
 	for (int value = 0; value < VALUE_COUNT; value++) {
 		report->whole[value] = report->totals[value];
 		if (report->totals[value] != VALUE_UNMEASURED && rows[value] > report->totals[value])
