@@ -16,6 +16,7 @@
 
 #include "base/memory.h"
 #include "profile/interval.h"
+#include "profile/interval_bounds.h"
 #include "profile/profile.h"
 #include "profile/report.h"
 #include "profile/size_class.h"

@@ -3,6 +3,7 @@
 #include "pprof_fixture.h"
 #include "base/gzip.h"
 #include "profile/interval.h"
+#include "profile/interval_bounds.h"
 #include "skip.h"
 
 #include <fcntl.h>

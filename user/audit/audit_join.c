@@ -14,6 +14,7 @@
 #include "base/hash.h"
 #include "base/memory.h"
 #include "profile/interval.h"
+#include "profile/interval_bounds.h"
 #include "audit/audit_calls.h"
 #include "audit/audit_copies.h"
 #include "audit/audit_filter.h"

@@ -13,6 +13,7 @@
 
 #include "audit/audit_join.h"
 #include "profile/interval.h"
+#include "profile/interval_bounds.h"
 #include "profile/frames.h"
 #include "profile/owner.h"
 #include "profile/size_class.h"

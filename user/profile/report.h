@@ -12,8 +12,8 @@
 #include <stdint.h>
 
 #include "profile/interval.h"
+#include "profile/interval_bounds.h"
 #include "profile/profile.h"
-#include "profile/interval.h"
 
 enum report_by {
 	BY_SITE,     /* file, line and function of the owner, and `via` (owner.h) */

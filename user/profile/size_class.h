@@ -12,6 +12,12 @@
 /* Returns the bytes of an object of that class; 0 for class 0, large objects, which have no common size. */
 int64_t size_class_bytes(int size_class);
 
+/* Objects of more bytes are large. */
+static inline int64_t size_class_largest(void)
+{
+	return size_class_bytes(SIZE_CLASSES - 1);
+}
+
 /* Bytes at the end of a span of that class in which no whole object fits; 0 for class 0. libgoalloc's spans are larger than
  * Go's. */
 int64_t size_class_span_tail(int size_class, bool goalloc);
