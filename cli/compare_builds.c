@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Prepares, builds and runs two builds of one program in turns, and removes everything that was created. */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/ending_signals.h"
 #include "base/memory.h"
 #include "base/text_compare.h"
 #include "cli.h"
@@ -24,6 +26,7 @@ struct builds {
 	struct repository_view *repository; /* NULL: no revisions are compared */
 	struct compare_side *sides;
 	char **words;
+	struct sigaction pipe_before; /* what SIGPIPE did, which would leave the workspace */
 	struct gate_counts
 		*first[2]; /* the sides' first runs, while it is open whether these are enough; NULL: it is not */
 };
@@ -267,6 +270,7 @@ void compare_builds_end(struct builds *builds)
 		cli_warn("a worktree is left: %s; remove it with 'git worktree prune'", left.text);
 	if (workspace_remove(&builds->workspace, &left))
 		cli_warn("%s", left.text);
+	sigaction(SIGPIPE, &builds->pipe_before, NULL);
 	free(builds);
 }
 
@@ -278,12 +282,10 @@ struct builds *compare_builds(struct compare_options *options, char **words, str
 	struct identity user;
 
 	*builds = (struct builds){.options = options, .sides = sides, .words = words};
+	ending_signals_write_on(SIGPIPE, &builds->pipe_before);
 	if (check_words(builds, error) || identity_find(options->recording.user, &user, error) ||
-	    workspace_make(&builds->workspace, &user, stop, error)) {
-		free(builds);
-		return NULL;
-	}
-	if (prepare(builds, error) || build(builds, error) || measure(builds, error) || trace(builds, error)) {
+	    workspace_make(&builds->workspace, &user, stop, error) || prepare(builds, error) || build(builds, error) ||
+	    measure(builds, error) || trace(builds, error)) {
 		compare_builds_end(builds);
 		return NULL;
 	}

@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/ending_signals.h"
 #include "base/memory.h"
 #include "base/output.h"
 #include "base/priority.h"
@@ -516,6 +517,7 @@ static int check_when(struct error *error)
 
 static int wait_for_trigger(struct heap_process *process, struct memory_watch *watch, struct error *error)
 {
+	ending_signals_write_on(SIGPIPE, NULL); /* snapshots go to files */
 	return heap_when(process, (int)chosen.pid, watch, &chosen.when, recording_watch_signals(), error);
 }
 

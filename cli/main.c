@@ -180,21 +180,6 @@ static int finish(int status)
 	return status;
 }
 
-static void ignore(int signal)
-{
-	(void)signal;
-}
-
-/* A limit of the size of files (ulimit -f) makes writing fail, and does not end us. By a handler, which programs that we start
- * do not inherit. */
-static void fail_at_file_limit(void)
-{
-	struct sigaction before;
-
-	if (sigaction(SIGXFSZ, NULL, &before) == 0 && before.sa_handler == SIG_DFL)
-		sigaction(SIGXFSZ, &(struct sigaction){.sa_handler = ignore, .sa_flags = SA_RESTART}, NULL);
-}
-
 /* The command that `argv` names. */
 static int run(int argc, char **argv)
 {
@@ -226,7 +211,7 @@ int main(int argc, char **argv)
 	/* The heap of another thread grows by a page and a system call at a time, and what is freed of it nobody uses again. */
 	mallopt(M_ARENA_MAX, 1);
 	cut_files_read_as_zeros();
-	fail_at_file_limit();
+	ending_signals_write_on(SIGXFSZ, NULL); /* ulimit -f */
 	ending_signals_leave_nothing();
 	setlocale(LC_CTYPE, ""); /* for the widths of characters in names */
 	return enough_stack_call(run, argc, argv);

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
 
 #include "cli.h"
 #include "record/in_process.h"
+#include "base/ending_signals.h"
 #include "base/output.h"
 #include "profile/pprof.h"
 #include "recording.h"
@@ -88,9 +90,9 @@ static int run(int argc, char **argv)
 		return options_status(first);
 	if (when && when_parse(when, &trigger))
 		return STATUS_USAGE;
+	ending_signals_write_on(SIGPIPE, NULL); /* what is not the recording goes to standard error */
 	if (output_check(output, &error) || (when && wait_for_trigger(&recording, when, &trigger, &error)))
 		return cli_fail(&error);
-	recording.survives_pipe = true; /* all further output goes to standard error */
 	cli_say_replaced(output, by_default);
 	writer = pprof_writer_new(output);
 	if (!output_is_direct(output)) { /* a pipe's reader could block the recording */

@@ -57,11 +57,6 @@ static void note_signal(int signal, siginfo_t *information, void *context)
 	priority_hurry(); /* the target's threads may leave the recorder little of the CPU */
 }
 
-static void note_nothing(int signal)
-{
-	(void)signal;
-}
-
 /* A progress line that is overwritten; only on a terminal. */
 static void show_progress(void *context, const struct session_progress *progress)
 {
@@ -250,14 +245,10 @@ struct profile *recording_run(struct recording *recording, int argc, char **argv
 		options.phase = show_phase;
 	recording_watch_signals();
 	options.ignored = ignored_signals;
-	/* The reader of our messages may exit; that must not end the recording. The program does not inherit a
-	 * handler. */
-	sigaction(SIGPIPE, NULL, &pipe_before);
-	if (pipe_before.sa_handler != SIG_IGN)
-		sigaction(SIGPIPE, &(struct sigaction){.sa_handler = note_nothing, .sa_flags = SA_RESTART}, NULL);
+	/* the reader of our messages may exit; that must not end the recording */
+	ending_signals_write_on(SIGPIPE, &pipe_before);
 	profile = (recording->in_process ? in_process_record : session_record)(&options, &result, error);
-	if (!recording->survives_pipe)
-		sigaction(SIGPIPE, &pipe_before, NULL);
+	sigaction(SIGPIPE, &pipe_before, NULL);
 	if (watched)
 		fputs("\r\033[K", stderr);
 	recording->interrupted = stop_signal != 0;

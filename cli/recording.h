@@ -28,7 +28,6 @@ struct recording {
 	const char *const *functions; /* Go functions whose calls are counted */
 	size_t function_count;
 	bool no_follow, no_stacks, enable_sampler;
-	bool survives_pipe;    /* SIGPIPE never ends the command; otherwise it does, except during the recording */
 	bool redact;	       /* of session_options */
 	bool stays_privileged; /* of session_options: further programs will be started */
 	bool end_all;	       /* kill everything that the program started when it ends */

@@ -16,6 +16,7 @@ import subprocess
 import termios
 import time
 
+import fleet
 import harness
 from harness import contains, same, workload
 
@@ -285,6 +286,39 @@ def test_a_reader_of_messages_that_goes_does_not_end_the_recording(t):
     same(running.wait(harness.TIMEOUT), 0, "exit status")
     assert t.json("report", t.path("p"))["totals"]["objects"] is not None
     running.stderr = None
+
+
+def nobody_reads():
+    """A pipe to write to, whose reader has gone."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    return writer
+
+
+def test_a_reader_of_messages_that_has_gone_ends_nothing_that_was_begun(t):
+    harness.require_root()
+    repository, temporary = t.path("repository"), t.path("temporary")
+    temporary.mkdir()
+    t.run("git", "init", "-q", repository)
+    t.run("git", "-C", repository, "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "--allow-empty", "-m", "first")
+    build = f"cp {workload('seeds')} prog && echo >> {t.path('built')}"
+    compare = t.start(harness.ESCAPEMENT, "compare", "--base", "HEAD", "--build", build, "--runs", "1", "-o", t.path("compared"), "--",
+                      "./prog", cwd=repository, stderr=nobody_reads(), env={**os.environ, "TMPDIR": str(temporary)})
+    same(compare.wait(harness.TIMEOUT), 0, "compare's exit status")
+    contains(t.path("compared").read_text(), "HEAD")
+    same(os.listdir(temporary), [], "files left behind")
+    same(t.run("git", "-C", repository, "worktree", "list").stdout.count("\n"), 1, "worktrees")
+
+    target = fleet.Target(t, fleet.go_program())
+    config = t.path("agent.conf")
+    config.write_text(f"host = here\nspool = {t.path('spool')}\nwindow = 1s\nevery = 1s\n[watch api]\nname = {fleet.TARGET}\n")
+    agent = t.start(harness.ESCAPEMENT, "agent", "-v", "--config", config, "--windows", 2, stderr=nobody_reads())
+    same(agent.wait(harness.TIMEOUT), 0, "agent's exit status")
+    same(len(fleet.spooled(t, t.path("spool"))["windows"]), 2, "windows")
+
+    heap = t.start(harness.ESCAPEMENT, "heap", "--when", "rss>1k", "-o", t.path("snapshot"), "-p", target.pid, stderr=nobody_reads())
+    same(heap.wait(harness.TIMEOUT), 0, "heap's exit status")
+    assert t.path("snapshot").exists()
 
 
 def test_a_user_may_have_no_room_for_another_queued_signal(t):

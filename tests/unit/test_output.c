@@ -157,7 +157,7 @@ static int wait_status_of(int number, bool complete, bool in_child)
 
 static void a_signal_leaves_the_old_file_or_the_new_one_and_nothing_else(void **state)
 {
-	static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGALRM, SIGXCPU};
+	static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGALRM, SIGXCPU, SIGPIPE};
 
 	(void)state;
 	assert_non_null(mkdtemp(strcpy(directory, "/tmp/escapement-unit-XXXXXX")));

@@ -72,6 +72,7 @@ void ending_signals_leave_nothing(void)
 	sigset_t set;
 
 	ending_signals(&set);
+	sigaddset(&set, SIGPIPE);
 	for (int number = 1; number <= SIGRTMAX; number++) {
 		struct sigaction before;
 
@@ -79,6 +80,21 @@ void ending_signals_leave_nothing(void)
 		    before.sa_handler == SIG_DFL)
 			signal(number, end_without_rest);
 	}
+}
+
+static void go_on(int number)
+{
+	(void)number;
+}
+
+void ending_signals_write_on(int number, struct sigaction *before)
+{
+	struct sigaction now;
+
+	if (!before)
+		before = &now;
+	if (sigaction(number, NULL, before) == 0 && before->sa_handler != SIG_IGN)
+		sigaction(number, &(struct sigaction){.sa_handler = go_on, .sa_flags = SA_RESTART}, NULL);
 }
 
 void ending_signals_remove(void (*rest)(void))

@@ -25,9 +25,16 @@ void ending_signals_ignore(void);
 bool ending_signal_is_for_all(int number);
 
 /* From now on, those that are not ignored end this process without a core file, in which there would be what was read from a target
- * (Ctrl-\ and a limit of CPU time make one), and without the rest of what it was about to write. To be called again whenever these
- * signals have got their default action. */
+ * (Ctrl-\ and a limit of CPU time make one), and without the rest of what it was about to write. So does SIGPIPE: the reader
+ * of messages may go while a file is written. To be called again whenever these signals have got their default action. */
 void ending_signals_leave_nothing(void);
+
+/*
+ * From now on, writing that would end this process by that signal (SIGPIPE: to a pipe without a reader; SIGXFSZ: beyond a limit)
+ * fails instead, unless the signal is ignored, which comes to the same. By a handler, which programs that we start do not
+ * inherit. `before`, if it is not NULL, gets what sigaction() takes to undo this.
+ */
+void ending_signals_write_on(int number, struct sigaction *before);
 
 /* Sets the function that removes the rest. It is called by a signal handler, maybe in a child of the process that called this. */
 void ending_signals_remove(void (*rest)(void));

@@ -597,6 +597,7 @@ static int put_in_place(struct output *output, struct error *error)
 	int result = 0;
 
 	ending_signals(&ending);
+	sigaddset(&ending, SIGPIPE);
 	pthread_sigmask(SIG_BLOCK, &ending, &before);
 	if (output->ready)
 		result = output->ready(output->context, output->directory, output->final, error);

@@ -50,6 +50,7 @@ struct agent {
 	struct setbacks *setbacks;
 	struct kept_outputs *kept;
 	sigset_t signals, signals_before;
+	struct sigaction pipe_before; /* who reads our messages may go and come again */
 	struct metrics *metrics;
 	struct agent_helpers helpers;
 	struct watch_found *found; /* shared with the search */
@@ -514,6 +515,7 @@ static void end(struct agent *agent)
 	spool_close(agent->spool);
 	agent_config_free(agent->config);
 	sigprocmask(SIG_SETMASK, &agent->signals_before, NULL);
+	sigaction(SIGPIPE, &agent->pipe_before, NULL);
 }
 
 static void block_signals(struct agent *agent)
@@ -521,6 +523,7 @@ static void block_signals(struct agent *agent)
 	ending_signals_heeded(&agent->signals);
 	sigaddset(&agent->signals, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &agent->signals, &agent->signals_before);
+	ending_signals_write_on(SIGPIPE, &agent->pipe_before);
 }
 
 /* That children write and the agent reads. */
