@@ -10,6 +10,7 @@ import os
 import pathlib
 import pty
 import shutil
+import signal
 import subprocess
 import sys
 import termios
@@ -17,6 +18,7 @@ import termios
 import harness
 from harness import contains, same, workload
 
+PTRACE_SEIZE = 0x4206
 DENY = harness.BUILD / "tests" / "tools" / "deny"
 # They do not open /proc/PID/mem of another user's process.
 THREE_CAPABILITIES = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--inh-caps", "+bpf,+perfmon,+sys_ptrace",
@@ -129,6 +131,55 @@ def test_a_seccomp_filter_is_named_with_its_system_call(t):
             check(t, f"{call}, {number}", [DENY, call, number], pid, status, "seccomp",
                   f"a seccomp filter forbids the system call {call}")
     t.run(DENY, "process_vm_readv", errno.EPERM, harness.ESCAPEMENT, "heap", "--memory", "-p", pid)
+
+
+def test_a_call_that_libbpf_makes_is_named_and_not_bpf(t):
+    harness.require_root()
+    pid = target(t).pid
+    for call in ("memfd_create", "dup3"):
+        for number in (errno.EPERM, errno.ENOSYS):
+            before = [DENY, call, number]
+            status, messages = record(t, before, "-p", pid)
+            if not status:
+                raise harness.Skip(f"this libbpf does without {call}")
+            check(t, f"{call}, {number}", before, pid, 3, "seccomp", f"a seccomp filter forbids the system call {call}")
+
+
+def test_a_call_that_a_filter_ends_a_process_for_is_named_before_it_is_made(t):
+    harness.require_root()
+    pid = target(t).pid
+    for call in ("bpf", "memfd_create", "dup3", "pidfd_open", "process_vm_readv", "ptrace"):
+        before, said = [DENY, call, "kill"], f"a seccomp filter forbids the system call {call}"
+        attached = 0 if call in ("process_vm_readv", "ptrace") else 3  # who may open /proc/PID/mem needs neither
+        check(t, call, before, pid, attached, "seccomp", said)
+        promised, findings, _ = doctor(t, before)
+        started, messages = record(t, before, "--", workload("seeds"))
+        same(started, 0 if call in ("process_vm_readv", "pidfd_open") else 3, f"{call}: record's exit status of a program")
+        if started:
+            contains(messages, said)
+            same(promised, 3, f"{call}: doctor's exit status")
+            assert any(said in finding["detail"] for finding in findings), findings
+
+
+def test_a_recorder_that_is_killed_before_it_traces_leaves_nothing_that_waits(t):
+    """What waits then is a child that was to become the program."""
+    harness.require_root()
+    name = str(t.path("recording")).encode()
+    t.run(DENY, f"ptrace:{PTRACE_SEIZE}", "kill", harness.ESCAPEMENT, "record", "-o", name.decode(), "--", "true",
+          status=-signal.SIGSYS)
+
+    def left():
+        found = []
+        for pid in pathlib.Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                found += [int(pid.name)] if name in (pid / "cmdline").read_bytes() else []
+        return found
+
+    try:
+        harness.wait_for(lambda: not left(), "the child to end")
+    finally:
+        for pid in left():
+            os.kill(pid, signal.SIGKILL)
 
 
 def starting(t):

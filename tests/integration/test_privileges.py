@@ -16,6 +16,7 @@ import harness
 from harness import contains, same, workload
 
 # linux/capability.h
+PR_CAPBSET_DROP = 24
 NUMBERS = {"CAP_CHOWN": 0, "CAP_DAC_OVERRIDE": 1, "CAP_DAC_READ_SEARCH": 2, "CAP_FOWNER": 3, "CAP_KILL": 5,
            "CAP_SYS_PTRACE": 19, "CAP_SYS_ADMIN": 21, "CAP_SYS_NICE": 23, "CAP_PERFMON": 38, "CAP_BPF": 39,
            "CAP_CHECKPOINT_RESTORE": 40}
@@ -172,7 +173,7 @@ def test_privileges_that_cannot_be_given_up_are_told(t):
     """Also where a sandbox makes no call and answers with success."""
     harness.require_root()
     program = ["--", workload("seeds"), "--rounds", "3"]
-    for call, number in (("capset", errno.EPERM), ("capset", 0), ("prctl", 0)):
+    for call, number in (("capset", errno.EPERM), ("capset", 0), ("prctl", 0), (f"prctl:{PR_CAPBSET_DROP}", 0)):
         denied = [harness.BUILD / "tests" / "tools" / "deny", call, number, harness.ESCAPEMENT]
         for way in ((), ("--in-process",)):
             done = t.run(*denied, "record", *way, "-o", t.path("p"), *program)

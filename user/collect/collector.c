@@ -21,6 +21,7 @@
 #include "collect/program_barrier.h"
 #include "collect/programs.h"
 #include "profile/profile.h"
+#include "target/filtered_call.h"
 #include "target/obstacle.h"
 #include "target/target.h"
 
@@ -64,6 +65,12 @@ struct collector *collector_open(bool stacks, int64_t rate, bool verbose, struct
 	struct collector *collector = memory_zeroed(1, sizeof(*collector));
 	int status;
 
+	for (int call = 0; call < FILTERED_LOADING_END; call++) {
+		if (filtered_call_kills(call)) {
+			obstacle_refused(error, CALL_MAPS, errno, "create the maps of the BPF programs");
+			goto fail;
+		}
+	}
 	print_messages = verbose;
 	libbpf_set_print(print);
 	collector->multi = attachments_use_multi();

@@ -17,6 +17,7 @@
 #include "base/ending_signals.h"
 #include "base/memory.h"
 #include "base/subprocess.h"
+#include "target/filtered_call.h"
 #include "target/obstacle.h"
 #include "target/privilege.h"
 #include "target/procfs.h"
@@ -51,7 +52,7 @@ static bool open_child(const struct descendant *parent, int pid, struct descenda
 {
 	int now;
 
-	*child = (struct descendant){pid, (int)syscall(SYS_pidfd_open, pid, 0)};
+	*child = (struct descendant){pid, filtered_pidfd_open(pid)};
 	if (child->file < 0)
 		return errno != ESRCH && parent->pid == getpid();
 	now = procfs_status_number(pid, "PPid"); /* ours, if its parent has ended meanwhile */

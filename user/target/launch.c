@@ -24,6 +24,7 @@
 #include "base/priority.h"
 #include "base/subprocess.h"
 #include "machine.h"
+#include "target/filtered_call.h"
 #include "target/obstacle.h"
 #include "target/procfs.h"
 #include "target/target.h"
@@ -410,18 +411,30 @@ void launch_become(char *const *argv, const sigset_t *ignored, const struct iden
 	_exit(127);
 }
 
+/* Two pipes, by their ends: those of the parent are beside each other. */
+enum { GO_CHILD, GO, REPORT, REPORT_CHILD, PIPE_ENDS };
+
+static void close_all(const int *files, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (files[i] >= 0)
+			close(files[i]);
+	}
+}
+
 /* In the child: waits until it is traced, then becomes the program. */
 __attribute__((noreturn)) static void run_child(char *const *argv, const sigset_t *ignored, const struct identity *user,
-						const struct start_place *place, const sigset_t *mask, int go,
-						int report)
+						const struct start_place *place, const sigset_t *mask, const int *files)
 {
 	char byte;
 
+	close_all(files + GO, 2); /* so that the end of our parent is that of its pipe */
+
 	priority_restore();
 	sigprocmask(SIG_SETMASK, mask, NULL);
-	if (read(go, &byte, 1) != 1)
+	if (read(files[GO_CHILD], &byte, 1) != 1)
 		_exit(126);
-	launch_become(argv, ignored, user, place, report);
+	launch_become(argv, ignored, user, place, files[REPORT_CHILD]);
 }
 
 static int watch_children(struct launch *launch)
@@ -445,6 +458,11 @@ static int explain_untraceable(int pid, const char *name, int code, struct error
 		return obstacle_refused(error, CALL_TRACE, code, "trace '%s'", name);
 	procfs_name(tracer, comm, sizeof(comm));
 	return obstacle_set(error, OBSTACLE_TRACER, comm, "'%s'", name);
+}
+
+static int seize(int pid)
+{
+	return filtered_call_kills(FILTERED_PTRACE) || ptrace(PTRACE_SEIZE, pid, NULL, TRACE_OPTIONS) ? -1 : 0;
 }
 
 /* A killed tracee may stop once more at its end. */
@@ -472,9 +490,7 @@ int launch_try(struct error *error)
 		for (;;)
 			pause();
 	}
-	failed = ptrace(PTRACE_SEIZE, child, NULL, TRACE_OPTIONS)
-			 ? explain_untraceable(child, "a program that is started", errno, error)
-			 : 0;
+	failed = seize(child) ? explain_untraceable(child, "a program that is started", errno, error) : 0;
 	end_child(child);
 	return failed;
 }
@@ -485,7 +501,7 @@ static int trace(struct launch *launch, const char *name, int go, int report, st
 	int failure = 0;
 	ssize_t got;
 
-	if (ptrace(PTRACE_SEIZE, launch->pid, NULL, TRACE_OPTIONS))
+	if (seize(launch->pid))
 		return explain_untraceable(launch->pid, name, errno, error);
 	tracee_add(launch, launch->pid, launch->pid);
 	if (write(go, "g", 1) != 1)
@@ -499,19 +515,10 @@ static int trace(struct launch *launch, const char *name, int go, int report, st
 	return 0;
 }
 
-static void close_all(const int *files, size_t count)
-{
-	for (size_t i = 0; i < count; i++) {
-		if (files[i] >= 0)
-			close(files[i]);
-	}
-}
-
 struct launch *launch_start(char *const *argv, const sigset_t *ignored, const struct identity *user,
 			    const struct start_place *place, bool follow, const struct launch_handler *handler,
 			    struct error *error)
 {
-	enum { GO_CHILD, GO, REPORT, REPORT_CHILD, PIPE_ENDS };
 	int files[PIPE_ENDS] = {-1, -1, -1, -1}, failed;
 	struct launch *launch;
 
@@ -528,7 +535,7 @@ struct launch *launch_start(char *const *argv, const sigset_t *ignored, const st
 		failed = obstacle_no_process(error, errno, "'%s'", argv[0]);
 	} else {
 		if (launch->pid == 0)
-			run_child(argv, ignored, user, place, &launch->mask, files[GO_CHILD], files[REPORT_CHILD]);
+			run_child(argv, ignored, user, place, &launch->mask, files);
 		close_all(&files[GO_CHILD], 1);
 		close_all(&files[REPORT_CHILD], 1);
 		files[GO_CHILD] = files[REPORT_CHILD] = -1;

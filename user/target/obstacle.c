@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/printable.h"
+#include "target/filtered_call.h"
 #include "target/procfs.h"
 
 static const struct obstacle_row {
@@ -216,6 +217,16 @@ static bool has_bpf(void)
 	return access("/proc/sys/kernel/unprivileged_bpf_disabled", F_OK) == 0;
 }
 
+/* Loading BPF programs takes other calls than bpf(), too: names the one that a filter has refused. */
+static void name_filtered(enum obstacle_call call, int code, char *name, size_t size)
+{
+	const char *refused =
+		call == CALL_MAPS || call == CALL_LOAD || call == CALL_LINK ? filtered_call_of_loading(code) : NULL;
+
+	if (refused)
+		snprintf(name, size, "%s", refused);
+}
+
 /* Returns the cause, OBSTACLE_NONE if the errno says everything. `detail` receives what the cause's words end with. */
 static enum obstacle diagnose(enum obstacle_call call, int code, char *detail, size_t size)
 {
@@ -236,6 +247,8 @@ static enum obstacle diagnose(enum obstacle_call call, int code, char *detail, s
 		detail[0] = 0;
 		return OBSTACLE_NO_BPF;
 	}
+	if (absent && status.filtered)
+		name_filtered(call, code, detail, size);
 	if (absent)
 		return status.filtered ? OBSTACLE_SECCOMP : OBSTACLE_NONE;
 	if (row->capabilities) {
@@ -255,7 +268,10 @@ static enum obstacle diagnose(enum obstacle_call call, int code, char *detail, s
 		detail[0] = 0;
 		return OBSTACLE_LOCKDOWN;
 	}
-	return status.filtered && call != CALL_INSPECT ? OBSTACLE_SECCOMP : OBSTACLE_POLICY;
+	if (!status.filtered || call == CALL_INSPECT)
+		return OBSTACLE_POLICY;
+	name_filtered(call, code, detail, size);
+	return OBSTACLE_SECCOMP;
 }
 
 int obstacle_refused(struct error *error, enum obstacle_call call, int code, const char *what, ...)

@@ -342,10 +342,24 @@ static uint64_t capabilities_for(unsigned uses)
 	return kept;
 }
 
+/* No program gives us what this drops. That takes CAP_SETPCAP; without it no_new_privs is what holds. False: success was no proof. */
+static bool drop_bounding(uint64_t kept)
+{
+	bool dropped = true;
+
+	for (int capability = 0; capability < 32 * _LINUX_CAPABILITY_U32S_3; capability++) {
+		if (!(kept >> capability & 1) && prctl(PR_CAPBSET_READ, capability, 0, 0, 0) > 0 &&
+		    !prctl(PR_CAPBSET_DROP, capability, 0, 0, 0))
+			dropped &= prctl(PR_CAPBSET_READ, capability, 0, 0, 0) == 0;
+	}
+	return dropped;
+}
+
 int privilege_keep(unsigned uses)
 {
 	struct capabilities all;
 	uint64_t kept = capabilities_for(uses), held;
+	bool dropped;
 
 	if (get_capabilities(&all))
 		return -1;
@@ -354,11 +368,7 @@ int privilege_keep(unsigned uses)
 	if (uses & PRIVILEGE_ATTACH &&
 	    (held & capabilities_for(PRIVILEGE_ATTACH)) != capabilities_for(PRIVILEGE_ATTACH))
 		kept |= capabilities_for(PRIVILEGE_ATTACH_PERF);
-	/* while CAP_SETPCAP is there; without it the next line is what holds */
-	for (int capability = 0; capability < 32 * _LINUX_CAPABILITY_U32S_3; capability++) {
-		if (!(kept >> capability & 1) && prctl(PR_CAPBSET_READ, capability, 0, 0, 0) >= 0)
-			prctl(PR_CAPBSET_DROP, capability, 0, 0, 0);
-	}
+	dropped = drop_bounding(kept);
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) ||
 	    confirm(prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1))
 		return -1;
@@ -369,7 +379,7 @@ int privilege_keep(unsigned uses)
 		all.halves[half].permitted &= bits;
 		all.halves[half].inheritable = 0;
 	}
-	return set_capabilities(&all);
+	return set_capabilities(&all) ? -1 : confirm(dropped);
 }
 
 int privilege_no_files(void)

@@ -23,6 +23,7 @@
 #include "base/memory.h"
 #include "base/priority.h"
 #include "machine.h"
+#include "target/filtered_call.h"
 #include "target/obstacle.h"
 #include "target/procfs.h"
 
@@ -61,7 +62,8 @@ static int seize(struct stopped_threads *stopped, int tid, struct error *refusal
 	if (stopped->count == THREADS_MAX)
 		return error_set(refusal, STATUS_CANNOT_MEASURE, "it has more than %d threads", THREADS_MAX);
 	/* Again, because who executes another program takes the number of the first thread, which the kernel refuses at its end. */
-	if (ptrace(PTRACE_SEIZE, tid, NULL, NULL) && ptrace(PTRACE_SEIZE, tid, NULL, NULL)) {
+	if (filtered_call_kills(FILTERED_PTRACE) ||
+	    (ptrace(PTRACE_SEIZE, tid, NULL, NULL) && ptrace(PTRACE_SEIZE, tid, NULL, NULL))) {
 		int code = errno, tracer = procfs_status_number(tid, "TracerPid");
 		char state = procfs_state(tid), name[32];
 

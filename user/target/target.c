@@ -23,6 +23,7 @@
 #include "base/regular_file.h"
 #include "base/search.h"
 #include "base/secret.h"
+#include "target/filtered_call.h"
 #include "target/obstacle.h"
 #include "target/procfs.h"
 
@@ -250,6 +251,8 @@ static ssize_t copy_together(const struct target *target, const struct target_pi
 		local[i] = (struct iovec){pieces[i].buffer, pieces[i].size};
 		remote[i] = (struct iovec){(void *)(uintptr_t)pieces[i].address, pieces[i].size};
 	}
+	if (filtered_call_kills(FILTERED_PROCESS_VM_READV))
+		return -1;
 	return process_vm_readv(target->tid, local, count, remote, count, 0);
 }
 
@@ -285,7 +288,7 @@ static ssize_t copy_live(void *context, const struct target_piece *pieces, size_
 /* Returns the process that the number is a later thread of; 0: it is a process's own. */
 static int process_of_thread(int pid)
 {
-	int file = (int)syscall(SYS_pidfd_open, pid, 0), process;
+	int file = filtered_pidfd_open(pid), process;
 
 	if (file >= 0)
 		close(file);
@@ -414,7 +417,7 @@ void target_close(struct target *target)
 
 int target_watch(int pid, struct error *error)
 {
-	int file = (int)syscall(SYS_pidfd_open, pid, 0);
+	int file = filtered_pidfd_open(pid);
 
 	if (file < 0 && errno == ESRCH)
 		error_set(error, STATUS_CANNOT_MEASURE, "cannot watch process %d: it has ended", pid);
