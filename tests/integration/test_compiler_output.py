@@ -557,6 +557,27 @@ def test_a_log_that_was_cut_at_the_end_of_a_line_or_wrapped_is_not_compared(t):
     assert "is cut off" not in t.escapement("escapes", "new.txt", cwd=source).stderr
 
 
+def test_a_whole_log_that_begins_with_a_line_of_an_explanation_is_not_cut(t):
+    """Lines that were sorted, and a line of another tool; what is left of the same logs without their beginnings is cut."""
+    source = module(t)
+    lines = said(t, source).splitlines(keepends=True)
+    bare = [line for line in lines if not line.startswith("#")]
+    within = next(number for number, line in enumerate(lines) if ":   flow: " in line)
+    other = "./pipeline.yml:3:5:   flow: build = test:\n"
+    for name, text in (("sorted", sorted(bare)), ("sorted once", sorted(set(bare))), ("sorted with headers", sorted(lines)),
+                       ("up to a heading", sorted(lines)[:1 + max(number for number, line in enumerate(sorted(lines))
+                                                                  if re.search(r"escapes to heap.*:$", line))]),
+                       ("other tool", [other, *lines]), ("other tool, without headers", [other, *bare]),
+                       ("tool without a position", ["\tflow: build = test:\n", *lines]),
+                       ("other file", [other.replace("yml", "go"), *lines])):
+        (source / "new.txt").write_text("".join(text))
+        assert "is cut off" not in t.escapement("escapes", "new.txt", cwd=source).stderr, name
+    for name, text in (("flow", lines[within:]), ("from", lines[within + 1:]), ("without headers", bare[bare.index(lines[within]):]),
+                       ("and an end", lines[within:] + ["make: *** [all] Error 1\n"])):
+        (source / "new.txt").write_text("".join(text))
+        assert "is cut off" in t.escapement("escapes", "new.txt", cwd=source).stderr, name
+
+
 def test_a_package_that_was_not_built_is_not_gone_and_one_that_was_removed_is(t):
     source = module(t)
     (source / "old.txt").write_text(said(t, source))

@@ -54,6 +54,12 @@ struct escape_parser {
 	uint64_t recognized, header_line;
 	bool in_vet; /* after "# [import/path]": output of go vet */
 
+	/* A line of an explanation before everything else, as in a log of which the last part is kept; NULL: none. */
+	const char *begins_within, *begins_file;
+	bool begins_known; /* its file has a message before the next header: it is the compiler's */
+	bool disordered; /* lines of explanations stand elsewhere, too, as the compiler prints none: they were sorted */
+	enum message_role last_role; /* of the message before */
+
 	struct buffer partial; /* an incomplete line */
 	struct buffer clean;   /* a line made printable */
 	struct buffer joined;  /* lines that end inside a raw string, each with its newline */
@@ -398,6 +404,31 @@ static void add_unrecognized(struct escape_parser *parser, struct span line, uin
 	note_trouble(parser, line, output->unrecognized[output->unrecognized_count - 1].text);
 }
 
+/*
+ * A log of which only the last part is kept may begin within an explanation. Then the rest of the package follows, with a
+ * message about the same file, in the compiler's order: what stands behind a heading is its explanation.
+ */
+static void note_beginning(struct escape_parser *parser, struct span line, struct span path)
+{
+	parser->disordered |= parser->recognized > 0;
+	if (!parser->begins_within && !parser->package && !parser->output->annotation_count && !parser->recognized) {
+		parser->begins_within = string_table_intern(parser->strings, line.text, line.length);
+		parser->begins_file = string_table_intern(parser->strings, path.text, path.length);
+	}
+}
+
+static void note_order(struct escape_parser *parser, const struct message *message, struct span path)
+{
+	bool begins = message->role == MESSAGE_VERDICT || message->role == MESSAGE_HEADING;
+
+	if (!parser->begins_within)
+		return;
+	parser->begins_known |= begins && !parser->package && strlen(parser->begins_file) == path.length &&
+				memcmp(parser->begins_file, path.text, path.length) == 0;
+	parser->disordered |= begins && parser->last_role == MESSAGE_HEADING;
+	parser->last_role = message->role;
+}
+
 /* The go command prints no header without a message below. Two that write line by line do, as filters do. */
 static void note_hollow(struct escape_parser *parser, struct span next)
 {
@@ -430,11 +461,10 @@ static bool recognize(struct escape_parser *parser, struct span line)
 	spliced = is_spliced(&message) && is_beside(line, position.path, facts_likely_path(parser->facts));
 	if (!facts_add(parser->facts, &position, &message, text)) {
 		parser->output->strayed = true;
-		/* a log of which the last part is kept begins within an explanation */
-		if (!parser->package && !parser->output->annotation_count)
-			parser->output->cut = string_table_intern(parser->strings, line.text, line.length);
+		note_beginning(parser, line, position.path);
 		return false;
 	}
+	note_order(parser, &message, position.path);
 	if (spliced)
 		note_mixed(parser, line);
 	parser->recognized++;
@@ -631,7 +661,9 @@ static void note_cut_end(struct escape_parser *parser)
 		output->unrecognized_count ? &output->unrecognized[output->unrecognized_count - 1] : NULL;
 	const char *heading = facts_heading_alone(parser->facts);
 
-	if (heading)
+	if (parser->begins_within && parser->begins_known && !parser->disordered)
+		output->cut = parser->begins_within;
+	if (heading && !parser->disordered)
 		output->cut = string_table_intern(parser->strings, heading, strlen(heading));
 	if (last && last->line_number == parser->root->line_number &&
 	    cut_message((struct span){last->text, strlen(last->text)}, facts_likely_path(parser->facts),
