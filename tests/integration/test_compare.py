@@ -593,6 +593,72 @@ def test_estimates_change_only_by_more_than_chance(t):
     assert abs(row(document, "main.foo")["before"]["objects"] * seconds / foo["before"]["objects"] - 1) < 1e-3
 
 
+SELDOM = """package main
+
+import (
+	"os"
+	"runtime"
+	"runtime/pprof"
+	"strconv"
+)
+
+type big struct{ a [2048]int64 }
+type small struct{ a [2]int64 }
+
+var bigSink *big
+var smallSink *small
+
+//go:noinline
+func makeBig() { bigSink = &big{} }
+
+//go:noinline
+func makeSmall() { smallSink = &small{} }
+
+func main() {
+	smalls, _ := strconv.Atoi(os.Args[2])
+	for i := 0; i < 1000; i++ {
+		makeBig()
+	}
+	for i := 0; i < smalls; i++ {
+		makeSmall() // 16 bytes: a sample hits one in 32,768
+	}
+	file, _ := os.Create(os.Args[1])
+	runtime.GC()
+	runtime.GC()
+	pprof.Lookup("allocs").WriteTo(file, 0)
+	file.Close()
+}
+"""
+
+
+def test_what_no_sample_hit_is_not_0(t):
+    """The program allocates big objects, which samples hit, and a million small ones or a single one."""
+    directory = files(t, main=SELDOM)
+    words = subprocess.run(["go", "build", "-gcflags=-m=2", "-o", t.path("prog"), "."], cwd=directory, env=environment(t), check=True,
+                           capture_output=True, text=True).stderr
+    (t.directory / "heap.txt").write_text(words)
+    (t.directory / "stack.txt").write_text(re.sub(r"(?m)^.*&small.*\n(?:.*(?:flow:|from ).*\n)*", "", words))
+    profiles = [t.path("often.pb.gz"), t.path("once.pb.gz")]
+    for profile, smalls in zip(profiles, (1000000, 1)):
+        subprocess.run([t.path("prog"), profile, str(smalls)], check=True)
+    document = json.loads(compare(t, t.directory, "--format", "json", *profiles, "--escape",
+                                  f"{t.path('heap.txt')},{t.path('stack.txt')}").stdout)
+    small, big = row(document, "main.makeSmall"), row(document, "main.makeBig")
+    assert small["before"]["objects"] > 0, small
+    same(small["after"], None)
+    said, = [each for each in document["words"] if "&small" in each["text"]]
+    same((said["before"]["objects"], said["after"]), (small["before"]["objects"], None))
+    same(said["rows_without"], {"before": {"objects": 0, "bytes": 0}, "after": {"objects": 1, "bytes": 1}})
+    whole, = document["sums"]
+    same((whole["after"]["objects"], whole["rows_without"]["after"]), (big["after"]["objects"], {"objects": 1, "bytes": 1}))
+    printed = compare(t, t.directory, *profiles, "--escape", f"{t.path('heap.txt')},{t.path('stack.txt')}").stdout
+    contains(printed, f"no longer escapes to the heap: {small['before']['objects']:,} -> - objects")
+    contains(printed, "the sums of sites lack 0 before and 1 after, which no sample hit")
+    for form in ("text", "markdown", "sarif", "junit", "github"):
+        printed = t.escapement("gate", "compare", "-q", "--all", "--format", form, *profiles).stdout
+        assert not re.search(r"(?m)before 0\b|\b0 (→|->)|makeSmall +objects .* 0$", printed), (form, printed)
+
+
 def test_wrong_usage_is_said_before_anything_is_built(t):
     harness.require_root()
     (t.directory / "tmp").mkdir()

@@ -148,6 +148,8 @@ CHANGES = ("worse", "new", "noisy", "tolerated", "moved", "better", "gone", "sam
 GATE_NUMBERS = {key: number for key in NUMBERS}
 GATE_SIDE = {**GATE_NUMBERS, **{f"{key}_{end}": Optional(number) for key in NUMBERS for end in ("max", "low", "high")}}
 PAIR = {"objects": number, "bytes": number}
+COUNTS = {"objects": count, "bytes": count}
+ROWS_WITHOUT = {"before": COUNTS, "after": COUNTS}
 GATE = {
     "schema": one_of("escapement.gate/2"), "passed": boolean, "status": count, "advisory": boolean, "command": [text],
     "runtime": maybe_text, "normalize": maybe_text, "runs": position,
@@ -167,7 +169,8 @@ GATE = {
                                for each in ("objects", "bytes")},
                    "started": [{"in": maybe_text, "file": maybe_text, "line": position, "function": maybe_text, "times": count,
                                 "objects": maybe_count, "bytes": maybe_count, "elsewhere": boolean}]}],
-    "sums": [{"benchmark": maybe_text, "benchmark_package": maybe_text, "worse": boolean, "before": PAIR, "after": PAIR}], "outside": PAIR,
+    "sums": [{"benchmark": maybe_text, "benchmark_package": maybe_text, "worse": boolean, "before": PAIR, "after": PAIR,
+              "rows_without": ROWS_WITHOUT}], "rows_without": ROWS_WITHOUT, "outside": PAIR,
     "bookkeeping": PAIR, "lost": {**LOST, "unexplained_objects": count},
 }
 COMPARE_SIDE = {"name": text, "runtime": maybe_text, "runs": count, "rate": count, "totals": NUMBERS, "collections": maybe_count,
@@ -179,6 +182,7 @@ COMPARE = {
     "compiler": lambda value: value is None or check(value, {"new": count, "gone": count, "changed": count}, "compiler") is None,
     "words": [{"change": one_of("new", "gone", "changed", "reworded"), "text": text, "was": maybe_text, "file": text,
                "line": position, "column": position, "function": maybe_text, "times_before": count, "times_after": count, "copies": count,
+               "rows_without": ROWS_WITHOUT,
                "before": lambda value: value is None or check(value, PAIR, "before") is None,
                "after": lambda value: value is None or check(value, PAIR, "after") is None}],
     "sums": GATE["sums"], "rows": GATE["rows"], "lost": GATE["lost"],

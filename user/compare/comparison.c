@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "compare/comparison.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,20 +28,45 @@ static bool speaks_of(const struct escape_annotation *annotation, const struct g
 	       (strrchr(local, '.') && strcmp(strrchr(local, '.') + 1, annotation->function) == 0);
 }
 
-/* Adds up the sites of a side with an annotation. Returns whether there are any. */
-static bool add_up(const struct gate_counts *side, const struct escape_annotation *annotation, double *sums)
+static void add_site(const struct gate_counts *side, const struct gate_site *site, double *sums, size_t *without)
+{
+	for (int value = VALUE_OBJECTS; value <= VALUE_BYTES; value++) {
+		double shown = gate_value_shown(side, site, value);
+
+		if (shown == VALUE_UNMEASURED)
+			without[value]++;
+		else
+			sums[value] = fmax(sums[value], 0) + shown;
+	}
+}
+
+static int by_key(const void *a, const void *b)
+{
+	return gate_site_compare(a, b, false);
+}
+
+static bool has_site(const struct gate_counts *side, const struct gate_site *of)
+{
+	return side->site_count && bsearch(of, side->sites, side->site_count, sizeof(*of), by_key);
+}
+
+/* Adds up the sites of a side with an annotation, and those that only the other side has. Returns whether there are any. */
+static bool add_up(const struct gate_counts *side, const struct escape_annotation *annotation,
+		   const struct gate_counts *other, const struct escape_annotation *there, double *sums,
+		   size_t *without)
 {
 	bool any = false;
 
-	sums[VALUE_OBJECTS] = sums[VALUE_BYTES] = 0;
+	sums[VALUE_OBJECTS] = sums[VALUE_BYTES] = VALUE_UNMEASURED;
 	for (size_t i = 0; i < side->site_count; i++) {
-		const struct gate_site *site = &side->sites[i];
-
-		if (!speaks_of(annotation, site))
+		if (!speaks_of(annotation, &side->sites[i]))
 			continue;
 		any = true;
-		for (int value = VALUE_OBJECTS; value <= VALUE_BYTES; value++)
-			sums[value] += gate_value(side, site, value);
+		add_site(side, &side->sites[i], sums, without);
+	}
+	for (size_t i = 0; i < other->site_count; i++) {
+		if (speaks_of(there, &other->sites[i]) && !has_site(side, &other->sites[i]))
+			add_site(side, NULL, sums, without);
 	}
 	return any;
 }
@@ -50,11 +76,17 @@ static void count_words(const struct comparison *comparison, struct comparison_w
 	const struct escape_change *change = words->change;
 	const struct escape_annotation *before = change->before ? change->before : change->after;
 	const struct escape_annotation *after = change->after ? change->after : change->before;
-	bool found = add_up(comparison->gate->before, before, words->before);
+	const struct gate_counts *old = comparison->gate->before, *new = comparison->gate->after;
+	bool found = add_up(old, before, new, after, words->before, words->without_before);
 
-	found |= add_up(comparison->gate->after, after, words->after);
-	for (int value = VALUE_OBJECTS; value <= VALUE_BYTES && !found; value++)
-		words->before[value] = words->after[value] = VALUE_UNMEASURED;
+	found |= add_up(new, after, old, before, words->after, words->without_after);
+	for (int value = VALUE_OBJECTS; value <= VALUE_BYTES && found; value++) {
+		/* what only sites of other words of the same key allocate */
+		if (words->before[value] == VALUE_UNMEASURED && !gate_counts_sampled(old))
+			words->before[value] = 0;
+		if (words->after[value] == VALUE_UNMEASURED && !gate_counts_sampled(new))
+			words->after[value] = 0;
+	}
 }
 
 static struct comparison_words *find_words(struct comparison *comparison, const struct gate_site *site, bool after)
@@ -88,13 +120,14 @@ static void join_reworded(struct comparison *comparison)
 			continue;
 		new->was = gone->change->before;
 		memcpy(new->before, gone->before, sizeof(new->before));
+		memcpy(new->without_before, gone->without_before, sizeof(new->without_before));
 		*gone = comparison->words[--comparison->word_count];
 	}
 }
 
 static double weight(const struct comparison_words *words)
 {
-	double difference = words->after[VALUE_OBJECTS] - words->before[VALUE_OBJECTS];
+	double difference = fmax(words->after[VALUE_OBJECTS], 0) - fmax(words->before[VALUE_OBJECTS], 0);
 
 	return !comparison_words_counted(words) ? -1 : difference < 0 ? -difference : difference;
 }

@@ -19,7 +19,9 @@ struct comparison_words {
 	/* the annotation before, if the compiler only words it differently now: then `change` has the annotation
 	 * after, and the gate found that the site is the same (gate_moves.h). NULL for all other changes */
 	const struct escape_annotation *was;
-	double before[VALUE_COUNT], after[VALUE_COUNT]; /* objects and bytes; VALUE_UNMEASURED if no site is of it */
+	double before[VALUE_COUNT],
+		after[VALUE_COUNT]; /* objects and bytes; VALUE_UNMEASURED if no site is of it, and on a side without a sample of one */
+	size_t without_before[VALUE_COUNT], without_after[VALUE_COUNT]; /* sites of it whose values are not known */
 	size_t copies; /* the same at further inlined copies of the function (see below) */
 	const char *
 		inlined; /* the function, if this is a copy itself, because the compiler was not asked about its package */
@@ -28,7 +30,7 @@ struct comparison_words {
 /* Whether objects were counted at the sites that the difference is about. */
 static inline bool comparison_words_counted(const struct comparison_words *words)
 {
-	return words->before[VALUE_OBJECTS] != VALUE_UNMEASURED;
+	return words->before[VALUE_OBJECTS] != VALUE_UNMEASURED || words->after[VALUE_OBJECTS] != VALUE_UNMEASURED;
 }
 
 /* What the compiler says now, or said before where it says no more. */

@@ -51,8 +51,10 @@ static inline const struct gate_site *gate_row_site(const struct gate_row *row)
 struct gate_group {
 	const char *benchmark; /* NULL: outside of any */
 	const char *package;   /* of the benchmark; NULL if unknown */
-	/* `before` is VALUE_UNMEASURED for what a contract does not limit. */
+	/* VALUE_UNMEASURED if no row's is known, and for what a contract does not limit. */
 	double before[VALUE_COUNT], after[VALUE_COUNT];
+	/* Rows whose values are not in these sums, because they are not known: no sample hit them. */
+	size_t without_before[VALUE_COUNT], without_after[VALUE_COUNT];
 	/* Growth of sites beyond what is allowed for them, minus what others shrank by: of all sites, and of those with
 	 * a rule of their own. */
 	double growth[VALUE_COUNT], specific_growth[VALUE_COUNT];
@@ -79,7 +81,8 @@ struct gate {
 	bool failed;
 	struct profile_loss loss; /* of both sides: with any loss, only lower bounds are compared */
 	/* Sums of both sides over the rows; moved sites cancel out. */
-	double totals_before[VALUE_COUNT], totals_after[VALUE_COUNT]; /* per iteration; VALUE_UNMEASURED */
+	double totals_before[VALUE_COUNT], totals_after[VALUE_COUNT];	/* per iteration; VALUE_UNMEASURED */
+	size_t without_before[VALUE_COUNT], without_after[VALUE_COUNT]; /* as of a group */
 	/* private */
 	struct gate_site *merged;
 	size_t merged_count;
@@ -92,7 +95,7 @@ void gate_free(struct gate *gate); /* NULL is allowed */
 /* Whether something was measured before: false if contracts alone are judged. */
 static inline bool gate_has_before(const struct gate *gate)
 {
-	return gate->totals_before[VALUE_OBJECTS] != VALUE_UNMEASURED;
+	return gate->before->totals[VALUE_OBJECTS] != VALUE_UNMEASURED;
 }
 
 /* The exit status: 1 if the gate failed, else 4 if events were lost on either side, else 0. */

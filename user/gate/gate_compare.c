@@ -335,6 +335,21 @@ static void conclude(struct gate *gate)
 		gate->totals_after[i] =
 			a->totals[i] == VALUE_UNMEASURED ? VALUE_UNMEASURED : (double)a->totals[i] / a->iterations;
 	}
+	for (int i = 0; i < POLICY_VALUES; i++) {
+		enum profile_value value = policy_values[i];
+		bool known_before = !gate_counts_sampled(gate->before), known_after = !gate_counts_sampled(gate->after);
+
+		for (size_t j = 0; j < gate->group_count; j++) {
+			gate->without_before[value] += gate->groups[j].without_before[value];
+			gate->without_after[value] += gate->groups[j].without_after[value];
+			known_before |= gate->groups[j].before[value] != VALUE_UNMEASURED;
+			known_after |= gate->groups[j].after[value] != VALUE_UNMEASURED;
+		}
+		if (!known_before)
+			gate->totals_before[value] = VALUE_UNMEASURED;
+		if (!known_after)
+			gate->totals_after[value] = VALUE_UNMEASURED;
+	}
 }
 
 struct gate *gate_compare(const struct gate_counts *before, const struct gate_counts *after,

@@ -206,6 +206,8 @@ double gate_value_shown(const struct gate_counts *side, const struct gate_site *
 {
 	const struct gate_count *count = site ? &site->counts[value] : NULL;
 
+	if (!site && gate_counts_sampled(side))
+		return VALUE_UNMEASURED;
 	if (count && side->estimated && !count->estimate && count->least == 0 && count->most > 0)
 		return VALUE_UNMEASURED;
 	return gate_value(side, site, value);

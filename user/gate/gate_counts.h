@@ -159,11 +159,24 @@ static inline int64_t gate_count_value(const struct gate_counts *side, const str
 	return side->estimated && count->estimate ? count->estimate : count->least;
 }
 
+/* Whether the counts are of samples: then a site that the side does not have may have allocated all the same. */
+static inline bool gate_counts_sampled(const struct gate_counts *counts)
+{
+	return counts->estimated || counts->rate != 1;
+}
+
+/* Returns `outside` or `bookkeeping` for readers: what no sample hit is not known. */
+static inline int64_t gate_unjudged(const struct gate_counts *side, const int64_t *values, enum profile_value value)
+{
+	return !values[value] && gate_counts_sampled(side) ? VALUE_UNMEASURED : values[value];
+}
+
 /* Returns a site's value per iteration: the least of all runs, or the estimate. A NULL `site` counts as 0;
  * VALUE_UNMEASURED if not measured. */
 double gate_value(const struct gate_counts *side, const struct gate_site *site, enum profile_value value);
 
-/* The same for readers: VALUE_UNMEASURED also of an estimate that no sample is behind, of which only the upper end is known. */
+/* The same for readers: VALUE_UNMEASURED also of an estimate that no sample is behind, of which only the upper end is known,
+ * and of a site that a side of samples does not have. */
 double gate_value_shown(const struct gate_counts *side, const struct gate_site *site, enum profile_value value);
 
 /* The same, the most of all runs; `site` must be NULL or measured. */

@@ -25,14 +25,18 @@ bool gate_group_has(const struct gate_group *group, const struct gate_site *site
 static struct gate_group *group_of(struct gate *gate, const struct gate_row *row)
 {
 	const struct gate_site *site = gate_row_site(row);
+	struct gate_group *group;
 
 	for (size_t i = 0; i < gate->group_count; i++) {
 		if (gate_group_has(&gate->groups[i], site))
 			return &gate->groups[i];
 	}
-	gate->groups[gate->group_count].benchmark = site->benchmark;
-	gate->groups[gate->group_count].package = site->benchmark_package;
-	return &gate->groups[gate->group_count++];
+	group = &gate->groups[gate->group_count++];
+	group->benchmark = site->benchmark;
+	group->package = site->benchmark_package;
+	for (int i = 0; i < POLICY_VALUES; i++)
+		group->before[policy_values[i]] = group->after[policy_values[i]] = VALUE_UNMEASURED;
+	return group;
 }
 
 /*
@@ -56,6 +60,15 @@ static double contribution(const struct gate *gate, const struct gate_row *row, 
 	return gate_value_low(gate->before, row->before, value) - most > slack ? after - before : 0;
 }
 
+/* Adds what a reader sees of a row to a sum, which is VALUE_UNMEASURED until something of it is known. */
+static void add_shown(double *sum, size_t *without, double value)
+{
+	if (value == VALUE_UNMEASURED)
+		(*without)++;
+	else
+		*sum = fmax(*sum, 0) + value;
+}
+
 static void add_row(struct gate *gate, struct gate_group *group, const struct gate_row *row,
 		    const struct policy *policy)
 {
@@ -64,19 +77,18 @@ static void add_row(struct gate *gate, struct gate_group *group, const struct ga
 		double before = gate_value(gate->before, row->before, value),
 		       after = gate_value(gate->after, row->after, value), growth;
 
-		if (row->before && row->before->counts[value].unlimited) {
-			group->before[value] = VALUE_UNMEASURED;
-			group->after[value] += after;
+		if (!gate_row_site(row)->below_contract) { /* the contract has the sum already */
+			if (!row->before || !row->before->counts[value].unlimited)
+				add_shown(&group->before[value], &group->without_before[value],
+					  gate_value_shown(gate->before, row->before, value));
+			add_shown(&group->after[value], &group->without_after[value],
+				  gate_value_shown(gate->after, row->after, value));
 		}
 		if (before < 0 || after < 0)
 			continue;
 		growth = row->change == GATE_NOISY && policy->noisy == NOISY_IGNORE
 				 ? 0
 				 : contribution(gate, row, value, before, after);
-		if (!gate_row_site(row)->below_contract) { /* the contract has the sum already */
-			group->before[value] += before;
-			group->after[value] += after;
-		}
 		group->growth[value] += growth;
 		if (policy_is_specific(policy, gate_row_site(row)->function, (enum policy_value)i))
 			group->specific_growth[value] += growth;
@@ -114,9 +126,9 @@ void gate_judge_groups(struct gate *gate, const struct policy *policy)
 		group->one_sided = is_one_sided(gate, group);
 		for (int j = 0; j < POLICY_VALUES; j++) {
 			enum profile_value value = policy_values[j];
-			double before = fmax(0, group->before[value]); /* a contract may not limit that value */
+			double before = fmax(0, group->before[value]), after = fmax(0, group->after[value]);
 			double allowed = policy_allowed(policy, NULL, (enum policy_value)j, before);
-			double slack = 1e-9 * (before + group->after[value]);
+			double slack = 1e-9 * (before + after);
 
 			group->worse |= !group->one_sided && (group->growth[value] > allowed + slack ||
 							      group->specific_growth[value] > slack);

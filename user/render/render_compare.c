@@ -47,12 +47,24 @@ static char *what_changed(const struct escape_change *change)
 	return memory_format("%zu times instead of %zu", change->new_count, change->old_count);
 }
 
+/* ", without a site after that no sample hit": what sums of several sites lack. */
+static const char *without_text(char text[96], const struct comparison_words *words)
+{
+	size_t before = words->without_before[VALUE_OBJECTS], after = words->without_after[VALUE_OBJECTS];
+
+	*text = 0;
+	if ((before && words->before[VALUE_OBJECTS] != VALUE_UNMEASURED) ||
+	    (after && words->after[VALUE_OBJECTS] != VALUE_UNMEASURED))
+		snprintf(text, 96, ", which lack %zu sites before and %zu after that no sample hit", before, after);
+	return text;
+}
+
 char *compare_words_text(const struct comparison_words *words, const char *quote)
 {
 	const struct escape_change *change = words->change;
 	const struct escape_annotation *shown = comparison_words_shown(words);
 	bool variable = shown->kind == ESCAPE_MOVED_TO_HEAP;
-	char *how = what_changed(change), *text, before[40], after[40];
+	char *how = what_changed(change), *text, before[40], after[40], without[96];
 
 	if (words->was)
 		text = memory_format("%s%s%s %s to the heap, as %s%s%s did", quote, shown->subject, quote,
@@ -64,9 +76,9 @@ char *compare_words_text(const struct comparison_words *words, const char *quote
 		text = memory_format("%s%s%s %s %s to the heap", quote, shown->subject, quote, how,
 				     variable ? "moves" : "escapes");
 	if (comparison_words_counted(words)) {
-		char *counted =
-			memory_format("%s: %s -> %s objects", text, gate_grouped(before, words->before[VALUE_OBJECTS]),
-				      gate_grouped(after, words->after[VALUE_OBJECTS]));
+		char *counted = memory_format(
+			"%s: %s -> %s objects%s", text, gate_grouped(before, words->before[VALUE_OBJECTS]),
+			gate_grouped(after, words->after[VALUE_OBJECTS]), without_text(without, words));
 
 		free(text);
 		text = counted;

@@ -75,7 +75,7 @@ static cJSON *words_values(const double *values)
 {
 	cJSON *object;
 
-	if (values[VALUE_OBJECTS] == VALUE_UNMEASURED)
+	if (values[VALUE_OBJECTS] == VALUE_UNMEASURED && values[VALUE_BYTES] == VALUE_UNMEASURED)
 		return cJSON_CreateNull();
 	object = json_object();
 	json_add(object, "objects", gate_number_object(values[VALUE_OBJECTS]));
@@ -101,6 +101,7 @@ static cJSON *words_object(const struct comparison_words *words)
 	json_add_integer(object, "copies", (int64_t)words->copies);
 	json_add(object, "before", words_values(words->before));
 	json_add(object, "after", words_values(words->after));
+	json_add(object, "rows_without", gate_rows_without_object(words->without_before, words->without_after));
 	return object;
 }
 

@@ -101,6 +101,8 @@ void render_gate_markdown_rows(FILE *stream, const struct gate *gate, const stru
 /* Members "sums" and "rows", and "lost", of a document of a gate or a comparison. */
 void gate_json_rows(struct json_document *document, const struct gate *gate);
 void gate_json_lost(struct json_document *document, const struct gate *gate);
+/* Of sums: in how many of their rows a value is not known. */
+cJSON *gate_rows_without_object(const size_t *before, const size_t *after);
 cJSON *gate_number_object(double number); /* null where not measured */
 
 /*
@@ -151,12 +153,14 @@ struct gate_sum {
 	const char *package, *benchmark; /* NULL: the program's */
 	int64_t iterations;		 /* of a benchmark, of the run with the fewest; 0 if unknown */
 	double before[2], after[2];	 /* objects, bytes; -1 if a side does not have it */
+	bool lacks;			 /* the sides lack sites that no sample hit: they cannot be compared */
 	char *text;			 /* without a newline at its end */
 };
 struct gate_sums {
 	struct gate_sum *sums;
 	size_t count;
 	size_t unchanged, left_out; /* benchmarks without a line of their own */
+	char *note;		    /* how many sites a sum of rows lacks; NULL: none */
 	int lines;		    /* that all this takes */
 };
 struct gate_sums *gate_sums_new(const struct gate *gate, const struct gate_style *style);

@@ -443,14 +443,14 @@ static void write_list(FILE *stream, const struct gate_html *html, enum gate_htm
 
 /* --- sums --- */
 
-static void sum_cells(FILE *stream, double before, double after, const char *const *columns)
+static void sum_cells(FILE *stream, double before, double after, bool lacks, const char *const *columns)
 {
 	char numbers[2][40], change[80], percent[32];
 
 	page_cell(stream, columns[0], before < 0 ? "-" : gate_grouped(numbers[0], before));
 	page_cell(stream, columns[1], after < 0 ? "-" : gate_grouped(numbers[1], after));
 	*change = 0;
-	if (before >= 0 && after >= 0 && before != after) {
+	if (before >= 0 && after >= 0 && before != after && !lacks) {
 		gate_percent(percent, before, after);
 		snprintf(change, sizeof(change), "%s%s%s%s%s", after > before ? "+" : "\xe2\x88\x92",
 			 gate_grouped(numbers[0], after > before ? after - before : before - after),
@@ -491,8 +491,8 @@ static bool write_sum_table(FILE *stream, const struct gate_html *html, const st
 			snprintf(name, sizeof(name), "%s", i ? "what is judged of it" : "all");
 		page_row_begin(stream);
 		page_cell(stream, columns[0], name);
-		sum_cells(stream, sum->before[0], sum->after[0], columns + 1);
-		sum_cells(stream, sum->before[1], sum->after[1], columns + 4);
+		sum_cells(stream, sum->before[0], sum->after[0], sum->lacks, columns + 1);
+		sum_cells(stream, sum->before[1], sum->after[1], sum->lacks, columns + 4);
 		page_row_end(stream);
 	}
 	if (any)
@@ -521,6 +521,8 @@ static void write_sums(FILE *stream, const struct gate_html *html)
 		write_sum_table(stream, html, sums, false);
 		fputs("</details>\n", stream);
 	}
+	if (sums->note)
+		html_format(stream, "<p class=\"soft\">%s</p>\n", sums->note);
 	fputs("</section>\n", stream);
 	gate_sums_free(sums);
 }
@@ -561,8 +563,8 @@ static void write_contracts(FILE *stream, const struct gate_html *html)
 
 /* --- what is not judged --- */
 
-static void unjudged_row(FILE *stream, const char *const *columns, const char *what, const char *why,
-			 const int64_t *before, const int64_t *after)
+static void unjudged_row(FILE *stream, const struct gate *gate, const char *const *columns, const char *what,
+			 const char *why, const int64_t *before, const int64_t *after)
 {
 	char number[40];
 
@@ -571,10 +573,10 @@ static void unjudged_row(FILE *stream, const char *const *columns, const char *w
 	page_row_begin(stream);
 	page_cell(stream, columns[0], what);
 	page_cell(stream, columns[1], why);
-	page_cell(stream, columns[2], gate_grouped(number, (double)before[VALUE_OBJECTS]));
-	page_cell(stream, columns[3], gate_grouped(number, (double)after[VALUE_OBJECTS]));
-	page_cell(stream, columns[4], gate_grouped(number, (double)before[VALUE_BYTES]));
-	page_cell(stream, columns[5], gate_grouped(number, (double)after[VALUE_BYTES]));
+	page_cell(stream, columns[2], gate_grouped(number, (double)gate_unjudged(gate->before, before, VALUE_OBJECTS)));
+	page_cell(stream, columns[3], gate_grouped(number, (double)gate_unjudged(gate->after, after, VALUE_OBJECTS)));
+	page_cell(stream, columns[4], gate_grouped(number, (double)gate_unjudged(gate->before, before, VALUE_BYTES)));
+	page_cell(stream, columns[5], gate_grouped(number, (double)gate_unjudged(gate->after, after, VALUE_BYTES)));
 	page_row_end(stream);
 }
 
@@ -590,10 +592,10 @@ static void write_unjudged(FILE *stream, const struct gate_html *html)
 		return;
 	fputs("<section id=\"unjudged\"><details><summary><h2>Not judged</h2></summary>\n", stream);
 	page_table_begin(stream, "what is not judged", columns);
-	unjudged_row(stream, columns, "outside",
+	unjudged_row(stream, html->gate, columns, "outside",
 		     "no line of the program allocates it: the runtime, and libraries on goroutines of their own",
 		     before->outside, after->outside);
-	unjudged_row(stream, columns, "bookkeeping",
+	unjudged_row(stream, html->gate, columns, "bookkeeping",
 		     "the standard library allocates it once, not each time: pools, initialisers", before->bookkeeping,
 		     after->bookkeeping);
 	page_table_end(stream);

@@ -255,6 +255,7 @@ void gate_html_data(struct json_writer *writer, const void *context)
 	json_write_text(writer, "verdict_name", "Change");
 	json_write_bool(writer, "has_before", true);
 	json_write_bool(writer, "stacks_before", gate_html_has_older_stacks(html));
+	json_write_bool(writer, "sampled_before", gate_counts_sampled(html->gate->before));
 	json_write_array(writer, "lists");
 	for (int i = 0; i < GATE_HTML_LISTS; i++) {
 		if (html->lists[i].count)

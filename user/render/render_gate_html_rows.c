@@ -213,7 +213,11 @@ static void say_one_sided(const struct gate_html *html, const struct gate_row *r
 	char objects[72], bytes[72];
 	size_t compared = gate->row_count <= COMPARED_ROWS_MAX ? gate->row_count : 0;
 
-	snprintf(fact, GATE_TEXT_SIZE, row->after ? "There was no such site before" : "There is no such site any more");
+	if (gate_counts_sampled(row->after ? gate->before : gate->after))
+		snprintf(fact, GATE_TEXT_SIZE, row->after ? "No sample hit it before" : "No sample hits it any more");
+	else
+		snprintf(fact, GATE_TEXT_SIZE,
+			 row->after ? "There was no such site before" : "There is no such site any more");
 	for (size_t i = 0; i < compared; i++) {
 		const struct gate_row *other = &gate->rows[i];
 		const struct gate_site *there = gate_row_site(other);

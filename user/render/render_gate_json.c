@@ -88,12 +88,12 @@ static cJSON *integer(int64_t value)
 	return gate_number_object((double)value);
 }
 
-static cJSON *unjudged(const int64_t *values)
+static cJSON *unjudged(const struct gate_counts *side, const int64_t *values)
 {
 	cJSON *object = json_object();
 
-	json_add_integer(object, "objects", values[VALUE_OBJECTS]);
-	json_add_integer(object, "bytes", values[VALUE_BYTES]);
+	json_add_value(object, "objects", gate_unjudged(side, values, VALUE_OBJECTS));
+	json_add_value(object, "bytes", gate_unjudged(side, values, VALUE_BYTES));
 	return object;
 }
 
@@ -106,6 +106,24 @@ static cJSON *sum_values(const double *values)
 	return object;
 }
 
+static cJSON *numbers_of(const size_t *counts)
+{
+	cJSON *object = json_object();
+
+	json_add_integer(object, "objects", (int64_t)counts[VALUE_OBJECTS]);
+	json_add_integer(object, "bytes", (int64_t)counts[VALUE_BYTES]);
+	return object;
+}
+
+cJSON *gate_rows_without_object(const size_t *before, const size_t *after)
+{
+	cJSON *object = json_object();
+
+	json_add(object, "before", numbers_of(before));
+	json_add(object, "after", numbers_of(after));
+	return object;
+}
+
 static cJSON *gate_sum_object(const struct gate_group *group)
 {
 	cJSON *object = json_object();
@@ -115,6 +133,7 @@ static cJSON *gate_sum_object(const struct gate_group *group)
 	json_add_bool(object, "worse", group->worse);
 	json_add(object, "before", sum_values(group->before));
 	json_add(object, "after", sum_values(group->after));
+	json_add(object, "rows_without", gate_rows_without_object(group->without_before, group->without_after));
 	return object;
 }
 
@@ -166,8 +185,10 @@ void render_gate_json(FILE *stream, const struct gate *gate, const struct gate_s
 	json_add(sums, "before", totals(gate->totals_before));
 	json_add(sums, "after", totals(gate->totals_after));
 	json_document_member(&document, "totals", sums);
-	json_document_member(&document, "outside", unjudged(after->outside));
-	json_document_member(&document, "bookkeeping", unjudged(after->bookkeeping));
+	json_document_member(&document, "rows_without",
+			     gate_rows_without_object(gate->without_before, gate->without_after));
+	json_document_member(&document, "outside", unjudged(after, after->outside));
+	json_document_member(&document, "bookkeeping", unjudged(after, after->bookkeeping));
 	gate_json_lost(&document, gate);
 	json_document_end(&document);
 }

@@ -198,6 +198,8 @@ size_t render_gate_markdown_sums(FILE *stream, const struct gate *gate, const st
 		written += (size_t)fprintf(stream, "```text\n");
 		for (size_t i = 0; i < sums->count; i++)
 			written += (size_t)fprintf(stream, "%s\n", sums->sums[i].text);
+		if (sums->note)
+			written += (size_t)fprintf(stream, "%s\n", sums->note);
 		written += (size_t)fprintf(stream, "```\n\n");
 	}
 	gate_sums_free(sums);

@@ -39,8 +39,8 @@ const char *gate_percent(char text[32], double before, double after)
 	return text;
 }
 
-/* "5 -> 3 objects", "5 objects" if nothing changed; "" if neither side measured it. */
-static const char *pair(char text[96], double before, double after, const char *unit)
+/* "5 -> 3 objects", "5 objects" if nothing changed; "" if neither side measured it. `unknown` stands for a side that has none. */
+static const char *pair(char text[96], double before, double after, const char *unit, const char *unknown)
 {
 	char from[40], to[40];
 
@@ -49,8 +49,8 @@ static const char *pair(char text[96], double before, double after, const char *
 	else if (before == after)
 		snprintf(text, 96, "%s %s", gate_grouped(to, after), unit);
 	else
-		snprintf(text, 96, "%s -> %s %s", before < 0 ? "none" : gate_grouped(from, before),
-			 after < 0 ? "none" : gate_grouped(to, after), unit);
+		snprintf(text, 96, "%s -> %s %s", before < 0 ? unknown : gate_grouped(from, before),
+			 after < 0 ? unknown : gate_grouped(to, after), unit);
 	return text;
 }
 
@@ -131,6 +131,14 @@ static double everything(const struct gate_counts *side, double total, bool exac
 			 : total + (double)(side->outside[value] + side->bookkeeping[value]) / side->iterations;
 }
 
+/* "the sums of sites lack 1 before and 2 after, which no sample hit" */
+static char *lacking(const struct gate *gate)
+{
+	size_t before = gate->without_before[VALUE_OBJECTS], after = gate->without_after[VALUE_OBJECTS];
+
+	return memory_format("the sums of sites lack %zu before and %zu after, which no sample hit", before, after);
+}
+
 /* The sum of everything, and below it what is judged of that, if it is not the same. */
 static void add_program(struct gate_sums *sums, const struct gate *gate)
 {
@@ -145,7 +153,12 @@ static void add_program(struct gate_sums *sums, const struct gate *gate)
 		judged->before[i] = gate->totals_before[i];
 		judged->after[i] = gate->totals_after[i];
 	}
+	judged->lacks =
+		gate->without_before[0] || gate->without_after[0] || gate->without_before[1] || gate->without_after[1];
+	all->lacks = judged->lacks && !(gate->before->exact[0] && gate->after->exact[0]);
 	sums->count = all->before[0] != judged->before[0] || all->after[0] != judged->after[0] ? 2 : 1;
+	if (sums->sums[sums->count - 1].lacks)
+		sums->note = lacking(gate);
 }
 
 /* Whether the bytes differ by no more than the descriptors of a few threads and their goroutines, which the runtime
@@ -221,11 +234,15 @@ static void put_cells(char cells[4][GATE_NAME_SIZE], const struct gate *gate, co
 		      const struct gate_style *style)
 {
 	const struct gate_sum *sum = &sums->sums[i];
+	const char *unknown = sum->benchmark ? "none" : "-"; /* no such benchmark; no sample */
 
 	put_name(cells[0], GATE_NAME_SIZE, gate, sums, i, style);
-	pair(cells[1], sum->before[0], sum->after[0], sum->benchmark ? "allocs/op" : style->what);
-	gate_percent(cells[2], sum->before[0], sum->after[0]);
-	pair(cells[3], sum->before[1], sum->after[1], sum->benchmark ? "B/op" : "bytes");
+	pair(cells[1], sum->before[0], sum->after[0], sum->benchmark ? "allocs/op" : style->what, unknown);
+	if (sum->lacks)
+		*cells[2] = 0;
+	else
+		gate_percent(cells[2], sum->before[0], sum->after[0]);
+	pair(cells[3], sum->before[1], sum->after[1], sum->benchmark ? "B/op" : "bytes", unknown);
 }
 
 /* Writes the lines in columns. A name that leaves no space for the numbers has a line of its own. */
@@ -273,7 +290,7 @@ struct gate_sums *gate_sums_new(const struct gate *gate, const struct gate_style
 	if (!style->all)
 		fold(sums, gate);
 	put_lines(sums, gate, style);
-	sums->lines += (sums->unchanged > 0) + (sums->left_out > 0);
+	sums->lines += (sums->unchanged > 0) + (sums->left_out > 0) + (sums->note != NULL);
 	return sums;
 }
 
@@ -282,6 +299,7 @@ void gate_sums_free(struct gate_sums *sums)
 	for (size_t i = 0; i < sums->count; i++)
 		free(sums->sums[i].text);
 	free(sums->sums);
+	free(sums->note);
 	free(sums);
 }
 
@@ -302,6 +320,8 @@ void gate_sums_print_folded(FILE *stream, const struct gate_sums *sums)
 		fprintf(stream, "%zu benchmarks are unchanged\n", sums->unchanged);
 	if (sums->left_out)
 		fprintf(stream, "%zu more benchmarks changed; --all shows them\n", sums->left_out);
+	if (sums->note)
+		fprintf(stream, "%s\n", sums->note);
 }
 
 void render_gate_sums(FILE *stream, const struct gate *gate, const struct gate_style *style)

@@ -248,17 +248,18 @@ void render_gate_rows(FILE *stream, const struct gate *gate, const struct gate_s
 	gate_sums_free(sums);
 }
 
-static void print_unjudged(FILE *stream, const char *what, const int64_t *before, const int64_t *after)
+static void print_unjudged(FILE *stream, const struct gate *gate, const char *what, const int64_t *before,
+			   const int64_t *after)
 {
 	char numbers[4][40];
 
 	if (before[VALUE_OBJECTS] + after[VALUE_OBJECTS] == 0)
 		return;
 	fprintf(stream, "%s, not judged: %s -> %s objects, %s -> %s bytes\n", what,
-		gate_grouped(numbers[0], (double)before[VALUE_OBJECTS]),
-		gate_grouped(numbers[1], (double)after[VALUE_OBJECTS]),
-		gate_grouped(numbers[2], (double)before[VALUE_BYTES]),
-		gate_grouped(numbers[3], (double)after[VALUE_BYTES]));
+		gate_grouped(numbers[0], (double)gate_unjudged(gate->before, before, VALUE_OBJECTS)),
+		gate_grouped(numbers[1], (double)gate_unjudged(gate->after, after, VALUE_OBJECTS)),
+		gate_grouped(numbers[2], (double)gate_unjudged(gate->before, before, VALUE_BYTES)),
+		gate_grouped(numbers[3], (double)gate_unjudged(gate->after, after, VALUE_BYTES)));
 }
 
 void render_gate_text(FILE *stream, const struct gate *gate, const struct gate_style *style)
@@ -272,8 +273,8 @@ void render_gate_text(FILE *stream, const struct gate *gate, const struct gate_s
 	render_gate_rows(stream, gate, style);
 	if (gate->after->normalize)
 		fprintf(stream, "per iteration: counts are divided by '%s'\n", gate->after->normalize);
-	print_unjudged(stream, "outside", gate->before->outside, gate->after->outside);
-	print_unjudged(stream, "bookkeeping", gate->before->bookkeeping, gate->after->bookkeeping);
+	print_unjudged(stream, gate, "outside", gate->before->outside, gate->after->outside);
+	print_unjudged(stream, gate, "bookkeeping", gate->before->bookkeeping, gate->after->bookkeeping);
 	fprintf(stream, "%s%s%s\n", gate->failed ? colors->red : colors->green, gate_summary(summary, gate, style),
 		colors->reset);
 }

@@ -252,6 +252,7 @@ void render_html_data(struct json_writer *writer, const void *context)
 	json_write_text(writer, "verdict_name", "Verdict");
 	json_write_bool(writer, "has_before", page->before != NULL);
 	json_write_bool(writer, "stacks_before", page->before != NULL);
+	json_write_bool(writer, "sampled_before", page->before && !profile_is_exact(page->before));
 	if (page->audit)
 		write_verdicts(writer, document);
 	json_write_array(writer, "lists");

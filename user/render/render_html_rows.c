@@ -9,6 +9,15 @@
 #include "render/render_html.h"
 
 static const int64_t nothing[VALUE_COUNT];
+static const int64_t unknown[VALUE_COUNT] = {
+#define UNKNOWN(value, ...) [value] = VALUE_UNMEASURED,
+	PROFILE_VALUES(UNKNOWN)};
+
+/* What a profile has of a row that is only in the other one: without a sample, nobody knows. */
+static const int64_t *absent(const struct profile *from)
+{
+	return profile_is_exact(from) ? nothing : unknown;
+}
 
 /* An allocation that another module made is shown at its owner's line. */
 static struct html_row audit_row(const struct audit *audit, size_t at)
@@ -136,7 +145,8 @@ static struct older older_new(const struct render_html_page *page)
 }
 
 /* What a row allocated in the older profile; NULL if there is none to compare with. */
-static const int64_t *values_before(struct older *older, const struct html_row *row)
+static const int64_t *values_before(const struct render_html_page *page, struct older *older,
+				    const struct html_row *row)
 {
 	const struct report_row **site;
 	const struct audit_row **found;
@@ -145,14 +155,14 @@ static const int64_t *values_before(struct older *older, const struct html_row *
 		found = bsearch(&row->audit, older->rows, older->row_count, sizeof(*older->rows), by_allocation);
 		if (found)
 			older->found[found - older->rows] = true;
-		return found ? (*found)->values : nothing;
+		return found ? (*found)->values : absent(page->before);
 	}
 	if (!older->sites)
 		return NULL;
 	site = bsearch(&row->site, older->sites, older->site_count, sizeof(*older->sites), by_site);
 	if (site)
 		older->found[site - older->sites] = true;
-	return site ? (*site)->values : nothing;
+	return site ? (*site)->values : absent(page->before);
 }
 
 /* A row of the older profile that is in this one no more. */
@@ -163,7 +173,7 @@ static struct html_row gone_row(const struct render_html_page *page, const struc
 			    : site_row(page->sites_before, (size_t)(older->sites[at] - page->sites_before->rows));
 
 	row.before = row.values;
-	row.values = nothing;
+	row.values = absent(page->profile);
 	row.has_bounds = false;
 	row.is_gone = true;
 	return row;
@@ -180,7 +190,7 @@ struct html_rows *render_html_rows_new(const struct render_html_page *page)
 		struct html_row *row = &rows->list[rows->count++];
 
 		*row = page->audit ? audit_row(page->audit, i) : site_row(page->sites, i);
-		row->before = values_before(&older, row);
+		row->before = values_before(page, &older, row);
 	}
 	for (size_t i = 0; i < older.row_count + older.site_count; i++) {
 		if (!older.found[i]) {

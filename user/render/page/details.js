@@ -62,25 +62,25 @@ function lineMargins(of) {
 	for (const row of data.rows) {
 		if (row.file !== of.file || row.benchmark !== of.benchmark || !row.values || row.gone)
 			continue;
-		const line = margins.get(row.line) ?? {values: data.measures.map(() => null), before: data.measures.map(() => null), words: new Set()};
+		const line = margins.get(row.line) ?? {rows: [], words: new Set()};
 
-		for (const [sums, values] of [[line.values, row.values], [line.before, row.before ?? []]])
-			values.forEach((value, index) => {
-				if (value !== null) // what was not measured is not 0
-					sums[index] = (sums[index] ?? 0) + value;
-			});
+		line.rows.push(row);
 		if (row.words)
 			line.words.add(row.words);
 		margins.set(row.line, line);
 	}
+	for (const line of margins.values())
+		for (const member of ["values", "before"])
+			[line[member], line[`${member}_without`]] = [sumOf(line.rows, member), withoutOf(line.rows, member)];
 	return margins;
 }
 
 // "200 \u2192 201" if there is an older side that differs; a narrow screen has no room for it.
-function marginText(index, {values, before}) {
-	const [was, is] = [before[index], values[index]].map(value => measureText(data.measures[index], value));
+function marginText(index, line) {
+	const [was, is] = ["before", "values"].map(member => measureText(data.measures[index], line[member][index]) +
+		(line[member][index] !== null && line[`${member}_without`][index] ? ".." : ""));
 
-	return before[index] === null || was === is ? [is] : [make("span", {class: "wide"}, `${was} \u2192 `), is];
+	return line.before[index] === null || was === is ? [is] : [make("span", {class: "wide"}, `${was} \u2192 `), is];
 }
 
 function sourceDetails(row) {
@@ -159,7 +159,7 @@ function stacksBehind(row) {
 	leaves.sort((a, b) => weigh(b) - weigh(a));
 	return make("div", {}, make("h3", {}, `Stacks behind it: ${countText(leaves.length)}`),
 		...leaves.slice(0, stacksShown).map(leaf => make("details", {},
-			make("summary", {}, [stackText(values, leaf), before && `before ${stackText(before, leaf) || "none"}`].filter(Boolean).join("; ") ),
+			make("summary", {}, [stackText(values, leaf), before && `before ${stackText(before, leaf) || (data.sampled_before ? "no sample" : "none")}`].filter(Boolean).join("; ") ),
 			make("p", {}, make("a", {href: `#frame-${node[leaf]}`}, "in the flame graph")),
 			make("ol", {class: "stack code"}, ...callTree.path(node[leaf]).map(each =>
 				make("li", {}, frameText(callTree.frame[each])))))),

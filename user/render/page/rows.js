@@ -14,6 +14,14 @@ function sumOf(rows, member) {
 	});
 }
 
+// Of how many of the rows that allocate that sum lacks a number, because no sample hit them.
+function withoutOf(rows, member) {
+	const allocates = row => [...row.values ?? [], ...row.before ?? []].some(value => value > 0);
+
+	return data.measures.map((measure, index) =>
+		rows.filter(row => row[member] && row[member][index] === null && allocates(row)).length);
+}
+
 // Rows of one verdict and source line. A row without a place, or that allocates nothing, is a line of its own; what no line
 // of the program allocates is one.
 function linesOf(rows, ordered = false) {
@@ -30,6 +38,7 @@ function linesOf(rows, ordered = false) {
 	return [...lines.values()].map(members => members.length === 1 ? {...members[0], rows: members} : {
 		id: `line-${members[0].id}`, rows: members, verdict: members[0].verdict, file: members[0].file, line: members[0].line,
 		values: sumOf(members, "values"), before: members.some(row => row.before) ? sumOf(members, "before") : undefined,
+		values_without: withoutOf(members, "values"), before_without: withoutOf(members, "before"),
 	});
 }
 
@@ -76,7 +85,7 @@ class WorkList {
 	weight(row, index) {
 		const value = row.values?.[index] ?? null, before = row.before?.[index] ?? null;
 
-		return value !== null && before !== null ? Math.abs(value - before) : value ?? -1;
+		return value !== null && before !== null ? Math.abs(value - before) : value ?? before ?? -1;
 	}
 
 	columns() {
@@ -227,15 +236,16 @@ class WorkList {
 
 	numberCell(row, measure, index) {
 		const value = row.values?.[index] ?? null, before = row.before?.[index];
-		const change = changeText(measure, before, value), bounds = this.range(measure, row.bounds);
+		const known = !row.values_without?.[index] && !row.before_without?.[index];
+		const change = known ? changeText(measure, before, value) : null, bounds = this.range(measure, row.bounds);
 
 		return make("td", {class: isChief(measure) ? "number" : "number wide", "data-value": value === null ? "" : String(value),
 				"data-before": before === undefined || before === null ? null : String(before)},
-			measureText(measure, value),
+			this.sumText(row, "values", measure, index),
 			row.rows?.some(each => each.bounds?.[measure.key]) && row.rows.length > 1
 				? make("span", {class: "range"}, "interval unknown") : null,
 			bounds ? make("span", {class: "range"}, bounds) : null,
-			before === undefined ? null : make("span", {class: "range"}, this.beforeText(row, measure, before)),
+			before === undefined ? null : make("span", {class: "range"}, this.beforeText(row, measure, index)),
 			change ? make("span", {class: `range ${value > before ? "worse" : "better"}`}, change) : null,
 			data.whole && value > 0 && data.whole[index] > 0 ? shareBar(value, data.whole[index]) : null);
 	}
@@ -247,12 +257,19 @@ class WorkList {
 		return low === undefined ? null : `${measureText(measure, low)} to ${high === null ? "?" : measureText(measure, high)}`;
 	}
 
-	beforeText(row, measure, before) {
-		const bounds = this.range(measure, row.before_bounds);
+	// A sum that lacks rows of which no sample was taken is a lower bound: "12..".
+	sumText(row, member, measure, index) {
+		const value = row[member]?.[index] ?? null;
+
+		return measureText(measure, value) + (value !== null && row[`${member}_without`]?.[index] ? ".." : "");
+	}
+
+	beforeText(row, measure, index) {
+		const bounds = this.range(measure, row.before_bounds), before = row.before[index];
 
 		if (row.limit)
 			return before === null ? "no limit" : `at most ${measureText(measure, before)}`;
-		return `before ${measureText(measure, before)}${bounds ? `, ${bounds}` : ""}`;
+		return `before ${this.sumText(row, "before", measure, index)}${bounds ? `, ${bounds}` : ""}`;
 	}
 
 	toggle(row) {
