@@ -19,8 +19,9 @@
  * Only a search for lost objects (leaks.c) is waited for, since it holds a lock of the dynamic linker that a child could
  * not release. A signal handler may fork in the middle of a fork of its thread.
  *
- * A constructor registers the handler, because registering allocates. Since it is registered early, it runs before the
- * program's own handlers.
+ * The handler is registered with the first cache, because registering may allocate: constructors of other libraries run
+ * before ours, and may start threads and fork. Handlers run in the order in which they were registered, so ours runs before
+ * those that allocate. The constructor is for programs whose first handler is registered before anything is allocated.
  */
 #include <pthread.h>
 
@@ -64,12 +65,10 @@ RARELY_RUN static void in_child(void)
 	heap_profile_in_child();
 }
 
-static __attribute__((constructor)) void register_handlers(void)
+__attribute__((constructor(101))) void fork_init(void)
 {
-	pthread_atfork(leaks_beforeFork, leaks_afterFork, in_child);
-}
+	static atomic_bool registered;
 
-/* Does nothing. mallocinit calls it so that a static link includes this file and its constructor. */
-void fork_init(void)
-{
+	if (!atomic_exchange_explicit(&registered, true, memory_order_relaxed))
+		pthread_atfork(leaks_beforeFork, leaks_afterFork, in_child);
 }

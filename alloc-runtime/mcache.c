@@ -28,7 +28,7 @@
 #define ALL_8(...) \
 	__VA_ARGS__, __VA_ARGS__, __VA_ARGS__, __VA_ARGS__, __VA_ARGS__, __VA_ARGS__, __VA_ARGS__, __VA_ARGS__
 
-_Alignas(struct mcache) struct mcache_none mcache_none = {.alloc = {ALL_136(&emptymspan)}};
+struct mcache_none mcache_none = {.alloc = {ALL_136(&emptymspan)}};
 __thread struct mcache *mcache_self = &mcache_dummy;
 
 struct mcache mcache_shared LARGE_BSS;
@@ -452,8 +452,9 @@ struct mcache *mcache_attach(void)
 	lock_release(&mheap.cachelock);
 	if (c) {
 		mcache_self = c;
-		/* May allocate, from this mcache. */
+		/* Both may allocate, from this mcache. */
 		pthread_setspecific(thread_end, c);
+		fork_init();
 		return c;
 	}
 	if (!initialised)

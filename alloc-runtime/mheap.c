@@ -65,7 +65,6 @@ bool mallocinit(void)
 	debug_init();
 	cachealloc_init();
 	description_publish();
-	fork_init();
 	return true;
 }
 

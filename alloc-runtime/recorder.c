@@ -33,7 +33,7 @@ static struct {
 	int file;	 /* -1 in a child that has recorded nothing yet */
 	pid_t pid;
 	struct goalloc_stats start;
-} recorder;
+} recorder LARGE_BSS;
 
 /* ---- writing ---- */
 
@@ -41,7 +41,7 @@ static struct {
 	char text[8192];
 	size_t length;
 	bool failed;
-} out;
+} out LARGE_BSS;
 
 static void flush(void)
 {
@@ -108,7 +108,7 @@ static void put_map(const char *line)
 
 static void put_maps(void)
 {
-	static char line[5000];
+	static char line[5000] LARGE_BSS;
 	int file = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
 	size_t length = 0;
 	char c;
@@ -128,7 +128,7 @@ static void put_maps(void)
 
 static void put_process(void)
 {
-	static char text[4096];
+	static char text[4096] LARGE_BSS;
 	int file = open("/proc/self/comm", O_RDONLY | O_CLOEXEC);
 	ssize_t length = file < 0 ? 0 : read(file, text, sizeof text - 1);
 
@@ -150,7 +150,7 @@ static void put_process(void)
 /* Creates the process's file and writes the first records. */
 static bool open_file(void)
 {
-	static char name[sizeof recorder.path + 32];
+	static char name[sizeof recorder.path + 32] LARGE_BSS;
 
 	recorder.file = open(recorder.path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
 	for (int i = 0; recorder.file < 0 && errno == EEXIST && i < FilesOfProcess; i++) {
@@ -271,7 +271,7 @@ static void put_counters(const struct goalloc_stats *end)
 static RARELY_RUN void end_recording(void)
 {
 	const struct stack_table *table = &recorder.table;
-	static struct goalloc_stats end;
+	static struct goalloc_stats end LARGE_BSS;
 	uint64_t *seen;
 
 	lock_acquire(&recorder_lock);

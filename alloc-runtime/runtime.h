@@ -429,7 +429,7 @@ static inline unsigned mspan_enough(unsigned nelems)
 /* ---- mcache ---- */
 
 /*
- * Three parts, each a whole number of pages:
+ * Three parts, each a whole number of pages. Their size says so and not their alignment, which mcache_none would have, too:
  *
  *   kept       what observers read, and what counts on until the cache is folded; see cachealloc.h
  *   own        what only the living thread needs
@@ -437,43 +437,59 @@ static inline unsigned mspan_enough(unsigned nelems)
  *
  * All fields belong to the thread.
  */
-enum { MCachePage = 4096, MCacheKept = 2 * MCachePage, MCacheOwn = 2 * MCachePage };
+enum { MCachePage = 4096, MCacheKept = 2 * MCachePage, MCacheOwn = 2 * MCachePage, MCacheListening = 3 * MCachePage };
 
 struct mcache {
-	int64_t next_sample;		  /* bytes until the next sample */
-	struct goalloc_sequence sequence; /* see goalloc_contract.h */
-	uint32_t id;
-	bool listening; /* the third part is initialised */
-	uint32_t round; /* mheap.round when the cache last gave its ready spans up */
-	uint32_t polls; /* slow paths that could have read the clock */
-	uintptr_t tiny; /* current tiny block, 0: none */
-	uint32_t tinyoffset;
-	/* For the sampler: for each thinned probe, its distance and the bytes left until it fires. */
-	uint64_t sample_distance, refill_distance, grow_distance, large_distance;
-	int64_t refill_left, grow_left, large_left;
-	uint64_t sample_semaphores; /* the semaphores that sample_distance was chosen for */
-	uint64_t random;
-	struct mspan *alloc[NumSpanClasses];
+	union {
+		struct {
+			int64_t next_sample;		  /* bytes until the next sample */
+			struct goalloc_sequence sequence; /* see goalloc_contract.h */
+			uint32_t id;
+			bool listening; /* the third part is initialised */
+			uint32_t round; /* mheap.round when the cache last gave its ready spans up */
+			uint32_t polls; /* slow paths that could have read the clock */
+			uintptr_t tiny; /* current tiny block, 0: none */
+			uint32_t tinyoffset;
+			/* For the sampler: for each thinned probe, its distance and the bytes left until it fires. */
+			uint64_t sample_distance, refill_distance, grow_distance, large_distance;
+			int64_t refill_left, grow_left, large_left;
+			uint64_t sample_semaphores; /* the semaphores that sample_distance was chosen for */
+			uint64_t random;
+			struct mspan *alloc[NumSpanClasses];
 
-	/* Last in its part, so that the pages of classes that a thread does not use are not touched. */
-	uint64_t tiny_objects, tiny_blocks, tiny_bytes;
-	struct goalloc_class_counters class_counters[NumSpanClasses];
-
-	_Alignas(MCachePage) struct mSpanList full[NumSpanClasses]; /* used up, less than a quarter free */
-	struct mSpanList ready[NumSpanClasses];			    /* a quarter free or more */
-	uint16_t nready[NumSpanClasses];
-	size_t unused_bytes;  /* of those of `ready` that are known to be wholly free: their countdown is NotCounting */
-	size_t surplus_bytes; /* of those of `ready` above the limits of their class */
-	uint64_t frees_at_refill[NumSpanClasses];
-	struct stackcache *stackcache; /* NULL before the first; see stack.h */
-	struct mcache_head *head;      /* mcache_head() of it */
-
-	_Alignas(MCachePage) struct goalloc_pending pending[NumSpanClasses];
-	struct goalloc_pending grows_pending[NumSpanClasses]; /* only `refills` is used, as the number of grows */
-	struct goalloc_stack stack;
+			/* Last in its part, so that the pages of classes that a thread does not use are not touched. */
+			uint64_t tiny_objects, tiny_blocks, tiny_bytes;
+			struct goalloc_class_counters class_counters[NumSpanClasses];
+		};
+		char kept[MCacheKept];
+	};
+	union {
+		struct {
+			struct mcache_head *head;      /* mcache_head() of it */
+			struct stackcache *stackcache; /* NULL before the first; see stack.h */
+			size_t unused_bytes; /* of those of `ready` that are known to be wholly free: their countdown is NotCounting */
+			size_t surplus_bytes; /* of those of `ready` above the limits of their class */
+			uint64_t frees_at_refill[NumSpanClasses];
+			struct mSpanList full[NumSpanClasses]; /* used up, less than a quarter free */
+			/* Last, so that a thread whose spans do not become ready touches one page of this part. */
+			uint16_t nready[NumSpanClasses];
+			struct mSpanList ready[NumSpanClasses]; /* a quarter free or more */
+		};
+		char own[MCacheOwn];
+	};
+	union {
+		struct {
+			struct goalloc_pending pending[NumSpanClasses];
+			struct goalloc_pending
+				grows_pending[NumSpanClasses]; /* only `refills` is used, as the number of grows */
+			struct goalloc_stack stack;
+		};
+		char listened[MCacheListening];
+	};
 };
-_Static_assert(offsetof(struct mcache, full) == MCacheKept, "whole pages");
+_Static_assert(offsetof(struct mcache, head) == MCacheKept, "whole pages");
 _Static_assert(offsetof(struct mcache, pending) == MCacheKept + MCacheOwn, "at most 16 KiB a thread");
+_Static_assert(sizeof(struct mcache) == MCacheKept + MCacheOwn + MCacheListening, "whole pages");
 
 /* The caller of the library, for unwinding: its registers as they will be when the call returns. */
 struct caller {
@@ -494,7 +510,7 @@ struct mcache_none {
 	char before[offsetof(struct mcache, alloc)];
 	struct mspan *alloc[NumSpanClasses];
 };
-extern _Alignas(struct mcache) struct mcache_none mcache_none;
+extern struct mcache_none mcache_none;
 #define mcache_dummy (*(struct mcache *)&mcache_none)
 _Static_assert(sizeof(struct mcache_none) <= MCachePage, "one page of the file");
 extern __thread struct mcache *mcache_self;
@@ -594,9 +610,6 @@ struct mheap {
 	struct free_spans free; /* some of whose pages may take physical memory */
 	struct free_spans
 		scav; /* all of whose pages were returned or never used; taken if none of `free` is long enough */
-	struct mSpanList busy[NumFreeLists]; /* large objects, by pages */
-	struct mSpanList busylarge;
-
 	/* arena.c: the arena is [arena_start, arena_used) without its holes; both are 0 before it first grows. */
 	uintptr_t arena_start, arena_used;
 	size_t holes;	     /* bytes */
@@ -650,7 +663,10 @@ struct mheap {
 
 	struct lock cachelock; /* guards initialisation, and the list of caches: cachealloc.h */
 
+	/* Last, so that the pages of what a program does not use are not touched. */
 	struct mcentral central[NumSpanClasses];
+	struct mSpanList busy[NumFreeLists]; /* large objects, by pages */
+	struct mSpanList busylarge;
 };
 
 extern struct mheap mheap;

@@ -9,8 +9,9 @@
 
 /* Functions that few programs run, in files whose other functions all programs do (rules.mk has whole files of the kind). */
 #define RARELY_RUN __attribute__((section("goalloc_rare"), noinline))
-/* Variables of several pages that few programs touch. Apart from the others, so that those share pages. */
-#define LARGE_BSS __attribute__((section(".bss.large")))
+/* Variables of several pages that few programs touch. They begin at pages of their own, before the others, so that those share
+ * pages. */
+#define LARGE_BSS __attribute__((section(".bss.large"), aligned(4096)))
 
 #pragma GCC visibility push(hidden)
 

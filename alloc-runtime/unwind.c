@@ -11,13 +11,14 @@
 
 #include "cfi.h"
 #include "machine.h"
+#include "sections.h"
 
 enum { CacheBits = 13 };
 
 /* All threads write entries without locks. An entry is valid only if key ^ rule is the address. */
 static struct {
 	_Atomic uint64_t key, rule;
-} cache[1 << CacheBits];
+} cache[1 << CacheBits] LARGE_BSS;
 
 union packed {
 	struct cfi_rule rule;

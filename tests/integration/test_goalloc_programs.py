@@ -163,6 +163,54 @@ int main() {
     same_results(t, t.path("program"))
 
 
+def test_a_library_forks_in_its_constructor_while_its_threads_allocate(t):
+    """It runs before libgoalloc's constructors, and its handler in the child after libgoalloc's."""
+    library, program = t.path("library.c"), t.path("program.c")
+    library.write_text(r"""
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+static void *volatile object;
+static void allocate(void) {
+	for (int i = 0; i < 100; i++) free(object = malloc(40000 + i % 7 * 1000));
+}
+static void in_child(void) {
+	alarm(30);
+	allocate();
+}
+static void *work(void *nothing) {
+	for (;; usleep(100)) {
+		void *objects[100];
+		for (int i = 0; i < 100; i++) objects[i] = malloc(40000 + i % 13 * 1000);
+		for (int i = 0; i < 100; i++) free(objects[i]);
+	}
+	return nothing;
+}
+int failed;
+__attribute__((constructor)) static void begin(void) {
+	pthread_t thread;
+	allocate();
+	pthread_atfork(NULL, NULL, in_child);
+	for (int i = 0; i < 3; i++) pthread_create(&thread, NULL, work, NULL);
+	for (int i = 0; i < 40 && !failed; i++) {
+		pid_t child = fork();
+		if (child == 0) _exit(0);
+		waitpid(child, &failed, 0);
+	}
+}
+""")
+    program.write_text("""
+#include <unistd.h>
+extern int failed;
+int main(void) { _exit(failed != 0); }
+""")
+    t.run("gcc", "-O1", "-fno-builtin", "-shared", "-fPIC", "-o", t.path("liblibrary.so"), library, "-pthread")
+    t.run("gcc", "-O1", "-o", t.path("program"), program, "-L.", "-llibrary", "-Wl,-rpath,$ORIGIN")
+    # not at the debug level, whose queue of 4,096 such objects is copied for each child
+    same_results(t, t.path("program"), levels=({},))
+
+
 def test_shells_fork_and_pipe(t):
     same_results(t, "bash", "-c", """
 f() { local i; for i in 1 2 3; do echo "$1.$i" | sed s/1/x/ | tr x y; done; }

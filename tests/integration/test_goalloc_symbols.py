@@ -45,6 +45,18 @@ def test_the_preload_library_exports_allocation_functions_only(t):
     same((c | jemalloc) - exported, set())
 
 
+def test_variables_that_every_process_writes_share_pages(t):
+    """Those of a few bytes are in one page with the beginning of mheap, and in one with what has a value."""
+    for library in "libgoalloc.so", "libgoalloc-preload.so":
+        lines = map(str.split, t.run("nm", "--print-size", harness.BUILD / library).stdout.splitlines())
+        variables = {name: (kind, int(at, 16), int(size, 16)) for at, size, kind, name in (line for line in lines if len(line) == 4)}
+        valued = variables["mcache_none"][1] // 4096
+        small = {at // 4096 for kind, at, size in variables.values() if kind == "b" and size < 1024}
+        same(small - {0, valued}, {variables["mheap"][1] // 4096})  # 0: thread-local ones
+        values = {at // 4096 for kind, at, _ in variables.values() if kind == "d"}
+        same(values - {0}, {valued - 1, valued})  # the loader writes the first of these, and then protects it
+
+
 def test_tables_of_size_classes_lie_at_one_place_in_a_page_whatever_constants_are_before_them(t):
     inside = harness.BUILD / "alloc-runtime/libgoalloc-inside.a"
     places = set()
