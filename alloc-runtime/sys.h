@@ -10,7 +10,7 @@
  *     unused    still mapped, its contents given back; zero when next touched      sysUnused
  *
  * Sizes and addresses are multiples of the machine's page size. These functions do not allocate, take locks or set
- * errno.
+ * errno, and none is a cancellation point.
  */
 
 #include <stdatomic.h>

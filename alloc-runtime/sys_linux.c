@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* sys.h on Linux. Preserves errno, because free must not change it. */
+/*
+ * sys.h on Linux. Preserves errno, because free must not change it. Functions of libc in which a thread can be cancelled are called by
+ * syscall(), in which it cannot: it may hold locks, and malloc and free are no cancellation points.
+ */
 #include "sys.h"
 
 #include <errno.h>
@@ -225,7 +228,7 @@ void sysSleep(unsigned milliseconds)
 {
 	struct timespec left = {milliseconds / 1000, milliseconds % 1000 * 1000000};
 
-	while (clock_nanosleep(CLOCK_MONOTONIC, 0, &left, &left) == EINTR)
+	while (syscall(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &left, &left) != 0 && errno == EINTR)
 		;
 }
 
@@ -245,7 +248,7 @@ uint64_t sysRandom(void)
 	uint64_t random;
 
 	/* Early at boot getrandom may have no entropy yet; then the time and the address-space layout are the seed. */
-	if (getrandom(&random, sizeof random, GRND_NONBLOCK) != sizeof random)
+	if (syscall(SYS_getrandom, &random, sizeof random, GRND_NONBLOCK) != (long)sizeof random)
 		random = sysNow() ^ (uintptr_t)&random;
 	errno = saved;
 	return random;
@@ -264,7 +267,7 @@ void sysWrite(const char *text, size_t length)
 	int saved = errno;
 
 	while (length > 0) {
-		ssize_t n = write(STDERR_FILENO, text, length);
+		long n = syscall(SYS_write, STDERR_FILENO, text, length);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)

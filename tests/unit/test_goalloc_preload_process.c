@@ -128,6 +128,41 @@ static void fork_waits_for_nobody_who_allocates_with_a_streams_lock(void **state
 	unlink(name);
 }
 
+enum { Cancelled = 20 }; /* more than there are caches of ended threads that a thread may take */
+
+static pthread_barrier_t all_allocated;
+static _Atomic unsigned nallocated;
+
+static void *allocate_cancelled(void *unused)
+{
+	pthread_cancel(pthread_self());
+	void *object = call_malloc(100);
+	atomic_fetch_add(&nallocated, 1);
+	pthread_barrier_wait(&all_allocated);
+	call_free(object);
+	pthread_testcancel();
+	return unused;
+}
+
+static void a_threads_first_allocation_is_no_cancellation_point(void **state)
+{
+	(void)state;
+	pthread_t threads[Cancelled];
+
+	pthread_barrier_init(&all_allocated, NULL, Cancelled);
+	alarm(60); /* a thread that was cancelled with a lock held ends the test */
+	for (unsigned i = 0; i < Cancelled; i++)
+		pthread_create(&threads[i], NULL, allocate_cancelled, NULL);
+	for (unsigned i = 0; i < Cancelled; i++) {
+		void *result;
+		pthread_join(threads[i], &result);
+		assert_ptr_equal(result, PTHREAD_CANCELED);
+	}
+	alarm(0);
+	assert_int_equal(atomic_load(&nallocated), Cancelled);
+	pthread_barrier_destroy(&all_allocated);
+}
+
 static pthread_key_t keys[3];
 
 static void destructor(void *value)
@@ -417,6 +452,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(children_of_a_busy_process_allocate),
 		cmocka_unit_test(fork_waits_for_nobody_who_allocates_with_a_streams_lock),
+		cmocka_unit_test(a_threads_first_allocation_is_no_cancellation_point),
 		cmocka_unit_test(destructors_of_threads_may_allocate),
 		cmocka_unit_test(writes_after_free_are_reported_however_the_process_ends),
 		cmocka_unit_test(wrong_reallocs_are_reported),
