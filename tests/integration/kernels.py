@@ -8,6 +8,7 @@ serial line and are compared here. The test also compares doctor's findings with
 of instructions that the kernel's verifier processed with a limit.
 """
 import json
+import os
 import re
 
 import emulator
@@ -140,6 +141,33 @@ def test_a_kernel_without_uprobes_is_named(t):
     for rate in RATES:
         same(sections[f"goalloc {rate} status"].strip(), "3", f"record's exit status: {sections[f'goalloc {rate} messages']}")
         harness.contains(sections[f"goalloc {rate} messages"], "this kernel has no uprobes")
+
+
+I386_JOB = """
+i386 sleep & pid=$!
+until grep -q i386 /proc/$pid/comm; do sleep 0.1; done
+say() { echo "=== $*"; escapement $* 2>&1; echo "exit status $?"; }
+say doctor -p $pid
+say record -o /tmp/p -p $pid
+say heap -o /tmp/p -p $pid
+say record -o /tmp/p -- i386
+say gate --baseline /tmp/b --update -- i386
+"""
+
+
+def test_a_32_bit_program_is_named_as_such(t):
+    harness.require_root()
+    _, image = kernel("trixie", "6.12")
+    t.path("i386.go").write_text('package main\n\nimport (\n\t"os"\n\t"time"\n)\n\nfunc main() {\n\tif len(os.Args) > 1 {\n'
+                                 "\t\ttime.Sleep(time.Hour)\n\t}\n}\n")
+    t.run(harness.go_toolchain(GO_RELEASES[-1]), "build", "-o", t.path("i386"), t.path("i386.go"), timeout=600,
+          env={**os.environ, "GOARCH": "386", "CGO_ENABLED": "0", "GO111MODULE": "off", "GOFLAGS": "", "GOTOOLCHAIN": "local"})
+    sections = boot(t, image, file_system(t, {"escapement": STATIC, "i386": t.path("i386")}, I386_JOB))
+    said = {name: text for name, text in sections.items() if "exit status" in text}
+    same(len(said), 5, f"commands: {sections}")
+    for name, text in said.items():
+        harness.contains(" ".join(text.split()), "is a 32-bit program, and only 64-bit ones can be measured")
+        same(text.split()[-1], "3", f"{name}: exit status")
 
 
 WATCH_JOB = """

@@ -5,6 +5,7 @@ import ctypes
 import errno
 import json
 import os
+import pathlib
 import re
 import signal
 import struct
@@ -464,6 +465,25 @@ def test_errors_say_what_to_do(t):
         contains(done.stderr, text)
     for command in ("heap", "doctor"):
         contains(t.escapement(command, "-p", "1", "2", status=2).stderr, "-p takes one process, but '2' is a second one")
+
+
+def test_a_program_of_another_machine_is_no_script(t):
+    """execvp() has a shell read what the kernel cannot execute."""
+    harness.require_root()
+    foreign, script = t.path("foreign"), t.path("script")
+    image = bytearray(pathlib.Path(workload("seeds")).read_bytes())
+    image[18:20] = (0xffff).to_bytes(2, "little")  # e_machine
+    foreign.write_bytes(image)
+    script.write_text(f"{workload('seeds')} --rounds 1\n")
+    found = {**os.environ, "PATH": f"{t.directory}:{os.environ['PATH']}"}
+    for path in (foreign, script):
+        path.chmod(0o755)
+    for way in ([], ["--in-process"]):
+        for name in (foreign, "foreign"):
+            done = t.escapement("record", *way, "-o", t.path("p"), "--", name, env=found, status=3)
+            contains(done.stderr, f"cannot run '{name}': Exec format error")
+        for name in (script, "script"):
+            t.escapement("record", *way, "-o", t.path("p"), "--", name, env=found)
 
 
 def test_a_process_without_probes_is_exit_3(t):

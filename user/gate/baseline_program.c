@@ -7,31 +7,13 @@
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "base/program_path.h"
 #include "gate/baseline.h"
 #include "symbols/go_binary.h"
 #include "symbols/go_modules.h"
 
 /* What is linked into each Go program that starts another one, or loads a plugin. */
 static const char *const others[] = {"syscall.forkExec", "syscall.Exec", "plugin.Open"};
-
-char *baseline_program_file(const char *word)
-{
-	const char *path = getenv("PATH");
-	char *copy, *state = NULL, *found = NULL;
-
-	if (strchr(word, '/'))
-		return memory_text(word);
-	copy = memory_text(path ? path : "");
-	for (char *part = strtok_r(copy, ":", &state); part && !found; part = strtok_r(NULL, ":", &state)) {
-		found = memory_format("%s/%s", part, word);
-		if (access(found, X_OK)) {
-			free(found);
-			found = NULL;
-		}
-	}
-	free(copy);
-	return found;
-}
 
 static bool note_functions(const struct gopclntab *symbols, bool (*note)(const char *name, void *context),
 			   void *context)
@@ -55,7 +37,7 @@ static bool note_functions(const struct gopclntab *symbols, bool (*note)(const c
 
 bool baseline_program_functions(const char *word, bool (*note)(const char *name, void *context), void *context)
 {
-	char *file = baseline_program_file(word);
+	char *file = program_path(word);
 	struct go_binary *binary = file ? go_binary_open(file, NULL) : NULL;
 	bool known = binary && note_functions(binary->symbols, note, context);
 
@@ -68,7 +50,7 @@ bool baseline_program_functions(const char *word, bool (*note)(const char *name,
  * baseline: then only a run shows whether that is the right one. */
 static void describe_go(struct gate_counts *expected, const char *word)
 {
-	char *file = baseline_program_file(word);
+	char *file = program_path(word);
 	struct go_binary *binary = file ? go_binary_open(file, NULL) : NULL;
 
 	if (binary && binary->build_info) {

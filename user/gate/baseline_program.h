@@ -15,9 +15,6 @@
 int baseline_check_program(const struct gate_counts *baseline, const char *const *words, int64_t rate,
 			   const char *normalize, struct error *error);
 
-/* The file that a word of the command line runs, as execvp(3) finds it; the caller frees it. NULL if there is none. */
-char *baseline_program_file(const char *word);
-
 /* Calls `note` with the name of each function of the Go program that a word of the command line runs, inlined ones too; `note`
  * returns true. Returns false if what runs may have others: it is no Go program, or one that may start or load another. */
 bool baseline_program_functions(const char *word, bool (*note)(const char *name, void *context), void *context);

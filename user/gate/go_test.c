@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "gate/go_test.h"
 #include "base/memory.h"
+#include "base/program_path.h"
 #include "base/text_compare.h"
 
 #include <stdio.h>
@@ -68,7 +69,7 @@ int go_test_check_benchmarks(char *const *words, const struct gate_counts *count
 /* Whether a file is a script: a wrapper of the go command, say. `word` is found as execvp(3) does. */
 static bool is_script(const char *word)
 {
-	char *file = baseline_program_file(word);
+	char *file = program_path(word);
 	FILE *stream = file ? fopen(file, "re") : NULL;
 	bool script = stream && getc(stream) == '#' && getc(stream) == '!';
 

@@ -9,6 +9,7 @@
 
 #include "base/memory.h"
 #include "heap/process.h"
+#include "target/obstacle.h"
 
 enum { START_SECONDS = 1 };
 
@@ -40,6 +41,10 @@ struct heap_process *heap_process_open(struct target *target, struct error *erro
 	if (target_lost_image(target)) {
 		error_set(error, STATUS_CANNOT_MEASURE, "cannot read the heap of process %d (%s): %s", target->pid,
 			  target->comm, target_fate(target));
+		return NULL;
+	}
+	if (target_is_32_bit(target)) {
+		obstacle_set(error, OBSTACLE_32_BIT, NULL, "process %d (%s)", target->pid, target->comm);
 		return NULL;
 	}
 	error_set(

@@ -61,7 +61,7 @@ static struct guard *start(const struct session_options *options, char *const *a
 	while (guard && (got = read(report[0], &failure, sizeof(failure))) < 0 && errno == EINTR)
 		;
 	if (got > 0) {
-		error_set(error, STATUS_USAGE, "cannot run '%s': %s", options->argv[0], strerror(failure));
+		launch_refused(error, options->argv[0], failure);
 		guard_free(guard);
 		guard = NULL;
 	}

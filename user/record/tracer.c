@@ -7,28 +7,17 @@
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "base/program_path.h"
 #include "symbols/elf_file.h"
 #include "target/obstacle.h"
 #include "target/procfs.h"
 
-/* Whether a shell would run it: a path, or a name in one of the directories of PATH. */
 static bool is_program(const char *word)
 {
-	const char *path = getenv("PATH");
+	char *path = program_path(word);
 
-	if (strchr(word, '/'))
-		return access(word, X_OK) == 0;
-	while (path && *path) {
-		size_t length = strcspn(path, ":");
-		char *file = memory_format("%.*s/%s", (int)length, path, word);
-		bool found = access(file, X_OK) == 0;
-
-		free(file);
-		if (found)
-			return true;
-		path += length + (path[length] == ':');
-	}
-	return false;
+	free(path);
+	return path != NULL;
 }
 
 /* The first argument that names a program: options and their values rarely do. */

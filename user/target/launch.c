@@ -22,6 +22,7 @@
 #include "base/hash_table.h"
 #include "base/memory.h"
 #include "base/priority.h"
+#include "base/program_path.h"
 #include "base/subprocess.h"
 #include "machine.h"
 #include "target/filtered_call.h"
@@ -394,6 +395,31 @@ bool launch_step(struct launch *launch)
 	return !launch->ended;
 }
 
+static bool is_elf(const char *path)
+{
+	char magic[SELFMAG] = "";
+	int file = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+
+	if (file >= 0) {
+		if (read(file, magic, sizeof(magic)) < 0)
+			magic[0] = 0;
+		close(file);
+	}
+	return memcmp(magic, ELFMAG, SELFMAG) == 0;
+}
+
+/* execvp() has a shell run as a script what the kernel cannot execute, such as a program of another machine. */
+static void execute(char *const *argv)
+{
+	char *path = program_path(argv[0]);
+
+	if (path && is_elf(path))
+		execv(path, argv);
+	else
+		execvp(argv[0], argv);
+	free(path);
+}
+
 void launch_become(char *const *argv, const sigset_t *ignored, const struct identity *user,
 		   const struct start_place *place, int report)
 {
@@ -404,7 +430,7 @@ void launch_become(char *const *argv, const sigset_t *ignored, const struct iden
 			signal(number, SIG_IGN);
 	}
 	if (identity_assume(user) == 0 && start_place_enter(place) == 0)
-		execvp(argv[0], argv);
+		execute(argv);
 	failure = errno;
 	if (write(report, &failure, sizeof(failure)) < 0)
 		_exit(126);
@@ -435,6 +461,12 @@ __attribute__((noreturn)) static void run_child(char *const *argv, const sigset_
 	if (read(files[GO_CHILD], &byte, 1) != 1)
 		_exit(126);
 	launch_become(argv, ignored, user, place, files[REPORT_CHILD]);
+}
+
+int launch_refused(struct error *error, const char *name, int failure)
+{
+	return error_set(error, failure == ENOENT ? STATUS_USAGE : STATUS_CANNOT_MEASURE, "cannot run '%s': %s", name,
+			 strerror(failure));
 }
 
 static int watch_children(struct launch *launch)
@@ -510,8 +542,7 @@ static int trace(struct launch *launch, const char *name, int go, int report, st
 		got = read(report, &failure, sizeof(failure)); /* returns 0 at the exec, which closes the other end */
 	while (got < 0 && errno == EINTR);
 	if (got == sizeof(failure))
-		return error_set(error, failure == ENOENT ? STATUS_USAGE : STATUS_CANNOT_MEASURE, "cannot run '%s': %s",
-				 name, strerror(failure));
+		return launch_refused(error, name, failure);
 	return 0;
 }
 

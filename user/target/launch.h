@@ -61,6 +61,8 @@ int launch_try(struct error *error);
  * program. On failure the errno is written to `report`, as an int. */
 __attribute__((noreturn)) void launch_become(char *const *argv, const sigset_t *ignored, const struct identity *user,
 					     const struct start_place *place, int report);
+/* Fills the error with why it was not the program, by the errno that it has reported. Returns -1. */
+int launch_refused(struct error *error, const char *name, int failure);
 
 /* A descriptor for poll() that is readable when there is something to handle. */
 int launch_file(const struct launch *launch);

@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <dirent.h>
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -612,6 +613,26 @@ int target_file_open(const struct target *target, const struct target_mapping *m
 		free(path);
 	}
 	return file < 0 ? open_if_mapped(target, "exe", mapping, NULL) : file;
+}
+
+bool target_is_32_bit(const struct target *target)
+{
+	unsigned char identity[EI_CLASS + 1] = "";
+
+	for (size_t i = 0; i < target->mapping_count; i++) {
+		const struct target_mapping *mapping = &target->mappings[i];
+		int file = mapping->inode && strcmp(mapping->path, target->executable) == 0
+				   ? target_file_open(target, mapping, NULL)
+				   : -1;
+		bool found;
+
+		if (file < 0)
+			continue;
+		found = pread(file, identity, sizeof(identity), 0) == sizeof(identity);
+		close(file);
+		return found && memcmp(identity, ELFMAG, SELFMAG) == 0 && identity[EI_CLASS] == ELFCLASS32;
+	}
+	return false;
 }
 
 int target_read_pieces(const struct target *target, const struct target_piece *pieces, size_t count)
