@@ -22,7 +22,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 }
 """
 # inputs for the fuzzers that open a file for each
-SLOW = {"elf": 200, "go_binary": 200, "goalloc_memory": 3_000, "raw_profile": 3_000, "baseline": 5_000}
+SLOW = {"core": 1_000, "elf": 200, "go_binary": 200, "goalloc_memory": 3_000, "raw_profile": 3_000, "baseline": 5_000}
 
 
 def test_a_short_run_of_each_fuzzer_finds_nothing(t):

@@ -164,11 +164,11 @@ static void read_names(struct target *target)
 
 const char **target_command(const struct target *target)
 {
-	const char *text = target->command_line, *end = text + target->command_length;
 	const char **words = memory_zeroed(target->command_length + 1, sizeof(*words));
+	size_t count = 0;
 
-	for (size_t count = 0; text && text < end; text += strlen(text) + 1)
-		words[count++] = text;
+	for (size_t at = 0; at < target->command_length; at += strlen(target->command_line + at) + 1)
+		words[count++] = target->command_line + at;
 	return words;
 }
 
