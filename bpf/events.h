@@ -109,7 +109,7 @@ struct event_sums {
 	__u64 events; /* EVENT_SAMPLE: samples */
 	__u64 count;  /* see enum event_kind */
 	__u64 bytes;
-	__u64 weight;	   /* EVENT_SAMPLE: bytes that the samples stand for */
+	__u64 weight; /* EVENT_SAMPLE: bytes that the samples stand for; of Go's sampler the sum of its rates at each of them */
 	__u64 objects_q20; /* EVENT_SAMPLE: objects that they stand for, in units of 2^-20 */
 };
 
@@ -152,7 +152,8 @@ struct event_layout {
 	/* offsets in struct mspan; the address of the mark bits follows that of the allocation bits */
 	__u32 span_elements, span_alloc_bits;
 	__u32 padding;
-	__u64 bits_arenas; /* address of gcBitsArenas.next; 0: central grows cannot be found without a probe */
+	__u64 bits_arenas;  /* address of gcBitsArenas.next; 0: central grows cannot be found without a probe */
+	__u64 profile_rate; /* address of MemProfileRate; 0: unknown */
 };
 
 /*
@@ -244,6 +245,8 @@ struct event_row_cost {
 	__u64 taken, timed_ns; /* timed_ns: of those that were timed */
 };
 
+#define EVENT_RATE_MAX (1ULL << 28) /* so that the sum of squares has room */
+
 /*
  * One process. Events are added to `inside` while `recording` is set and to `outside` otherwise, so that inside +
  * outside counts all events since the probes were attached. Only `inside` events make rows.
@@ -258,6 +261,7 @@ struct event_process {
 	__u64 deadline_ns; /* CLOCK_MONOTONIC, written by user space: from then on nothing is recorded. 0: none */
 	__u64 looked_at;   /* jiffy in which the clock was last looked at */
 	__u64 over;	   /* not 0: the deadline has passed */
+	__u64 rates, rate_squares; /* sums over the samples of Go's sampler of its rate, at most EVENT_RATE_MAX */
 	struct event_layout layout;
 	__u64 hits; /* hits of all probes, without those counted in `counters` */
 	struct event_row_cost rows;
@@ -281,7 +285,7 @@ struct event_forks {
 _Static_assert(sizeof(struct event_key) == 40, "shared with user space");
 _Static_assert(sizeof(struct event_sums) == 40, "shared with user space");
 _Static_assert(sizeof(struct event_stack) == 8 + 8 * EVENT_STACK_MAX, "shared with user space");
-_Static_assert(sizeof(struct event_process) == 96 + 104 + 2 * (16 + 32 * EVENT_SPAN_CLASSES) + 24 * EVENT_PENDING +
+_Static_assert(sizeof(struct event_process) == 112 + 112 + 2 * (16 + 32 * EVENT_SPAN_CLASSES) + 24 * EVENT_PENDING +
 						       56 * EVENT_COUNTERS + 8 * EVENT_CALLS + 8 * EVENT_TABLES,
 	       "shared with user space");
 

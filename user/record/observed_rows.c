@@ -136,7 +136,7 @@ struct profile_key observed_row_key(const struct observed *observed, const struc
 		key.rate = runtime->beside_rate;
 	if (from->kind == EVENT_BURST)
 		key.bursts = 1;
-	else if (observed->bursts && from->kind == EVENT_ALLOC)
+	else if ((observed->bursts || observed->rate > 1) && from->kind == EVENT_ALLOC) /* counted, and no estimate */
 		key.rate = 1;
 	key.stack = runtime->ops->stack(runtime, observed->space, observed->profile, from,
 					row->has_stack ? &row->stack : NULL);

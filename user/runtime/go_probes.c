@@ -245,6 +245,7 @@ static void set_layout(const struct go *go, struct event_layout *layout)
 	layout->type_pointer_bytes = go->binary->version->type.pointer_bytes;
 	layout->span_elements = heap->span_elements;
 	layout->span_alloc_bits = go->heap.span_alloc_bits;
+	layout->profile_rate = go->heap.profile_rate;
 	layout->bits_arenas = go->tells_grows ? go->heap.bits_arenas : 0;
 	layout->header_from = header_from;
 	layout->small_max = header_from ? GO_MAX_SMALL_SIZE - GO_MALLOC_HEADER_SIZE : GO_MAX_SMALL_SIZE;

@@ -36,9 +36,10 @@ struct go {
 	bool gives_back;      /* events report when an mcache returns spans */
 	bool tells_grows;     /* and thereby what mcentral grew by */
 	int64_t sampler_rate; /* MemProfileRate, as last read; -1: unknown */
-	bool sampler_changed; /* during the recording */
-	int64_t rate_asked;   /* rate requested by the user; the one in force is the program's */
-	int64_t rate_wanted;  /* rate to be written into the process; 0: none */
+	bool turned_off;      /* MemProfileRate was 0 at a reading after samples, or after another rate */
+	int64_t mean_rate; /* MemProfileRate at the samples so far, each weighted by what it stands for; 0: no sample */
+	int64_t rate_asked;  /* rate requested by the user; the one in force is the program's */
+	int64_t rate_wanted; /* rate to be written into the process; 0: none */
 	bool rate_written;
 	int rate_writes;	/* how often the sampler was turned on */
 	int64_t objects_before; /* objects that a process started by us had allocated by then */

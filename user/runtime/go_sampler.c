@@ -26,17 +26,37 @@ int64_t go_sampler_rate(const struct go *go)
 	return go->sampler_rate > 1 ? go->sampler_rate : DEFAULT_RATE;
 }
 
+static int64_t last_rate(const struct go *go)
+{
+	return go->sampler_rate > 0 ? go->sampler_rate : go->runtime.rate;
+}
+
+/*
+ * The rate that stands for all samples if they were taken at several rates; 0 if all were taken at the last one. Samples of
+ * weights w tell as much of shares as (sum of w)^2 / (sum of w^2) samples of one weight; a weight is in proportion to its rate.
+ */
+static int64_t mean_of_several(const struct go *go)
+{
+	int64_t last = last_rate(go);
+
+	return go->mean_rate == (last < (int64_t)EVENT_RATE_MAX ? last : (int64_t)EVENT_RATE_MAX) ? 0 : go->mean_rate;
+}
+
 void go_sampler_note_rate(struct go *go, const struct target *target)
 {
+	const volatile struct event_process *events = go->runtime.events;
 	int64_t rate = go_heap_profile_rate(&go->heap, target);
 
+	if (events && events->rates)
+		go->mean_rate = (int64_t)(events->rate_squares / events->rates);
 	if (rate < 0)
 		return;
 	/* before we have turned the sampler on, or afterwards */
 	if (rate == 0 && go->rate_wanted && !go->rate_written)
 		return;
-	go->sampler_changed |= go->sampler_rate > 0 && go->sampler_rate != rate;
+	go->turned_off |= rate == 0 && (go->sampler_rate > 0 || go->mean_rate > 0);
 	go->sampler_rate = rate;
+	rate = mean_of_several(go) ? mean_of_several(go) : rate;
 	if (rate > 1 && go->beside)
 		go->runtime.beside_rate = rate;
 	else if (rate > 1)
@@ -181,16 +201,23 @@ static void class_from_caller(const struct go *go, struct event_key *key, const 
  * A sampler of that rate takes an object of n bytes with the probability 1 - exp(-n / rate). Tiny objects are the
  * exception: the block that they share is sampled, with the stack of the object that opened it. So the sum of all of
  * them is known, but their split between sites is not: they make one row together, here that of the blocks.
+ *
+ * If the program changes its rate, each sample stands for what it did at the rate of its time: for about rate / n + 1/2
+ * objects, so that those of a row stand for what as many at the mean of their rates would. A row is known as well as if
+ * all samples had been taken at one rate, because all rows of a class share its exact total.
  */
 void go_sampler_estimate(struct runtime *runtime, struct event_key *key, struct event_sums *sums,
 			 const struct event_stack *stack)
 {
 	struct go *go = (struct go *)runtime;
-	double rate = (double)(go->sampler_rate > 0 ? go->sampler_rate : runtime->rate), size, objects;
+	int64_t mean = mean_of_several(go);
+	double rate = (double)last_rate(go), size, objects;
 
 	if (key->span_class == EVENT_NO_SPAN_CLASS)
 		class_from_caller(go, key, stack);
 	size = (double)(key->site ? key->site : GO_TINY_BLOCK);
+	if (mean && sums->weight && sums->events)
+		rate = (double)sums->weight / (double)sums->events;
 	objects = (double)sums->events / -expm1(-size / rate);
 	if (key->site == 0) {
 		key->type = 0;
@@ -198,6 +225,13 @@ void go_sampler_estimate(struct runtime *runtime, struct event_key *key, struct 
 	}
 	sums->objects_q20 = (uint64_t)fmin(objects * (1 << 20), HEAP_COUNT_MAX);
 	sums->weight = (uint64_t)fmin(objects * size, HEAP_COUNT_MAX);
+	if (go->turned_off) {
+		key->kind = EVENT_ALLOC;
+		sums->count = sums->events;
+		sums->bytes = (uint64_t)fmin((double)sums->events * size, HEAP_COUNT_MAX);
+	} else if (mean) {
+		sums->events = (uint64_t)fmax(1, round(objects * -expm1(-size / (double)mean)));
+	}
 }
 
 /* Tiny objects that share a block: the blocks are samples. */
@@ -219,10 +253,20 @@ void go_sampler_finish(struct runtime *runtime, struct profile *profile, const s
 {
 	const struct go *go = (struct go *)runtime;
 
-	if (go->sampler_changed)
-		profile_warn(profile, "process %d changed its MemProfileRate while it was recorded: estimates are off",
-			     process->pid);
-	if (go->rate_asked && go->runtime.rate != go->rate_asked)
+	if (go->turned_off) {
+		profile->rows_least = true;
+		profile_warn(
+			profile,
+			"Go's memory profiler was turned off in process %d while it was recorded: rows have only the objects "
+			"that were samples before, and are lower bounds; record with --rate 1",
+			process->pid);
+	} else if (mean_of_several(go)) {
+		profile_warn(
+			profile,
+			"process %d changed its MemProfileRate while it was recorded: each sample stands for what it did "
+			"at the rate of its time",
+			process->pid);
+	} else if (go->rate_asked && go->runtime.rate != go->rate_asked)
 		profile_warn(profile, "this Go program samples one object per %lld bytes: using that rate",
 			     (long long)go->runtime.rate);
 	if (go->rate_wanted && !go->rate_writes)
