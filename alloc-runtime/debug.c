@@ -35,8 +35,9 @@ bool debug_level;
 
 struct lock debug_lock;
 void *debug_queue[DebugQueue] LARGE_BSS;
-static unsigned queue_at;
-static int process; /* whose memory this is */
+static unsigned queue_first, queue_end; /* counted on; their remainders are places in the queue */
+static size_t queue_bytes;		/* of the elements in it */
+static int process;			/* whose memory this is */
 
 static struct trailer *trailer_of(const struct mspan *s, const void *object)
 {
@@ -108,18 +109,46 @@ RARELY_RUN static const char *fault_queued(const void *object)
 	return is(t, Freed) && filled(object, (const unsigned char *)t, FillFreed) ? NULL : "use after free of";
 }
 
-/* Returns the object that leaves the queue for this one, which is filled: a child may be forked at any time. */
-static void *enqueue(void *object)
+static void **place(unsigned at)
 {
+	return &debug_queue[at % DebugQueue];
+}
+
+static void put(void *object)
+{
+	queue_bytes += span_at(object)->elemsize;
+	__atomic_store_n(place(queue_end), object, __ATOMIC_RELEASE);
+	__atomic_store_n(&queue_end, queue_end + 1, __ATOMIC_RELEASE);
+}
+
+static void *take(void)
+{
+	void *object = *place(queue_first);
+
+	queue_bytes -= span_at(object)->elemsize;
+	__atomic_store_n(place(queue_first), NULL, __ATOMIC_RELEASE);
+	__atomic_store_n(&queue_first, queue_first + 1, __ATOMIC_RELEASE);
+	return object;
+}
+
+/* Puts an object that is filled into the queue, since a child may be forked at any time; NULL: none. Returns one that has to leave
+ * it, or NULL. */
+static void *exchange(void *object)
+{
+	void *out = NULL;
+
 	lock_acquire(&debug_lock);
-	void *out = debug_queue[queue_at];
-	__atomic_store_n(&debug_queue[queue_at], object, __ATOMIC_RELEASE);
-	queue_at = (queue_at + 1) % DebugQueue;
+	if (object && queue_end - queue_first == DebugQueue)
+		out = take();
+	if (object)
+		put(object);
+	if (!out && queue_bytes > DebugQueueBytes)
+		out = take();
 	lock_release(&debug_lock);
 	return out;
 }
 
-RARELY_RUN void *debug_freed(struct mspan *s, void *object)
+RARELY_RUN void debug_freed(struct mspan *s, void *object, void (*release)(struct mspan *s, uintptr_t address))
 {
 	uintptr_t offset = (uintptr_t)object - s->base;
 
@@ -128,10 +157,12 @@ RARELY_RUN void *debug_freed(struct mspan *s, void *object)
 	const char *fault = free_sealed(s, object);
 	if (fault)
 		report(fault, s, object);
-	void *out = enqueue(object);
-	if (out && (fault = fault_queued(out)))
-		report(fault, span_at(out), out);
-	return out;
+	for (void *out = exchange(object); out; out = exchange(NULL)) {
+		fault = fault_queued(out);
+		if (fault)
+			report(fault, span_at(out), out);
+		release(span_at(out), (uintptr_t)out);
+	}
 }
 
 bool debug_isFreed(const struct mspan *s, const void *object)
@@ -179,6 +210,14 @@ __attribute__((destructor)) void debug_finish(void)
 void debug_forked(void)
 {
 	process = sysProcessId();
+	/* Another thread may have been between two stores. What it was taking out is lost. */
+	if (queue_first != queue_end && !*place(queue_first))
+		queue_first++;
+	if (queue_end - queue_first < DebugQueue && *place(queue_end))
+		queue_end++;
+	queue_bytes = 0;
+	for (unsigned at = queue_first; at != queue_end; at++)
+		queue_bytes += span_at(*place(at))->elemsize;
 }
 
 void debug_init(void)

@@ -22,8 +22,9 @@ extern bool debug_level;
 extern struct lock debug_lock; /* guards the queue; no other lock is taken while it is held */
 
 enum {
-	DebugTrailer = 32, /* bytes added to each object */
-	DebugQueue = 4096,
+	DebugTrailer = 32,	    /* bytes added to each object */
+	DebugQueue = 4096,	    /* objects that wait at most, */
+	DebugQueueBytes = 64 << 20, /* and their memory */
 };
 extern void *debug_queue[DebugQueue]; /* freed objects that wait; NULL: none. Read from outside, too */
 
@@ -31,9 +32,9 @@ void debug_init(void);
 void debug_finish(void); /* checks the queue; called by exit, quick_exit and _exit */
 void debug_forked(void); /* called in the child of a fork, which has memory of its own */
 void debug_allocated(void *object, size_t size, const struct caller *caller);
-/* Checks an object that is being freed and puts it into the queue. Returns the object that left the queue and is to be
- * freed now, or NULL. */
-void *debug_freed(struct mspan *s, void *object);
+/* Checks an object that is being freed and puts it into the queue. What has to leave the queue is checked, and then given to `release`,
+ * with its span. */
+void debug_freed(struct mspan *s, void *object, void (*release)(struct mspan *s, uintptr_t address));
 bool debug_isFreed(const struct mspan *s, const void *object); /* whether it waits in the queue */
 bool debug_isLive(const struct mspan *s, const void *object);  /* false if its trailer is broken, too */
 /* The size that the program asked for. Reports an object that is not live. */

@@ -314,6 +314,17 @@ static void free_small(struct mcache *c, struct mspan *s, uintptr_t address)
 	free_object(c, s, index);
 }
 
+static void free_checked(struct mspan *s, uintptr_t address)
+{
+	struct mcache *c = mcache_enter();
+
+	if (s->state == mSpanLarge)
+		free_large(c, s);
+	else
+		free_small(c, s, address);
+	mcache_leave(c);
+}
+
 void free_slow(void *object)
 {
 	uintptr_t address = (uintptr_t)object;
@@ -333,19 +344,10 @@ void free_slow(void *object)
 		specials_freed(s, address);
 	if (unlikely(__atomic_load_n(&s->sampled, __ATOMIC_RELAXED)))
 		heap_profile_freed(address);
-	if (unlikely(debug_level)) {
-		object = debug_freed(s, object);
-		if (!object)
-			return;
-		address = (uintptr_t)object;
-		s = span_at(object);
-	}
-	struct mcache *c = mcache_enter();
-	if (s->state == mSpanLarge)
-		free_large(c, s);
+	if (unlikely(debug_level))
+		debug_freed(s, object, free_checked);
 	else
-		free_small(c, s, address);
-	mcache_leave(c);
+		free_checked(s, address);
 }
 
 void free_others(void *object, struct mspan *s, size_t index)

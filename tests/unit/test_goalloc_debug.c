@@ -8,7 +8,9 @@
 
 #include <cmocka.h>
 
+#include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -136,6 +138,71 @@ static void no_fault(void)
 	}
 }
 
+enum { LargeObject = 1 << 20 };
+
+static void free_large_objects(unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		goalloc_free(goalloc_noscan(LargeObject));
+}
+
+static void use_after_free_of_a_large_object(void)
+{
+	char *object = goalloc_scan_at(LargeObject, &site);
+
+	goalloc_free(object);
+	object[LargeObject / 2] = 1;
+	free_large_objects(100);
+	_Exit(0);
+}
+
+/* Memory that was freed is not kept without a limit. */
+static void large_objects_leave_the_queue(void)
+{
+	struct goalloc_memstats stats;
+
+	free_large_objects(200);
+	goalloc_read_memstats(&stats);
+	if (stats.HeapInuse > 100 * LargeObject)
+		abort();
+	goalloc_free(goalloc_noscan(200 * LargeObject));
+	goalloc_read_memstats(&stats);
+	if (stats.HeapInuse > 100 * LargeObject)
+		abort();
+}
+
+static void *free_objects(void *stop)
+{
+	while (!__atomic_load_n((bool *)stop, __ATOMIC_RELAXED))
+		goalloc_free(goalloc_noscan(64));
+	return NULL;
+}
+
+/* A child gets the queue as another thread has left it, between any two stores. */
+static void children_beside_a_thread_that_frees(void)
+{
+	bool stop = false;
+	pthread_t thread;
+	int status;
+
+	if (pthread_create(&thread, NULL, free_objects, &stop))
+		abort();
+	for (int i = 0; i < 100; i++) {
+		pid_t child = fork();
+
+		if (child == 0) {
+			alarm(60);
+			for (int j = 0; j < 5000; j++)
+				goalloc_free(goalloc_noscan(64));
+			exit(0);
+		}
+		if (waitpid(child, &status, 0) != child || status != 0)
+			abort();
+	}
+	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+}
+
 static const struct {
 	const char *name;
 	void (*fault)(void);
@@ -155,6 +222,9 @@ static const struct {
 	{"double-free-in-the-child-of-a-vfork", double_free_in_the_child_of_a_vfork, "goalloc: double free of 0x"},
 	{"trailer-of-a-freed-object", trailer_of_a_freed_object, "goalloc: use after free of 0x"},
 	{"interior-free", interior_free, "goalloc: free of a pointer into an object: 0x"},
+	{"use-after-free-of-a-large-object", use_after_free_of_a_large_object, "goalloc: use after free of 0x"},
+	{"large-objects-leave-the-queue", large_objects_leave_the_queue, NULL},
+	{"children-beside-a-thread-that-frees", children_beside_a_thread_that_frees, NULL},
 	{"no-fault", no_fault, NULL},
 };
 enum { NumFaults = sizeof faults / sizeof *faults };
