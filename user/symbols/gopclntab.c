@@ -86,6 +86,13 @@ struct short_name {
 	char text[];
 };
 
+/* A function that the source declares in a file. */
+struct declared {
+	uint32_t file;	  /* the key: where it is in the table of files */
+	const char *name; /* NULL: there is none */
+	UT_hash_handle hh;
+};
+
 /* The cached result of a lookup: every process of a program asks for the same addresses. */
 struct answer {
 	uint64_t address;
@@ -102,6 +109,7 @@ struct gopclntab {
 	uint32_t function_count;
 	uint8_t least_instruction; /* in bytes: the unit of pc tables */
 	struct short_name *short_names;
+	struct declared *declared; /* of the files that were asked for */
 	struct answer *answers;
 	struct string_table texts; /* copies of the names in these */
 	uint64_t steps_left;	   /* of LOOKUP_STEPS_MAX */
@@ -316,6 +324,7 @@ struct gopclntab *gopclntab_open(const struct go_image *image, const struct go_v
 void gopclntab_close(struct gopclntab *table)
 {
 	struct short_name *name, *next;
+	struct declared *declared, *next_declared;
 	struct answer *answer, *next_answer;
 
 	if (!table)
@@ -327,6 +336,10 @@ void gopclntab_close(struct gopclntab *table)
 	HASH_ITER (hh, table->short_names, name, next) {
 		HASH_DEL(table->short_names, name);
 		free(name);
+	}
+	HASH_ITER (hh, table->declared, declared, next_declared) {
+		HASH_DEL(table->declared, declared);
+		free(declared);
 	}
 	string_table_free(&table->texts);
 	free(table);
@@ -578,26 +591,55 @@ static bool is_declared(const char *name)
 	       (!dot || (*local == '(' && !strchr(dot + 1, '.')));
 }
 
+/* Returns a copy: who can write to the file could change the name. */
+static const char *find_declared(struct gopclntab *table, uint32_t file)
+{
+	for (uint32_t i = 0; i < table->function_count && take(&table->steps_left, 1); i++) {
+		const uint8_t *func = func_of(table, i);
+		const char *name;
+
+		if (!func || file_offset(table, func, 0) != file ||
+		    !take(&table->steps_left, NAME_MAX_BYTES / NAME_BYTES_A_STEP))
+			continue;
+		name = string_at(table->names, load_u32(func + FUNC_NAME_OFF));
+		if (name && is_declared(name))
+			name = copy_at(table, table->names, load_u32(func + FUNC_NAME_OFF));
+		if (name && is_declared(name))
+			return name;
+	}
+	return NULL;
+}
+
+static const char *declared_in(struct gopclntab *table, uint32_t file)
+{
+	struct declared *declared;
+
+	HASH_FIND(hh, table->declared, &file, sizeof(file), declared);
+	if (!declared) {
+		declared = memory_zeroed(1, sizeof(*declared));
+		declared->file = file;
+		declared->name = find_declared(table, file);
+		HASH_ADD(hh, table->declared, file, sizeof(file), declared);
+	}
+	return declared->name;
+}
+
 /*
  * Go 1.27 names a closure of an inlined function that has a `//go:linkname` as if that had no package: _.goready.func1. Its
  * package is that of its file, and so of the other functions there.
  */
 static const char *with_package(struct gopclntab *table, const char *full, uint32_t file)
 {
-	for (uint32_t i = 0; i < table->function_count && file != UINT32_MAX && table->steps_left; i++) {
-		const uint8_t *func = func_of(table, i);
-		const char *name = func ? string_at(table->names, load_u32(func + FUNC_NAME_OFF)) : NULL;
+	const char *other = file == UINT32_MAX ? NULL : declared_in(table, file), *copy;
+	char *named;
 
-		if (name && file_offset(table, func, 0) == file && is_declared(name)) {
-			char *named = memory_format("%.*s%s", (int)(frames_local_name(name) - 1 - name), name,
-						    full + strlen(NO_PACKAGE) - 1);
-			const char *copy = mapped_text_copy(&table->texts, named, strlen(named));
-
-			free(named);
-			return copy;
-		}
-	}
-	return full;
+	if (!other)
+		return full;
+	named = memory_format("%.*s%s", (int)(frames_local_name(other) - 1 - other), other,
+			      full + strlen(NO_PACKAGE) - 1);
+	copy = mapped_text_copy(&table->texts, named, strlen(named));
+	free(named);
+	return copy;
 }
 
 static void set_name(struct gopclntab *table, struct profile_frame *frame, uint32_t offset, uint32_t file)
