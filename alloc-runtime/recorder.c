@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -147,21 +148,24 @@ static void put_process(void)
 	put("\n");
 }
 
-/* Creates the process's file and writes the first records. */
+/* Creates the process's file and writes the first records. No cancellation point, because malloc is none. */
 static bool open_file(void)
 {
 	static char name[sizeof recorder.path + 32] LARGE_BSS;
+	int cancellation;
 
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancellation);
 	recorder.file = open(recorder.path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
 	for (int i = 0; recorder.file < 0 && errno == EEXIST && i < FilesOfProcess; i++) {
 		snprintf(name, sizeof name, i ? "%s.%d.%d" : "%s.%d", recorder.path, (int)recorder.pid, i);
 		recorder.file = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
 	}
-	if (recorder.file < 0)
-		return false;
-	put_process();
-	flush();
-	return true;
+	if (recorder.file >= 0) {
+		put_process();
+		flush();
+	}
+	pthread_setcancelstate(cancellation, NULL);
+	return recorder.file >= 0;
 }
 
 /* Called at the child's first event, because most children only exec. If the file cannot be created, the child
@@ -267,13 +271,16 @@ static void put_counters(const struct goalloc_stats *end)
 	put(GOALLOC_RECORD_END "\n");
 }
 
-/* 101 is the lowest priority number available, so this is one of the last destructors to run. */
+/* 101 is the lowest priority number available, so this is one of the last destructors to run. No cancellation point, because exit
+ * is none. */
 static RARELY_RUN void end_recording(void)
 {
 	const struct stack_table *table = &recorder.table;
 	static struct goalloc_stats end LARGE_BSS;
+	int cancellation;
 	uint64_t *seen;
 
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancellation);
 	lock_acquire(&recorder_lock);
 	recorder_active = false;
 	goalloc_read_stats(&end);
@@ -290,6 +297,7 @@ static RARELY_RUN void end_recording(void)
 	flush();
 	close(recorder.file);
 	lock_release(&recorder_lock);
+	pthread_setcancelstate(cancellation, NULL);
 	if (out.failed)
 		goalloc_fatal("cannot write to the file that GOALLOC_PROFILE names, file descriptor",
 			      (uintptr_t)recorder.file);

@@ -84,6 +84,43 @@ def test_forked_children_record_themselves(t):
         same(document["totals"]["objects"], report(t, t.path("probes"))["totals"]["objects"], "objects through probes")
 
 
+def test_recording_adds_no_cancellation_point(t):
+    """A program ends as it does without, and its files are whole: at exit, and in a child whose only thread was told to end."""
+    source, program = t.path("program.c"), t.path("program")
+    source.write_text(r"""
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+static void *volatile object;
+static void *begin(void *nothing) {
+	pthread_cancel(pthread_self());
+	if (fork() == 0) {
+		object = malloc(100000);
+		exit(7);
+	}
+	pthread_testcancel();
+	return nothing;
+}
+int main(void) {
+	pthread_t thread;
+	int status;
+	pthread_create(&thread, NULL, begin, NULL);
+	pthread_join(thread, NULL);
+	wait(&status);
+	pthread_cancel(pthread_self());
+	exit(WIFEXITED(status) && WEXITSTATUS(status) == 7 ? 5 : 1);
+}
+""")
+    t.run("gcc", "-O1", "-o", program, source, "-pthread")
+    t.run(program, status=5, env={**os.environ, "LD_PRELOAD": str(harness.BUILD / "libgoalloc-preload.so"),
+                                  "GOALLOC_PROFILE": str(t.path("raw"))})
+    files = sorted(t.directory.glob("raw*"))
+    same(len(files), 2, f"recordings: {files}")
+    for file in files:
+        same(file.read_text().splitlines()[-1], "end", str(file))
+
+
 def test_children_that_leave_no_record_are_a_loss_and_the_others_are_kept(t):
     for end in ("_exit", "exec", "kill"):
         done = t.escapement("record", "--in-process", "-o", t.path("own"), "--", workload("forks"), 100, 5000, end, status=4)
