@@ -189,7 +189,7 @@ struct attachment *collector_try_attach(struct collector *collector, const struc
 	const struct target_mapping *mapping = self ? target_mapping_at(self, (uintptr_t)nobody_calls) : NULL;
 	struct probe_set probes = {0};
 	struct attachment *attachment = NULL;
-	int file = mapping ? target_file_open(self, mapping, error) : -1;
+	int file = self && mapping ? target_file_open(self, mapping, error) : -1;
 	uint64_t offset = mapping ? (uintptr_t)nobody_calls - mapping->start + mapping->offset : 0;
 
 	if (self && !mapping)

@@ -174,7 +174,7 @@ static const char *amounts(char text[GATE_TEXT_SIZE], const struct gate_html *ht
 			text_append(text, GATE_TEXT_SIZE, "%s%s %s", *text ? ", " : "",
 				    gate_grouped(number, values[value]), gate_value_name(value, html->style));
 	}
-	return *text ? text : strcpy(text, "nothing");
+	return *text ? text : "nothing";
 }
 
 static void say_growth(const struct gate_html *html, const struct gate_row *row, char fact[GATE_TEXT_SIZE])
@@ -252,7 +252,7 @@ const char *gate_html_contract_function(const struct gate_site *site)
 
 const char *gate_html_words(char text[GATE_TEXT_SIZE], const struct gate_row *row)
 {
-	return gate_row_is_contract(row) ? strcpy(text, "") : gate_words(text, gate_row_site(row));
+	return gate_row_is_contract(row) ? "" : gate_words(text, gate_row_site(row));
 }
 
 int gate_html_row_facts(const struct gate_html *html, const struct gate_row *row,
