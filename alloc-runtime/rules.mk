@@ -15,6 +15,8 @@ OWN_SECTIONS  = --rename-section .text=goalloc_$(if $(filter $(RARE_CODE),$(*F))
 	$(foreach section,data bss,--rename-section .$(section)=goalloc_$(section)) \
 	--rename-section .data.rel.local=goalloc_data --rename-section .bss.large=goalloc_bss
 SECTIONS     := alloc-runtime/sections.map alloc-runtime/sections.ld
+# Threads that have allocated call the library at their end, so dlclose() does not unload it.
+STAYS_LOADED := -Wl,-z,nodelete
 OWN_NAMES    := -Wl,--version-script=$(firstword $(SECTIONS)) -Wl,-T,$(lastword $(SECTIONS))
 
 $(B)/alloc-runtime/%.o: alloc-runtime/%.c | $(B)/deps-ready
@@ -51,7 +53,7 @@ $(B)/alloc-runtime/libgoalloc-inside.a: $(GOALLOC_OBJECTS) $(B)/alloc-runtime/va
 
 $(B)/libgoalloc.so: $(GOALLOC_OBJECTS) $(SECTIONS)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(HARDENED_LDFLAGS) $(LDFLAGS) -shared -Wl,-soname,libgoalloc.so.$(MAJOR) $(OWN_NAMES) -Wl,-z,now -o $@ $(filter %.o,$^) -lpthread
+	$(Q)$(CC) $(HARDENED_LDFLAGS) $(LDFLAGS) -shared -Wl,-soname,libgoalloc.so.$(MAJOR) $(OWN_NAMES) -Wl,-z,now $(STAYS_LOADED) -o $@ $(filter %.o,$^) -lpthread
 	$(Q)ln -sf libgoalloc.so $(B)/libgoalloc.so.$(MAJOR)
 
 # The library for LD_PRELOAD: malloc and operator new, which call libgoalloc.
@@ -59,7 +61,7 @@ PRELOAD_OBJECTS := $(patsubst %.c,$(B)/%.o,$(wildcard alloc-runtime/preload/*.c)
 
 $(B)/libgoalloc-preload.so: $(GOALLOC_OBJECTS) $(PRELOAD_OBJECTS) $(SECTIONS)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(HARDENED_LDFLAGS) $(LDFLAGS) -shared -Wl,-soname,libgoalloc-preload.so $(OWN_NAMES) -Wl,-z,now -o $@ $(filter %.o,$^) -lpthread -ldl
+	$(Q)$(CC) $(HARDENED_LDFLAGS) $(LDFLAGS) -shared -Wl,-soname,libgoalloc-preload.so $(OWN_NAMES) -Wl,-z,now $(STAYS_LOADED) -o $@ $(filter %.o,$^) -lpthread -ldl
 
 # These contain the fast paths: a stack canary or a checked memcpy() would add instructions to every malloc.
 HOT_OBJECTS := $(B)/alloc-runtime/malloc.o $(B)/alloc-runtime/tiny.o $(PRELOAD_OBJECTS)

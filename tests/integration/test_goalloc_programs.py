@@ -163,6 +163,37 @@ int main() {
     same_results(t, t.path("program"))
 
 
+def test_a_thread_may_end_after_dlclose(t):
+    """The library is called at the end of each thread that has allocated."""
+    t.path("program.c").write_text(r"""
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stddef.h>
+static void *library;
+static pthread_barrier_t barrier;
+static void *allocate(void *name) {
+	void *(*function)(size_t) = (void *(*)(size_t))dlsym(library, name);
+	function(100);
+	pthread_barrier_wait(&barrier);
+	pthread_barrier_wait(&barrier);
+	return NULL;
+}
+int main(int count, char **words) {
+	pthread_t thread;
+	pthread_barrier_init(&barrier, NULL, 2);
+	library = dlopen(words[1], RTLD_NOW);
+	pthread_create(&thread, NULL, allocate, words[2]);
+	pthread_barrier_wait(&barrier);
+	dlclose(library);
+	pthread_barrier_wait(&barrier);
+	return pthread_join(thread, NULL);
+}
+""")
+    t.run("gcc", "-O1", "-o", t.path("program"), t.path("program.c"), "-pthread")
+    for library, name in ("libgoalloc.so", "goalloc_noscan"), ("libgoalloc-preload.so", "malloc"):
+        t.run(t.path("program"), harness.BUILD / library, name)
+
+
 def test_a_library_forks_in_its_constructor_while_its_threads_allocate(t):
     """It runs before libgoalloc's constructors, and its handler in the child after libgoalloc's."""
     library, program = t.path("library.c"), t.path("program.c")
