@@ -201,6 +201,12 @@ def test_a_program_of_another_user_has_nothing_else_read_removed_or_given_to_it(
 def test_programs_that_cannot_record_themselves_are_exit_3(t):
     done = t.escapement("record", "--in-process", "-o", t.path("x"), "--", "true", status=3)
     contains(done.stderr, "does not use libgoalloc")
+    if os.geteuid() == 0:
+        program = t.copy(workload("seeds"))
+        os.chown(program, 65534, 65534)
+        program.chmod(0o4755)
+        done = t.escapement("record", "--in-process", "-o", t.path("x"), "--", program, status=3)
+        contains(done.stderr, "or its file gives it rights of its own (set-user-ID, set-group-ID, capabilities)")
     killed = f"{workload('seeds')} --wait-start < /dev/zero > said & until grep -q ready said; do :; done; kill -9 $!; wait"
     done = t.escapement("record", "--in-process", "-o", t.path("x"), "--", "sh", "-c", killed, status=3)
     contains(done.stderr, "is not complete")

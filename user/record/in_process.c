@@ -151,9 +151,12 @@ static int read_all(struct profile *profile, const struct temporary_directory *d
 	}
 	free(names);
 	if (!found)
-		return error_set(error, STATUS_CANNOT_MEASURE,
-				 "the program recorded nothing: it does not use libgoalloc "
-				 "(of Go programs only go test can do without probes: leave out --in-process)");
+		return error_set(
+			error, STATUS_CANNOT_MEASURE,
+			"the program recorded nothing: it does not use libgoalloc "
+			"(of Go programs only go test can do without probes: leave out --in-process), "
+			"or its file gives it rights of its own (set-user-ID, set-group-ID, capabilities), with "
+			"which it heeds no environment");
 	return result || !complete ? -1 : 0;
 }
 
