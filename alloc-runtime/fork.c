@@ -21,7 +21,7 @@
  *
  * The handler is registered with the first cache, because registering may allocate: constructors of other libraries run
  * before ours, and may start threads and fork. Handlers run in the order in which they were registered, so ours runs before
- * those that allocate, unless one was registered before anything was allocated and before our constructor has run.
+ * those that allocate; where malloc() is ours, whoever registers one has ours registered first (preload/atfork.c).
  */
 #include <pthread.h>
 

@@ -195,7 +195,8 @@ int main(int count, char **words) {
 
 
 def test_a_library_forks_in_its_constructor_while_its_threads_allocate(t):
-    """It runs before libgoalloc's constructors, and its handler in the child after libgoalloc's."""
+    """It runs before libgoalloc's constructors, and its handler in the child after libgoalloc's, also if it is registered before
+    anything was allocated. More than 48 handlers make the C library allocate while it registers one."""
     library, program = t.path("library.c"), t.path("program.c")
     library.write_text(r"""
 #include <pthread.h>
@@ -221,8 +222,8 @@ static void *work(void *nothing) {
 int failed;
 __attribute__((constructor)) static void begin(void) {
 	pthread_t thread;
-	allocate();
-	pthread_atfork(NULL, NULL, in_child);
+	if (ALLOCATES) allocate();
+	for (int i = 0; i < HANDLERS; i++) pthread_atfork(NULL, NULL, i == 0 ? in_child : NULL);
 	for (int i = 0; i < 3; i++) pthread_create(&thread, NULL, work, NULL);
 	for (int i = 0; i < 40 && !failed; i++) {
 		pid_t child = fork();
@@ -236,10 +237,12 @@ __attribute__((constructor)) static void begin(void) {
 extern int failed;
 int main(void) { _exit(failed != 0); }
 """)
-    t.run("gcc", "-O1", "-fno-builtin", "-shared", "-fPIC", "-o", t.path("liblibrary.so"), library, "-pthread")
-    t.run("gcc", "-O1", "-o", t.path("program"), program, "-L.", "-llibrary", "-Wl,-rpath,$ORIGIN")
-    # not at the debug level, whose queue of 4,096 such objects is copied for each child
-    same_results(t, t.path("program"), levels=({},))
+    for allocates, handlers in (1, 1), (0, 1), (0, 60):
+        t.run("gcc", "-O1", "-fno-builtin", "-shared", "-fPIC", f"-DALLOCATES={allocates}", f"-DHANDLERS={handlers}",
+              "-o", t.path("liblibrary.so"), library, "-pthread")
+        t.run("gcc", "-O1", "-o", t.path("program"), program, "-L.", "-llibrary", "-Wl,-rpath,$ORIGIN")
+        # not at the debug level, whose queue of 4,096 such objects is copied for each child
+        same_results(t, t.path("program"), levels=({},))
 
 
 def test_shells_fork_and_pipe(t):
