@@ -110,7 +110,7 @@ struct event_sums {
 	__u64 count;  /* see enum event_kind */
 	__u64 bytes;
 	__u64 weight; /* EVENT_SAMPLE: bytes that the samples stand for; of Go's sampler the sum of its rates at each of them */
-	__u64 objects_q20; /* EVENT_SAMPLE: objects that they stand for, in units of 2^-20 */
+	__u64 objects_q20; /* EVENT_SAMPLE: objects that they stand for, in units of 2^-20; of Go's the sum of its rates' squares */
 };
 
 struct event_stack {

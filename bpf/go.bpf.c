@@ -398,16 +398,17 @@ static __always_inline int read_arguments(const volatile struct event_layout *la
 	return 1;
 }
 
-/* Returns the rate of a sample; 0 if it is not known. */
-static __always_inline __u64 note_rate(struct event_process *process, __u64 rate)
+/* Notes the rate of a sample, for all samples and for those of its row. */
+static __always_inline void note_rate(struct event_process *process, struct event_sums *amount, __u64 rate)
 {
 	if ((__s64)rate <= 0)
-		return 0;
+		return;
 	if (rate > EVENT_RATE_MAX)
 		rate = EVENT_RATE_MAX;
 	add(process->rates, rate);
 	add(process->rate_squares, rate * rate);
-	return rate;
+	amount->weight = rate;
+	amount->objects_q20 = rate * rate;
 }
 
 /*
@@ -428,7 +429,7 @@ int go_sample(struct pt_regs *ctx)
 	if (!process || !counts_hit(ctx, flags) || !(flags & EVENT_FLAG_RECORDING))
 		return 0;
 	if (process->layout.profile_rate) /* the program may change it at any time */
-		amount.weight = note_rate(process, read_word(process->layout.profile_rate));
+		note_rate(process, &amount, read_word(process->layout.profile_rate));
 	/* A function that mallocgc calls has not spilled its own: what is there is of earlier calls, and may look like them. */
 	if (within_malloc(process, read_word(first + 8))) {
 		first = second;

@@ -95,7 +95,7 @@ REPORT = {
     "exact": EXACT, "rate": maybe_count, "totals": NUMBERS,
     "check": lambda value: value is None or check(
         value, {"source": text, "objects": count, "difference": integer, "bound": count, "outside": integer}, "check") is None,
-    "lost": LOST, "forked_processes": maybe_count,
+    "lost": LOST, "forked_processes": maybe_count, "warnings": [text],
     "heap_growth": lambda value: value is None or check(value, {"interval_ns": count, "bytes": [count]}, "heap_growth") is None,
 }
 REPORT_KEYS = {

@@ -59,6 +59,12 @@ bool estimates_folded(const struct profile_process *process)
 	return false;
 }
 
+/* There cannot be more samples than objects, because weights are at least 1. */
+double estimates_variance(double samples, double objects)
+{
+	return samples > 0 && objects > samples ? objects * (objects / samples - 1) : 0;
+}
+
 static bool is_estimate(const struct profile *profile, const struct profile_sample *sample)
 {
 	int64_t rate = sample->key.rate ? sample->key.rate : profile->rate;
@@ -280,6 +286,10 @@ static void add_samples(struct estimates *estimates)
 			continue;
 		estimates->classes[class].events += (double)sample->values[VALUE_SAMPLES];
 		estimates->classes[class].estimated += (double)sample->values[profile_objects(profile)];
+		if (!estimates_is_tiny(sample->key.stack))
+			estimates->classes[class].variance +=
+				estimates_variance((double)sample->values[VALUE_SAMPLES],
+						   (double)sample->values[profile_objects(profile)]);
 		if (!estimates->has_totals) {
 			estimates->classes[class].objects += (double)sample->values[profile_objects(profile)];
 			estimates->classes[class].bytes += (double)sample->values[profile_bytes(profile)];

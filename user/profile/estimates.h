@@ -26,6 +26,7 @@ bool estimates_is_tiny(const struct profile_stack *stack);
 struct estimates_class {
 	double events;	       /* samples */
 	double estimated;      /* objects that the samples stand for */
+	double variance;       /* of `estimated` */
 	double objects, bytes; /* allocated in total: exact if the recording has totals, else estimated */
 	double chance;	       /* probability that an object is sampled */
 	double unseen;	       /* share of objects that belong to sites without a sample in this class */
@@ -52,6 +53,9 @@ struct estimates {
 	double tiny_elsewhere; /* the objects of 16 bytes of processes that have no sample of any, which may be blocks */
 	struct estimates_bursts bursts;
 };
+
+/* Returns the variance of a number of objects that is the product of this many samples and one weight. */
+double estimates_variance(double samples, double objects);
 
 /* Never returns NULL. The result refers to the profile. */
 struct estimates *estimates_new(const struct profile *profile);

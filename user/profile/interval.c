@@ -35,19 +35,13 @@ static struct interval_part *part_of(struct interval *sum, int size_class, bool 
 	return part;
 }
 
-/* There cannot be more events than objects, because weights are at least 1. */
-static double variance_of(double events, double objects)
-{
-	return events > 0 && objects > events ? objects * (objects / events - 1) : 0;
-}
-
 void interval_add(struct interval *sum, int64_t events, int64_t objects)
 {
 	struct interval_part *part = part_of(sum, -1, false);
 
 	part->events += (double)events;
 	part->objects += (double)objects;
-	part->variance += variance_of((double)events, (double)objects);
+	part->variance += estimates_variance((double)events, (double)objects);
 	sum->maybe_tiny = true;
 }
 
@@ -214,7 +208,7 @@ void interval_add_sample(struct interval *sum, const struct estimates *estimates
 		part->bytes += bytes;
 		return;
 	}
-	variance = variance_of(events, objects);
+	variance = estimates_variance(events, objects);
 	size = objects > 0 ? bytes / objects : 0;
 	part->events += events;
 	part->objects += objects;
@@ -241,7 +235,7 @@ void interval_add_tiny(struct interval *interval, const struct estimates *estima
 		part->counted_bytes += shared * (double)size_class_bytes(part->size_class);
 		return;
 	}
-	variance = variance_of(interval->tiny_events, blocks);
+	variance = estimates_variance(interval->tiny_events, blocks);
 	part->events += interval->tiny_events;
 	part->objects += blocks;
 	part->bytes += interval->tiny_bytes;

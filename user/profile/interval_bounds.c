@@ -7,6 +7,11 @@
  * the share: k' of K' = k' N / n events are the row's, k' ~ Binomial(K', n / N). The same tails are used for that
  * distribution. Hence a row with all samples of its classes ends at N.
  *
+ * All rows of a class share the error of its samples, because their sum is exact: a row with the part p of a class, with the
+ * variance V, of a class whose other rows have the variance V', is as uncertain as (1 - p)^2 V + p^2 V'. Of samples of one
+ * weight that is (1 - p) V, which the interval of a share takes into account. If the others have greater weights, because
+ * they were sampled at a coarser rate, V has to be greater.
+ *
  * Unseen classes: a line may allocate objects of many sizes (make([]T, n), append, strings), and its larger objects are
  * sampled first. It may have allocated many times the estimate with the others. Samples that do not exist cannot tell
  * how much that is. What is known is N of each class, and how much of it remains after the sites with samples are
@@ -178,6 +183,20 @@ static void scale_bytes(struct sum *bytes, double size)
 	bytes->unseen /= size;
 }
 
+/* What the variance of a part lacks of the errors of its class. Large objects are of many weights at one rate, too. */
+static double shared_variance(const struct interval_part *part, const struct estimates *estimates)
+{
+	const struct estimates_class *class;
+	double share, others;
+
+	if (!estimates || !estimates->has_totals || part->size_class <= 0 || part->groups)
+		return 0;
+	class = &estimates->classes[part->size_class];
+	share = part->objects / class->objects;
+	others = class->variance - part->variance;
+	return share < 1 ? fmax(0, share * share / (1 - share) * others - share * part->variance) : 0;
+}
+
 /* The bytes of the objects that were themselves sampled. */
 static double least_bytes(const struct interval_part *part)
 {
@@ -200,7 +219,7 @@ static double least_of_classes(const struct interval *interval, const struct est
 		const struct interval_part *part = &interval->parts[i];
 		struct sum sum = {.events = part->events,
 				  .estimate = part->objects,
-				  .variance = part->variance,
+				  .variance = part->variance + shared_variance(part, estimates),
 				  .least = part->events};
 
 		if (part->events <= 0)
@@ -377,12 +396,14 @@ static struct interval_bounds bounds_of_parts(const struct interval *interval, c
 
 	for (size_t i = 0; i < interval->part_count; i++) {
 		const struct interval_part *part = &interval->parts[i];
+		const double shared = shared_variance(part, estimates);
+		const double mean = part->objects > 0 ? part->bytes / part->objects : 0;
 
 		objects.events += part->events;
 		objects.estimate += part->objects;
-		objects.variance += part->variance;
+		objects.variance += part->variance + shared;
 		bytes.estimate += part->bytes;
-		bytes.variance += part->byte_variance;
+		bytes.variance += part->byte_variance + shared * mean * mean;
 		bytes.least += least_bytes(part);
 		if (part->events <= 0)
 			continue;

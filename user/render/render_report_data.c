@@ -160,6 +160,15 @@ static cJSON *json_target(const struct profile *profile)
 	return target;
 }
 
+static cJSON *json_warnings(const struct profile *profile)
+{
+	cJSON *array = json_array();
+
+	for (size_t i = 0; i < profile->warning_count; i++)
+		json_append(array, json_text(profile->warnings[i]));
+	return array;
+}
+
 static cJSON *json_growth(const struct time_series *series)
 {
 	cJSON *object, *bytes;
@@ -246,6 +255,7 @@ void render_report_json(FILE *stream, const struct report *report, const struct 
 		json_document_member(&document, "forked_processes",
 				     forked == VALUE_UNMEASURED ? cJSON_CreateNull() : json_number(forked));
 	}
+	json_document_member(&document, "warnings", json_warnings(profile));
 	json_document_end(&document);
 }
 

@@ -31,10 +31,7 @@ static int64_t last_rate(const struct go *go)
 	return go->sampler_rate > 0 ? go->sampler_rate : go->runtime.rate;
 }
 
-/*
- * The rate that stands for all samples if they were taken at several rates; 0 if all were taken at the last one. Samples of
- * weights w tell as much of shares as (sum of w)^2 / (sum of w^2) samples of one weight; a weight is in proportion to its rate.
- */
+/* The mean rate, weighted by what samples stand for, if they were taken at several rates; 0 if all were taken at the last one. */
 static int64_t mean_of_several(const struct go *go)
 {
 	int64_t last = last_rate(go);
@@ -198,26 +195,37 @@ static void class_from_caller(const struct go *go, struct event_key *key, const 
 }
 
 /*
+ * Samples of weights w tell as much as (sum of w)^2 / (sum of w^2) samples of one weight (Kish's effective size), here for
+ * w = rate / size + 1/2.
+ */
+static double effective_samples(const struct event_sums *sums, double size)
+{
+	double count = (double)sums->events, rates = (double)sums->weight, squares = (double)sums->objects_q20;
+
+	return pow(rates / size + count / 2, 2) / (squares / (size * size) + rates / size + count / 4);
+}
+
+/*
  * A sampler of that rate takes an object of n bytes with the probability 1 - exp(-n / rate). Tiny objects are the
  * exception: the block that they share is sampled, with the stack of the object that opened it. So the sum of all of
  * them is known, but their split between sites is not: they make one row together, here that of the blocks.
  *
  * If the program changes its rate, each sample stands for what it did at the rate of its time: for about rate / n + 1/2
- * objects, so that those of a row stand for what as many at the mean of their rates would. A row is known as well as if
- * all samples had been taken at one rate, because all rows of a class share its exact total.
+ * objects, so that those of a row stand for what as many at the mean of their rates would.
  */
 void go_sampler_estimate(struct runtime *runtime, struct event_key *key, struct event_sums *sums,
 			 const struct event_stack *stack)
 {
 	struct go *go = (struct go *)runtime;
-	int64_t mean = mean_of_several(go);
-	double rate = (double)last_rate(go), size, objects;
+	double rate = (double)last_rate(go), size, objects, samples = (double)sums->events;
 
 	if (key->span_class == EVENT_NO_SPAN_CLASS)
 		class_from_caller(go, key, stack);
 	size = (double)(key->site ? key->site : GO_TINY_BLOCK);
-	if (mean && sums->weight && sums->events)
+	if (mean_of_several(go) && sums->weight && sums->events) {
 		rate = (double)sums->weight / (double)sums->events;
+		samples = effective_samples(sums, size);
+	}
 	objects = (double)sums->events / -expm1(-size / rate);
 	if (key->site == 0) {
 		key->type = 0;
@@ -229,8 +237,8 @@ void go_sampler_estimate(struct runtime *runtime, struct event_key *key, struct 
 		key->kind = EVENT_ALLOC;
 		sums->count = sums->events;
 		sums->bytes = (uint64_t)fmin((double)sums->events * size, HEAP_COUNT_MAX);
-	} else if (mean) {
-		sums->events = (uint64_t)fmax(1, round(objects * -expm1(-size / (double)mean)));
+	} else {
+		sums->events = (uint64_t)round(fmin(samples, (double)sums->events));
 	}
 }
 
