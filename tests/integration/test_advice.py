@@ -12,7 +12,7 @@ from harness import contains, same
 PROGRAMS = harness.FIXTURES / "advice"
 CAUSES = {"returned": "returned", "interface": "interface", "closure": "closure", "size": "unknown-size",
           "leaking": "leaking-parameter", "stored": "stored", "append": "append", "text": "conversion",
-          "goroutine": "closure", "buffer": "leaking-parameter"}
+          "goroutine": "closure", "channel": "channel", "buffer": "leaking-parameter"}
 OBJECTS = 900  # of 1000 calls: sites with fewer objects do not allocate at every call
 
 

@@ -600,8 +600,10 @@ def test_an_audit_says_which_packages_of_the_module_the_output_lacks(t):
         (source / "m.txt").write_text(said(t, source, "-o", "prog", ".", version=version))
         (source / "all.txt").write_text(said(t, source, version=version))
         t.escapement("record", "-q", "--rate", "1", "-o", "p.pb.gz", "--", "./prog", cwd=source)
-        warning, = t.escapement("audit", "--escape", "m.txt", "p.pb.gz", cwd=source).stderr.splitlines()
+        done = t.escapement("audit", "--escape", "m.txt", "p.pb.gz", cwd=source)
+        warning, = done.stderr.splitlines()
         contains(warning, "covers only some packages of the program: nothing about example.com/out/shop; ")
+        contains(" ".join(done.stdout.split()), "the compiler's output lacks its package: 'go build -gcflags=-m=2 ./...'")
         contains(warning, "go build -gcflags=-m=2 ./... 2> FILE")
         done = t.escapement("gate", "--rate", "1", "--runs", "2", "--baseline", "base.json", "--update", "--escape", "m.txt",
                             "--", "./prog", cwd=source)

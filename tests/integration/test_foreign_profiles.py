@@ -235,7 +235,9 @@ def test_two_profiles_in_one_file_are_two(t):
     one, other = make(BOTH, [5, 640]), make(BOTH, [7, 896])
     processor = make([("samples", "count"), ("cpu", "nanoseconds"), ("wall", "nanoseconds")], [3, 30, 31])
     for data in (one + other, gzip.compress(one) + gzip.compress(other), one + processor, processor + one):
-        contains(refused(t, data), "it is two profiles, one behind the other")
+        words = refused(t, data)
+        contains(words, "it is two profiles, one behind the other")
+        assert "merge" not in words, words  # heap profiles are cumulative: added up they count twice
 
 
 def test_heap_profiles_of_a_go_server_as_text_binary_and_difference(t):
@@ -250,7 +252,8 @@ def test_heap_profiles_of_a_go_server_as_text_binary_and_difference(t):
         connection.close()
         return body
 
-    contains(refused(t, fetch("/debug/pprof/heap?debug=1")), "is a heap profile as text: fetch it without ?debug=1")
+    contains(refused(t, fetch("/debug/pprof/heap?debug=1")), "is a heap profile as text: fetch it without ?debug=1, or convert it with "
+             "'go tool pprof -proto PROGRAM FILE'")
     for path in ("/debug/pprof/allocs", "/debug/pprof/heap", "/debug/pprof/allocs?seconds=1",
                  "/debug/pprof/heap?seconds=1"):
         t.path("go.pb.gz").write_bytes(fetch(path))

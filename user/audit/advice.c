@@ -24,6 +24,7 @@ enum cause {
 	CONVERTED,
 	CONCATENATED,
 	GOROUTINE,
+	CHANNEL,
 	MADE_RETURNED,
 	MADE_LEAKING,
 	MADE_STORED,
@@ -86,6 +87,10 @@ static const struct advice advices[CAUSE_COUNT] = {
 	[GOROUTINE] = {"goroutine",
 		       "a new goroutine needs a descriptor, and its function a closure",
 		       {"use long-lived workers that take work from a channel"}},
+	[CHANNEL] = {"channel",
+		     "each make(chan) makes a channel on the heap, of which the compiler says nothing",
+		     {"make it once and use it for many values",
+		      "wait for what ends once with a sync.WaitGroup, which is a value"}},
 	/* Slices and maps refer to what they have: there is no value to pass, to return or to store instead. */
 	[MADE_RETURNED] = {"returned",
 			   "the function returns it, so it must outlive the call",
@@ -116,9 +121,10 @@ static enum cause cause_of_call(const struct audit_row *row)
 		unsigned family;
 		enum cause cause;
 	} causes[] = {
-		{CALL_BOX, INTERFACE},	     {CALL_APPEND | CALL_MOVE, APPENDED}, {CALL_MAP_GROWTH, MAP_GROWS},
-		{CALL_CONCAT, CONCATENATED}, {CALL_TO_STRING, CONVERTED},	  {CALL_FROM_STRING, CONVERTED},
-		{CALL_GO, GOROUTINE},
+		{CALL_BOX, INTERFACE},	      {CALL_APPEND | CALL_MOVE, APPENDED},
+		{CALL_MAP_GROWTH, MAP_GROWS}, {CALL_CONCAT, CONCATENATED},
+		{CALL_TO_STRING, CONVERTED},  {CALL_FROM_STRING, CONVERTED},
+		{CALL_GO, GOROUTINE},	      {CALL_CHAN, CHANNEL},
 	};
 	unsigned family = call_family(row->runtime_call);
 
@@ -183,6 +189,9 @@ static enum cause cause_of_kind(enum cause cause, const struct audit_row *row)
 
 	if (cause == LEAKING && subject && strcmp(subject, "... argument") == 0)
 		return VARIADIC_LEAKING;
+	/* []T{...} and []byte("constant") are made by newobject of an array */
+	if (subject && (strncmp(subject, "[]", 2) == 0 || strncmp(subject, "([]", 3) == 0))
+		family |= CALL_SLICE;
 	for (size_t i = 0; i < sizeof(causes) / sizeof(*causes); i++) {
 		if (cause == causes[i].cause && family & causes[i].family)
 			return causes[i].its;

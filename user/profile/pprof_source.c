@@ -60,9 +60,9 @@ static const struct {
 	const char *start, *what;
 } others[] = {
 	{"heap profile:",
-	 "a heap profile as text: fetch it without ?debug=1, or convert it with 'go tool pprof -proto'"},
-	{"--- heap", "a heap profile as text: convert it with 'go tool pprof -proto'"},
-	{"MAPPED_LIBRARIES:", "a heap profile as text: convert it with 'go tool pprof -proto'"},
+	 "a heap profile as text: fetch it without ?debug=1, or convert it with 'go tool pprof -proto PROGRAM FILE'"},
+	{"--- heap", "a heap profile as text: convert it with 'go tool pprof -proto PROGRAM FILE'"},
+	{"MAPPED_LIBRARIES:", "a heap profile as text: convert it with 'go tool pprof -proto PROGRAM FILE'"},
 	{"heap_v2/", "a heap profile of jemalloc: it says what is in use, not what was allocated"},
 	{"{\"head\":", "a heap profile of V8: it says what is in use, not what was allocated"},
 	{"\x1f\x8b", "compressed twice: gunzip it once"},

@@ -29,7 +29,8 @@ bool pprof_tables_concatenated(const struct pprof_tables *tables)
 		if (!parts->strings.bytes[parts->string_at[i]]) {
 			pprof_source_malformed(tables->source,
 					       "it is two profiles, one behind the other; give each in a "
-					       "file of its own, or merge them with 'go tool pprof -proto'");
+					       "file of its own (a later heap profile of a process includes "
+					       "its earlier ones)");
 			return true;
 		}
 	}

@@ -344,6 +344,10 @@ static char *what_to_do(const struct audit_page *page, const struct audit_row *r
 {
 	const struct advice *advice = advice_for(row);
 
+	if (row->verdict == AUDIT_NOT_COVERED && row->owner && !row->via)
+		return memory_text(
+			"the compiler's output lacks its package: 'go build -gcflags=-m=2 ./...' in the module's "
+			"directory has the words about all of its packages");
 	/* what the call does not explain may be of another build: to be checked first */
 	if (!advice || (row->verdict == AUDIT_CONTRADICTED && !call_has_room_on_the_stack(row->runtime_call)))
 		return memory_text(audit_verdicts[row->verdict].advice);
