@@ -15,9 +15,10 @@
 static bool is_program(const char *word)
 {
 	char *path = program_path(word);
+	bool runs = path && access(path, X_OK) == 0;
 
 	free(path);
-	return path != NULL;
+	return runs;
 }
 
 /* The first argument that names a program: options and their values rarely do. */
