@@ -16,7 +16,8 @@ enum {
 	SCORE_FROM = 64, /* events; below this, the binomial's terms are added up */
 };
 
-static const double z = 1.959963984540054; /* 97.5 % quantile of the normal distribution */
+static const double z = 1.959963984540054;  /* 97.5 % quantile of the normal distribution */
+static const double count_precision = 0.01; /* objects */
 
 /* P(K > k) + P(K = k) / 2 for K ~ Binomial(n, p), given K >= 1. Rises with n. `n` need not be whole. */
 static double upper_tail(int k, double n, double p)
@@ -31,8 +32,8 @@ static double upper_tail(int k, double n, double p)
 	return (1 - below - term / 2) / -expm1(log_none);
 }
 
-/* The same for a number of events that need not be whole. */
-static double upper_tail_between(double k, double n, double p)
+/* The same for a number of events that need not be whole, as a function of p. */
+static double tail_of_share(double k, double n, double p)
 {
 	double whole = floor(k);
 	double part = k - whole;
@@ -41,13 +42,21 @@ static double upper_tail_between(double k, double n, double p)
 	return part > 0 ? (1 - part) * tail + part * upper_tail((int)whole + 1, n, p) : tail;
 }
 
-/* Finds the n at which the tail has the probability `wanted`, between `low` and `high`. */
-static double solve(double k, double p, double wanted, double low, double high)
+/* The same as a function of n. */
+static double tail_of_count(double k, double p, double n)
 {
-	for (int i = 0; i < 100 && high - low > 0.01 * (1 + low / 1000); i++) {
+	return tail_of_share(k, n, p);
+}
+
+/* Finds where the tail has the probability `wanted`, between `low` and `high`; within `precision`, and a thousandth of it of the
+ * value. */
+static double solve(double (*tail)(double k, double fixed, double at), double k, double fixed, double wanted,
+		    double low, double high, double precision)
+{
+	for (int i = 0; i < 60 && high - low > precision * (1 + low / 1000); i++) {
 		double middle = (low + high) / 2;
 
-		if (upper_tail_between(k, middle, p) < wanted)
+		if (tail(k, fixed, middle) < wanted)
 			low = middle;
 		else
 			high = middle;
@@ -69,26 +78,13 @@ struct ends binomial_count_ends(double estimate, double variance, double least)
 	if (k < SCORE_FROM) {
 		/* There are at least as many objects as events; and 6 and 3 k events are beyond any tail. */
 		k = fmax(k, 1);
-		return (struct ends){solve(k, p, 0.025, fmin(least, estimate), estimate),
-				     solve(k, p, 1 - upper_miss(k), estimate, (6 + 3 * k) * weight)};
+		return (struct ends){
+			solve(tail_of_count, k, p, 0.025, fmin(least, estimate), estimate, count_precision),
+			solve(tail_of_count, k, p, 1 - upper_miss(k), estimate, (6 + 3 * k) * weight, count_precision)};
 	}
 	k -= (z * z - 1) * (1 - 2 * p) / 6;
 	spread = z * sqrt((1 - p) * (k + z * z * (1 - p) / 4));
 	return (struct ends){(k + z * z * (1 - p) / 2 - spread) * weight, (k + z * z * (1 - p) / 2 + spread) * weight};
-}
-
-/* Finds the share f for which k of n events have the upper tail `wanted`. */
-static double solve_share(double k, double n, double wanted, double low, double high)
-{
-	for (int i = 0; i < 60; i++) {
-		double middle = (low + high) / 2;
-
-		if (upper_tail_between(k, n, middle) < wanted)
-			low = middle;
-		else
-			high = middle;
-	}
-	return (low + high) / 2;
 }
 
 /* The interval of the share that has k of n events. If too many terms would have to be added up, the complement has
@@ -102,7 +98,8 @@ static struct ends share_ends(double k, double n, double miss_above)
 	if (k < SCORE_FROM) {
 		k = fmax(k, 1);
 		n = fmax(n, k);
-		return (struct ends){solve_share(k, n, 0.025, 0, k / n), solve_share(k, n, 1 - miss_above, k / n, 1)};
+		return (struct ends){solve(tail_of_share, k, n, 0.025, 0, k / n, 0),
+				     solve(tail_of_share, k, n, 1 - miss_above, k / n, 1, 0)};
 	}
 	if (n - k >= SCORE_FROM) {
 		skew = (z * z - 1) * (1 - 2 * f) / 6;
