@@ -30,14 +30,8 @@ static bool speaks_of(const struct escape_annotation *annotation, const struct g
 
 static void add_site(const struct gate_counts *side, const struct gate_site *site, double *sums, size_t *without)
 {
-	for (int value = VALUE_OBJECTS; value <= VALUE_BYTES; value++) {
-		double shown = gate_value_shown(side, site, value);
-
-		if (shown == VALUE_UNMEASURED)
-			without[value]++;
-		else
-			sums[value] = fmax(sums[value], 0) + shown;
-	}
+	for (int value = VALUE_OBJECTS; value <= VALUE_BYTES; value++)
+		gate_add_shown(side, site, value, &sums[value], &without[value]);
 }
 
 static int by_key(const void *a, const void *b)

@@ -3,6 +3,7 @@
 
 #include <fnmatch.h>
 #include <stdio.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -211,6 +212,17 @@ double gate_value_shown(const struct gate_counts *side, const struct gate_site *
 	if (count && side->estimated && !count->estimate && count->least == 0 && count->most > 0)
 		return VALUE_UNMEASURED;
 	return gate_value(side, site, value);
+}
+
+void gate_add_shown(const struct gate_counts *side, const struct gate_site *site, enum profile_value value, double *sum,
+		    size_t *without)
+{
+	double shown = gate_value_shown(side, site, value);
+
+	if (shown == VALUE_UNMEASURED)
+		(*without)++;
+	else
+		*sum = fmax(*sum, 0) + shown;
 }
 
 double gate_value_most(const struct gate_counts *side, const struct gate_site *site, enum profile_value value)

@@ -179,6 +179,10 @@ double gate_value(const struct gate_counts *side, const struct gate_site *site, 
  * and of a site that a side of samples does not have. */
 double gate_value_shown(const struct gate_counts *side, const struct gate_site *site, enum profile_value value);
 
+/* Adds that to a sum, which is VALUE_UNMEASURED until something of it is known; counts sites that are not in it. */
+void gate_add_shown(const struct gate_counts *side, const struct gate_site *site, enum profile_value value, double *sum,
+		    size_t *without);
+
 /* The same, the most of all runs; `site` must be NULL or measured. */
 double gate_value_most(const struct gate_counts *side, const struct gate_site *site, enum profile_value value);
 /* The least that another run may count. */

@@ -60,15 +60,6 @@ static double contribution(const struct gate *gate, const struct gate_row *row, 
 	return gate_value_low(gate->before, row->before, value) - most > slack ? after - before : 0;
 }
 
-/* Adds what a reader sees of a row to a sum, which is VALUE_UNMEASURED until something of it is known. */
-static void add_shown(double *sum, size_t *without, double value)
-{
-	if (value == VALUE_UNMEASURED)
-		(*without)++;
-	else
-		*sum = fmax(*sum, 0) + value;
-}
-
 static void add_row(struct gate *gate, struct gate_group *group, const struct gate_row *row,
 		    const struct policy *policy)
 {
@@ -79,10 +70,10 @@ static void add_row(struct gate *gate, struct gate_group *group, const struct ga
 
 		if (!gate_row_site(row)->below_contract) { /* the contract has the sum already */
 			if (!row->before || !row->before->counts[value].unlimited)
-				add_shown(&group->before[value], &group->without_before[value],
-					  gate_value_shown(gate->before, row->before, value));
-			add_shown(&group->after[value], &group->without_after[value],
-				  gate_value_shown(gate->after, row->after, value));
+				gate_add_shown(gate->before, row->before, value, &group->before[value],
+					       &group->without_before[value]);
+			gate_add_shown(gate->after, row->after, value, &group->after[value],
+				       &group->without_after[value]);
 		}
 		if (before < 0 || after < 0)
 			continue;
