@@ -9,7 +9,6 @@
 
 #include "base/memory.h"
 #include "heap/process.h"
-#include "target/obstacle.h"
 
 enum { START_SECONDS = 1 };
 
@@ -43,10 +42,8 @@ struct heap_process *heap_process_open(struct target *target, struct error *erro
 			  target->comm, target_fate(target));
 		return NULL;
 	}
-	if (target_is_32_bit(target)) {
-		obstacle_set(error, OBSTACLE_32_BIT, NULL, "process %d (%s)", target->pid, target->comm);
+	if (target_check_64_bit(target, error))
 		return NULL;
-	}
 	error_set(
 		error, STATUS_CANNOT_MEASURE,
 		"process %d (%s) has no heap that is known: neither its executable nor a library in it is of Go 1.19 or "

@@ -74,10 +74,8 @@ static void explain_absence(const struct target *target, struct error *error)
 	const char *library = NULL;
 	size_t files = 0;
 
-	if (target_is_32_bit(target)) {
-		obstacle_set(error, OBSTACLE_32_BIT, NULL, "process %d (%s)", target->pid, target->comm);
+	if (target_check_64_bit(target, error))
 		return;
-	}
 	for (size_t i = 0; i < target->mapping_count && files < FILES_MAX; i++) {
 		const struct target_mapping *mapping = &target->mappings[i];
 		enum obstacle found;

@@ -2,12 +2,10 @@
 #include "target/filtered_call.h"
 
 #include <errno.h>
+#include <linux/seccomp.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -29,14 +27,6 @@ static const struct {
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static bool filtered, kills[FILTERED_CALLS];
-
-static bool take_mode(void *context, const char *line)
-{
-	(void)context;
-	if (strncmp(line, "Seccomp:", 8) == 0)
-		filtered = strtol(line + 8, NULL, 10) == 2;
-	return true;
-}
 
 /* Each of these calls refuses -1 in the place of a size, flags, a descriptor or a process. */
 static long try(int call)
@@ -84,7 +74,7 @@ static void find(void)
 {
 	int call = -1;
 
-	procfs_lines((int)getpid(), "status", take_mode, NULL);
+	filtered = procfs_status_number((int)getpid(), "Seccomp") == SECCOMP_MODE_FILTER;
 	while (filtered && (call = find_from(call + 1)) < FILTERED_CALLS)
 		kills[call] = true;
 }

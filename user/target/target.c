@@ -615,7 +615,7 @@ int target_file_open(const struct target *target, const struct target_mapping *m
 	return file < 0 ? open_if_mapped(target, "exe", mapping, NULL) : file;
 }
 
-bool target_is_32_bit(const struct target *target)
+static bool is_32_bit(const struct target *target)
 {
 	unsigned char identity[EI_CLASS + 1] = "";
 
@@ -633,6 +633,13 @@ bool target_is_32_bit(const struct target *target)
 		return found && memcmp(identity, ELFMAG, SELFMAG) == 0 && identity[EI_CLASS] == ELFCLASS32;
 	}
 	return false;
+}
+
+int target_check_64_bit(const struct target *target, struct error *error)
+{
+	return is_32_bit(target)
+		       ? obstacle_set(error, OBSTACLE_32_BIT, NULL, "process %d (%s)", target->pid, target->comm)
+		       : 0;
 }
 
 int target_read_pieces(const struct target *target, const struct target_piece *pieces, size_t count)

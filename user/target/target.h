@@ -102,8 +102,8 @@ const struct target_mapping *target_image_start(const struct target *target, con
  * if it cannot be opened. */
 int target_file_open(const struct target *target, const struct target_mapping *mapping, struct error *error);
 
-/* Whether its executable is a 32-bit program, as far as that can be read. */
-bool target_is_32_bit(const struct target *target);
+/* Returns -1 with the error if its executable is a 32-bit program, as far as that can be read; else 0. */
+int target_check_64_bit(const struct target *target, struct error *error);
 
 /* Reads memory, see memory.h. Returns 0, or -1 with errno if not all of it could be read; ETIME: the budget is
  * exhausted. target_open() and target_allow() set the budget. */
