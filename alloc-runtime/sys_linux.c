@@ -227,9 +227,11 @@ void sysFutexWakeAll(_Atomic uint32_t *word)
 void sysSleep(unsigned milliseconds)
 {
 	struct timespec left = {milliseconds / 1000, milliseconds % 1000 * 1000000};
+	int saved = errno;
 
 	while (syscall(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &left, &left) != 0 && errno == EINTR)
 		;
+	errno = saved;
 }
 
 size_t sysPageSize(void)
