@@ -3,6 +3,7 @@
 """Faults of targets, of the profiler and of its files during a recording: no target is ever harmed, and the recording
 is either right or says that it is not."""
 import contextlib
+import gzip
 import json
 import os
 import pathlib
@@ -12,6 +13,7 @@ import shutil
 import signal
 import subprocess
 
+import fleet
 import harness
 import test_record as records
 from harness import contains, same, workload
@@ -167,6 +169,34 @@ def test_an_executable_that_is_deleted_or_replaced_is_read_all_the_same(t):
     for change in (program.unlink, lambda: upgrade.rename(program)):
         shutil.copy(workload("seeds"), program)
         record_seeds(t, program, before=change)
+
+
+def holds(pid, name):
+    """Whether a process has something open whose link in /proc contains the name."""
+    for descriptor in os.listdir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(OSError):
+            if name in os.readlink(f"/proc/{pid}/fd/{descriptor}"):
+                return True
+    return False
+
+
+def test_a_target_that_ends_before_probes_come_has_its_build_and_names(t):
+    """No file of it can be opened any more, but probes can be attached as long as nobody has waited for it."""
+    harness.require_root()
+    target = fleet.Target(t, fleet.go_program())
+    recorder = t.start(harness.ESCAPEMENT, "record", "--rate", 1, "-p", target.pid, "-o", t.path("p"))
+    harness.wait_for(lambda: holds(recorder.pid, "pidfd"), "the recorder to watch for its end")
+    target.process.kill()
+    same(recorder.wait(harness.TIMEOUT), 0)
+    contains(gzip.decompress(t.path("p").read_bytes()), b"process.1.build_id: ")
+
+    target = fleet.Target(t, fleet.go_program())
+    recorder = t.start(harness.ESCAPEMENT, "record", "-p", target.pid, "-o", t.path("other"), stderr=subprocess.PIPE)
+    harness.wait_for(lambda: holds(recorder.pid, "pidfd"), "the recorder to watch for its end")
+    target.process.kill()
+    target.process.wait(harness.TIMEOUT)
+    contains(recorder.communicate(timeout=harness.TIMEOUT)[1], f"process {target.pid} ended before probes could be attached to it")
+    same(recorder.returncode, 3)
 
 
 def test_processes_of_other_namespaces_are_recorded_exactly(t):

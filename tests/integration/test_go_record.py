@@ -584,6 +584,7 @@ def test_stacks_on_the_system_stack_go_on_with_the_caller_on_the_goroutines(t):
             switches = 0
             for stack in stacks:
                 names = [name for name, _ in stack]
+                assert "runtime.mstart" not in names[:-1], f"{what}: behind where a thread begins: {names}"
                 if "runtime.systemstack" not in names:
                     continue
                 at = names.index("runtime.systemstack")

@@ -219,6 +219,8 @@ struct observed *observed_new(struct collector *collector, struct profile *profi
 	observed->sums = collector_process(collector, slot);
 	runtime->events = observed->sums;
 	runtime->counters_start_at_zero = from_first_instruction;
+	/* Before all that takes time: of a target that ends meanwhile, no file can be opened any more. */
+	observed->space = address_space_new(target, profile, images);
 	if (observed_prepare(collector, runtime, rate, &probes, profile, error))
 		goto fail;
 	observed->rate = runtime->rate;
@@ -229,7 +231,6 @@ struct observed *observed_new(struct collector *collector, struct profile *profi
 	observed->attachment = collector_attach(collector, target->pid, slot, &probes, error);
 	if (!observed->attachment || begin_bursts(observed, max_overhead, before, error))
 		goto fail;
-	observed->space = address_space_new(target, profile, images);
 	begin(observed, from_first_instruction, before);
 	priority_urgent(false);
 	if (!from_first_instruction) /* it may end before we look again */
@@ -241,6 +242,7 @@ fail:
 	probe_set_free(&probes);
 	observed->sums->recording = 0;
 	collector_detach(observed->attachment);
+	address_space_free(observed->space);
 	target_close(target);
 	runtime_free(runtime);
 	free(observed);

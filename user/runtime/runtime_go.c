@@ -170,6 +170,17 @@ static int go_came_fresh(struct runtime *runtime, const struct target *target, u
 	return go_heap_came_fresh(&go->heap, target, runtime->events, cache, span_class);
 }
 
+/*
+ * Whether a thread's own stack begins there. The walk may go on: clone() leaves a thread the frame pointer of the one that
+ * created it, and what lies there by now is no caller.
+ */
+static bool begins_thread(const struct profile_location *location)
+{
+	const char *outermost = location->frame_count ? location->frames[location->frame_count - 1].function : NULL;
+
+	return outermost && strcmp(outermost, "runtime.mstart") == 0;
+}
+
 static const struct profile_stack *go_stack(struct runtime *runtime, struct address_space *space,
 					    struct profile *profile, const struct event_key *key,
 					    const struct event_stack *stack)
@@ -188,6 +199,8 @@ static const struct profile_stack *go_stack(struct runtime *runtime, struct addr
 		truncated |= is_gap;
 		locations[i] = is_gap ? profile_location(profile, 0, NULL, &gap, 1)
 				      : address_space_locate(space, stack->pcs[i], true);
+		if (begins_thread(locations[i]))
+			depth = i + 1;
 	}
 	return profile_stack(profile, locations, depth, truncated);
 }
