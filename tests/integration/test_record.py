@@ -3,6 +3,7 @@
 """Recordings of libgoalloc programs, compared with the programs' own counts and libgoalloc's own counters."""
 import ctypes
 import errno
+import html
 import json
 import os
 import pathlib
@@ -262,6 +263,31 @@ def test_the_brake_goes_to_a_coarser_depth_and_says_when_and_why(t):
     weight = report["rate"] / (first["bytes"] / first["objects"])
     widest = 2 * 1.96 * (first["objects"] * weight) ** 0.5
     assert first["objects_high"] - first["objects_low"] <= 1.3 * widest, f"{first}, limit {widest}"
+
+
+def test_after_rate_0_the_brake_says_what_is_in_no_row_and_which_switch_measures_it(t):
+    """Each reader of the recording says the same: totals are exact, rows lower bounds, and why."""
+    harness.require_root()
+    profile, notes = t.path("profile.pb.gz"), t.path("m2.txt")
+    notes.write_text("# example.com/x\n./x.go:1:2: moved to heap: x\n")
+    process = t.start(workload("seeds"), "--rounds", "0")
+    done = t.escapement("record", "--rate", "0", "--max-overhead", "0.001", "--duration", "3", "-o", profile, "-p", process.pid)
+    lacking = ("until then, at --rate 0, the objects of no line were counted: they are in the totals, and in no row. Rows have "
+               "only what came since, and are lower bounds; record without --rate for estimates of the whole time, or with "
+               "--rate 1 --max-overhead 0 for exact rows")
+    t.escapement("html", "-q", "-o", t.path("page.html"), profile)
+    text, audit = t.escapement("report", profile).stdout, t.escapement("audit", "--escape", notes, profile)
+    for said in (done.stderr, text, audit.stderr, html.unescape(t.path("page.html").read_text()),
+                 t.escapement("compare", profile, profile, status=2).stderr):
+        said = " ".join(said.split())
+        contains(said, lacking)
+        assert "with estimates" not in said and "for longer" not in said, said
+    report = t.json("report", profile)
+    same(report["exact"], {"totals": True, "rows": False})
+    contains(report["warnings"], lacking)
+    contains(t.json("audit", "--escape", notes, profile)["warnings"], lacking)
+    same({row["objects_high"] for row in report["rows"]}, {None}, "upper ends")
+    contains(" ".join(text.split()), "(exact) rows lower bounds: the warnings say what is in no row")
 
 
 def test_few_hits_are_above_a_limit_that_is_lower_still(t):

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "record/brake.h"
 
+#include <stdio.h>
+
 #include "collect/event_process.h"
 #include "record/observed.h"
 
@@ -14,6 +16,20 @@ static int64_t coarser_rate(int64_t rate)
 	return rate < coarsest ? (rate << 3 < coarsest ? rate << 3 : coarsest) : 0;
 }
 
+/* Warns that the recording goes on in another phase, and what the rows lack if the phase before counted no objects by line. */
+static void tell_phase(const struct processes *processes, const char *why, const struct observed *stopped)
+{
+	struct profile *profile = processes->profile;
+
+	profile_warn(profile, "%s: the recording went on at --rate %lldk", why, (long long)processes->rate >> 10);
+	if (stopped->rate == 0 && !stopped->next->runtime->unsampled)
+		profile_warn(
+			profile,
+			"until then, at --rate 0, the objects of no line were counted: they are in the totals, and in "
+			"no row. Rows have only what came since, and are lower bounds; record without --rate for "
+			"estimates of the whole time, or with --rate 1 --max-overhead 0 for exact rows");
+}
+
 /* Ends the recording of the process and begins another one at a coarser rate, into the same profile. */
 static void brake(struct processes *processes, struct overhead *overhead, double seconds, double percent)
 {
@@ -21,21 +37,18 @@ static void brake(struct processes *processes, struct overhead *overhead, double
 	int64_t coarser = coarser_rate(processes->rate);
 	bool alone = processes->options->enable_sampler;
 	struct observed *stopped;
+	char why[128];
 
 	if (!slot || overhead->pid == 0)
 		return;
+	snprintf(why, sizeof(why),
+		 "at %.1f s probe hits cost about %.0f %% of the process's CPU, more than --max-overhead %g", seconds,
+		 percent, processes->options->max_overhead);
 	if (!coarser) {
-		profile_warn(processes->profile,
-			     "at %.1f s probe hits cost about %.0f %% of the process's CPU, more than "
-			     "--max-overhead %g; there is no coarser rate",
-			     seconds, percent, processes->options->max_overhead);
+		profile_warn(processes->profile, "%s; there is no coarser rate", why);
 		overhead->pid = 0; /* warned only once */
 		return;
 	}
-	profile_warn(processes->profile,
-		     "at %.1f s probe hits cost about %.0f %% of the process's CPU, more than "
-		     "--max-overhead %g: the recording went on at --rate %lldk, with estimates",
-		     seconds, percent, processes->options->max_overhead, (long long)coarser >> 10);
 	stopped = *slot;
 	stopped->mixed = true;
 	processes->rate = coarser;
@@ -44,9 +57,13 @@ static void brake(struct processes *processes, struct overhead *overhead, double
 		observed_stop(stopped);
 	if (processes_observe(processes, processes->options->pid, false, stopped) <= 0) {
 		stopped->next = NULL;
-		profile_warn(processes->profile, "attaching again failed, so that the recording ended then: %s",
-			     processes->error.text);
+		profile_warn(
+			processes->profile,
+			"%s: the recording was to go on at a coarser rate, but ended then, because attaching again "
+			"failed: %s",
+			why, processes->error.text);
 	} else {
+		tell_phase(processes, why, stopped);
 		processes->counted = stopped->rate > 0 && !stopped->runtime->unsampled;
 		processes->profile->rows_least |= stopped->rate == 0 || stopped->next->runtime->unsampled;
 	}

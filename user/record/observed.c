@@ -498,8 +498,8 @@ static void tell_few_bursts(const struct observed *observed)
 	if (observed_bursts_suffice(observed))
 		return;
 	observed->profile->rows_least = true;
-	/* a program that has ended by itself cannot be recorded for longer */
-	if (!observed->by_itself) {
+	/* a program that has ended by itself cannot be recorded for longer, and what a phase of rate 0 left out stays out */
+	if (!observed->by_itself && !observed->after_zero) {
 		bursts = bursts_summary(observed->bursts);
 		snprintf(longer, sizeof(longer), "record %s, or ", enough_time(&bursts, time));
 	}

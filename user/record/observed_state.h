@@ -44,6 +44,7 @@ struct observed {
 	/* Of a recording in phases (phases.h): */
 	struct observed *next; /* the phase after this one; NULL: none */
 	bool continues;	       /* it is not the first phase: totals begin at `base`, not at `start` */
+	bool after_zero;       /* a phase before it counted no objects by line */
 	struct snapshot base;
 	int64_t growth_noted; /* bytes of heap growth that are in the profile's series */
 	size_t process;	      /* index of the process's entry in the profile, which the first phase makes */

@@ -13,6 +13,7 @@ void phases_hand_over(struct observed *ended, struct observed *next)
 	next->sums->recording = 1;
 	ended->next = next;
 	next->continues = true;
+	next->after_zero = ended->after_zero || ended->rate == 0;
 	next->process = SIZE_MAX; /* not there yet */
 	next->base = ended->end;
 }
