@@ -297,6 +297,9 @@ def test_samples_stand_for_what_they_did_at_the_rate_of_their_time(t):
         document = t.json("report", profile)
         row, = [row for row in document["rows"] if row["function"] == "main.first"]
         assert row["objects"] <= 1000000 and row["objects_high"] is None, row
+        refusal = t.escapement("compare", profile, profile, status=2).stderr
+        harness.contains(refusal, "are lower bounds; record with --rate 1 --max-overhead 0")
+        assert "longer" not in refusal, refusal
     assert len(misses) < 5, misses
 
 

@@ -23,9 +23,24 @@ static bool is_json(const char *path)
 	return c == '{';
 }
 
+/* The warnings of a profile, which say why its rows are lower bounds and what helps, as one text. The caller frees it. */
+static char *warnings_of(const struct profile *profile)
+{
+	char *text = memory_text(profile->warning_count ? profile->warnings[0] : "the file does not say why");
+
+	for (size_t i = 1; i < profile->warning_count; i++) {
+		char *before = text;
+
+		text = memory_format("%s; %s", before, profile->warnings[i]);
+		free(before);
+	}
+	return text;
+}
+
 static int check_rows(const struct profile *profile, const char *path, struct error *error)
 {
 	struct profile_loss loss = profile_loss(profile);
+	char *why;
 
 	if (!(profile->row_measured & 1u << VALUE_OBJECTS))
 		return error_set(error, STATUS_USAGE, "'%s' has no objects by site: %s", path,
@@ -39,17 +54,11 @@ static int check_rows(const struct profile *profile, const char *path, struct er
 			"the rows of '%s' are lower bounds, because Go's heap profiles end with a collection: they cannot be "
 			"compared; take profiles that 'go test -memprofile' writes at the end, or recordings",
 			path);
-	if (!profile->totals_exact)
-		return error_set(
-			error, STATUS_USAGE,
-			"the rows of '%s' are lower bounds, and its totals are incomplete: they cannot be compared; "
-			"'escapement report' says what is missing",
-			path);
-	return error_set(
-		error, STATUS_USAGE,
-		"the rows of '%s' are lower bounds, because a part of the time is in its totals only: they cannot "
-		"be compared; record again for longer, or with --rate 1 --max-overhead 0",
-		path);
+	why = warnings_of(profile);
+	error_set(error, STATUS_USAGE, "the rows of '%s' are lower bounds%s, and cannot be compared: %s", path,
+		  profile->totals_exact ? "" : ", its totals incomplete", why);
+	free(why);
+	return -1;
 }
 
 struct gate_counts *gate_count_profile(struct profile *profile, const char *path, const struct gate_reading *reading,

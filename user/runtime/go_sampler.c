@@ -266,7 +266,7 @@ void go_sampler_finish(struct runtime *runtime, struct profile *profile, const s
 		profile_warn(
 			profile,
 			"Go's memory profiler was turned off in process %d while it was recorded: rows have only the objects "
-			"that were samples before, and are lower bounds; record with --rate 1",
+			"that were samples before, and are lower bounds; record with --rate 1 --max-overhead 0",
 			process->pid);
 	} else if (mean_of_several(go)) {
 		profile_warn(
