@@ -5,6 +5,8 @@
  *
  *   tool: escapement VERSION         the signature: comments of other tools' files are not looked at
  *   target: TEXT                     command line or executable
+ *   command: TEXT                    of a program that the recording started, for a shell
+ *   ended: by itself                 the program; not written where the recording ended before it
  *   kernel: TEXT                     release of the kernel
  *   rate: N                          mean bytes between samples; 1: every allocation, 0: no sampling
  *   start: DATE, duration: SECONDSs  for people; the format has fields of its own for both. A tool that adds files up adds to
@@ -56,6 +58,7 @@ struct text_field {
 
 static const struct text_field profile_texts[] = {
 	{"target", offsetof(struct profile, target)},
+	{"command", offsetof(struct profile, command)},
 	{"kernel", offsetof(struct profile, kernel)},
 };
 
@@ -236,6 +239,8 @@ void pprof_comments_write(const struct profile *profile, const int64_t *sums,
 					      : "nothing");
 	if (profile->rows_least)
 		write_comment(&writer, "rows: lower bounds");
+	if (profile->ended)
+		write_comment(&writer, "ended: by itself");
 	for (int i = 0; i < VALUE_COUNT; i++) {
 		if (profile->row_measured & 1u << i && profile_stores(profile, i)) {
 			strcat(measured, " ");
@@ -385,6 +390,12 @@ static int read_rows(struct profile *profile, const char *value)
 	return 0;
 }
 
+static int read_ended(struct profile *profile, const char *value)
+{
+	profile->ended = strcmp(value, "by itself") == 0;
+	return 0;
+}
+
 static int read_measured(struct profile *profile, const char *value)
 {
 	profile->row_measured = 0;
@@ -438,6 +449,7 @@ static const struct {
 	{"rate", read_rate},
 	{"exact", read_exact},
 	{"rows", read_rows},
+	{"ended", read_ended},
 	{"measured", read_measured},
 	{"sums", read_sums},
 	{"duration", read_duration},

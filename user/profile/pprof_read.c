@@ -504,6 +504,8 @@ static void redact_descriptions(struct profile *profile)
 	program[strcspn(program, " ")] = 0;
 	if (profile->target)
 		profile->target = profile_path(profile, program);
+	if (profile->command)
+		profile->command = profile->target;
 	free(program);
 	for (size_t i = 0; i < profile->process_count; i++)
 		profile->processes[i].executable = profile_path(profile, profile->processes[i].executable);

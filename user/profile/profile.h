@@ -184,6 +184,8 @@ struct profile {
 	/* Of the recording as a whole. */
 	const char *tool_version; /* NULL if another tool wrote the file */
 	const char *target;	  /* command line or executable */
+	const char *command;	  /* of a program that the recording started, for a shell; NULL: it ran already */
+	bool ended;		  /* the program has ended by itself: there was no more of it to record */
 	const char *kernel;
 	int64_t rate;	  /* mean bytes between samples; 1: every allocation; 0: no sampling; RATE_UNKNOWN */
 	int64_t start_ns; /* wall clock, since the epoch */
@@ -259,6 +261,8 @@ const char *profile_format(struct profile *profile, const char *format, ...) __a
 /* Joins the words of a command line, which end with NULL, by spaces, up to a kilobyte, without what looks like a
  * secret (base/secret.h). If the profile is redacted, the result is the name of the program alone. */
 const char *profile_command(struct profile *profile, const char *const *words);
+/* The same for a shell, in which each word is quoted as it has to be. */
+const char *profile_shell_command(struct profile *profile, const char *const *words);
 /* A path; its last component if the profile is redacted. NULL gives NULL. */
 const char *profile_path(struct profile *profile, const char *path);
 

@@ -7,9 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/command_line.h"
 #include "base/memory.h"
 #include "base/secret.h"
 #include "profile/type_name.h"
+
+enum { COMMAND_MAX = 1024 }; /* bytes of a command line; of a longer one, a part would be another command */
 
 const char *profile_shown_type(const struct profile *profile, const char *type)
 {
@@ -56,6 +59,23 @@ const char *profile_command(struct profile *profile, const char *const *words)
 	}
 	free(shown);
 	return profile_string(profile, text);
+}
+
+const char *profile_shell_command(struct profile *profile, const char *const *words)
+{
+	const char *command;
+	char **shown, *text;
+
+	if (profile->redacted)
+		return profile_path(profile, words[0] ? words[0] : "");
+	shown = secret_hide(words);
+	text = command_line_text((const char *const *)shown);
+	for (size_t i = 0; shown[i]; i++)
+		free(shown[i]);
+	free(shown);
+	command = profile_string(profile, strlen(text) <= COMMAND_MAX ? text : "PROGRAM");
+	free(text);
+	return command;
 }
 
 /* Shortens the absolute paths in a message to names of files. */

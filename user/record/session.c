@@ -389,6 +389,7 @@ static void describe(struct session *session)
 		return;
 	}
 	profile->target = profile_command(profile, (const char *const *)options->argv);
+	profile->command = profile_shell_command(profile, (const char *const *)options->argv);
 }
 
 /*
@@ -428,8 +429,14 @@ static void end_program(struct session *session)
 			     left);
 }
 
-/* Returns what the recording has ended after, and stores when that was. */
-static const char *end_reason(const struct session *session, int64_t *time_ms)
+/* What a recording ends after, and when that was. */
+struct session_end {
+	const char *reason;
+	int64_t time_ms;
+	bool by_itself; /* the program has ended, which nobody had asked of it */
+};
+
+static struct session_end end_of(const struct session *session)
 {
 	const struct session_options *options = session->options;
 	int64_t now = now_ms(), signal_ms = INT64_MAX, due_ms = INT64_MAX;
@@ -438,28 +445,31 @@ static const char *end_reason(const struct session *session, int64_t *time_ms)
 		signal_ms = atomic_load(options->stopped_ns) / 1000000;
 	if (options->duration > 0)
 		due_ms = session->started_ms + (int64_t)(options->duration * 1e3);
-	*time_ms = signal_ms < due_ms ? signal_ms : due_ms;
-	if (*time_ms <= now)
-		return signal_ms < due_ms ? "recording was asked to end" : "time asked for";
-	*time_ms = now;
-	return session->launch && !session->asked_ms ? "program had ended" : "recording was to end";
+	if (signal_ms <= now && signal_ms < due_ms)
+		return (struct session_end){"recording was asked to end", signal_ms, false};
+	if (due_ms <= now)
+		return (struct session_end){"time asked for", due_ms, false};
+	if (session->asked_ms)
+		return (struct session_end){"recording was to end", now, false};
+	return (struct session_end){session->launch ? "program had ended" : "recording was to end", now, true};
 }
 
 /* Ends the recording of all processes that still run. First removes the probes from all of them; what follows costs
  * them nothing. */
 static void stop_all(struct session *session)
 {
-	int64_t ended_ms, late_ms;
-	const char *reason = end_reason(session, &ended_ms);
+	int64_t late_ms;
+	struct session_end end = end_of(session);
 	int replaced = session->processes.replaced;
 
+	session->processes.profile->ended = end.by_itself;
 	priority_hurry();
 	processes_stop(&session->processes);
 	priority_calm_at(monotonic_ns() + CALM_MS * 1000000L);
-	late_ms = now_ms() - ended_ms;
+	late_ms = now_ms() - end.time_ms;
 	if (session->processes.count && late_ms > LATE_MS)
 		profile_warn(session->processes.profile, "the probes were taken out %.1f s after the %s%s",
-			     (double)late_ms / 1e3, reason,
+			     (double)late_ms / 1e3, end.reason,
 			     priority_is_raised() ? ""
 						  : ": escapement lacks CAP_SYS_NICE, with which it runs before the "
 						    "target's threads");
