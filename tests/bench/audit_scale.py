@@ -7,6 +7,7 @@ largest resident set.
     tests/bench/audit_scale.py [BUILD [LINES...]]
 """
 import gzip
+import multiprocessing
 import os
 import pathlib
 import random
@@ -23,6 +24,7 @@ STACKS = 100_000
 ROUNDS = 3
 FUNCTIONS_PER_FILE = 60
 FILES_PER_PACKAGE = 4
+LONG = "a-directory-of-some-length/" * 6
 
 
 def functions(lines):
@@ -33,14 +35,14 @@ def functions(lines):
         yield package, in_package // FUNCTIONS_PER_FILE, 10 + 5 * (in_package % FUNCTIONS_PER_FILE)
 
 
-def write_output(path, lines):
+def write_output(path, lines, long=""):
     header = None
     with open(path, "w", encoding="utf-8") as out:
         for package, file, line in functions(lines):
             if package != header:
                 header = package
-                out.write(f"# example.com/big/p{package}\n")
-            at = f"p{package}/f{file}.go"
+                out.write(f"# example.com/big/{long}p{package}\n")
+            at = f"{long}p{package}/f{file}.go"
             out.write(f"{at}:{line - 1}:6: can inline F{line} with cost 12 as: func() *int {{ x := 0; return &x }}\n"
                       f"{at}:{line}:2: x{line} escapes to heap:\n"
                       f"{at}:{line}:2:   flow: ~r0 = &x{line}:\n"
@@ -85,21 +87,22 @@ class Profile:
         path.write_bytes(gzip.compress(bytes(self.body), 1))
 
 
-def write_profile(path, lines):
+def write_profile(path, lines, scattered=False, long=""):
+    """STACKS of them. Callers come in an order that they have in common, or are `scattered`: any function may call any."""
     rng = random.Random(1)
     sites = list(functions(lines))
     profile = Profile()
     profile.string("space"), profile.string("bytes")
 
     def frame(package, file, line, at):
-        return profile.location(f"example.com/big/p{package}.F{line}", f"/build/big/p{package}/f{file}.go", at)
+        return profile.location(f"example.com/big/{long}p{package}.F{line}", f"/build/big/{long}p{package}/f{file}.go", at)
 
     for number in range(STACKS):
         package, file, line = rng.choice(sites)
         stack = [profile.location("runtime.newobject", "/usr/lib/go/src/runtime/malloc.go", 1200),
                  frame(package, file, line, line)]
         for depth in range(rng.randint(8, 24)):
-            package, file, line = sites[(number * 31 + depth * 977) % len(sites)]
+            package, file, line = rng.choice(sites) if scattered else sites[(number * 31 + depth * 977) % len(sites)]
             stack.append(frame(package, file, line, line + 1))
         profile.sample(stack, rng.randint(1, 1000), rng.randint(8, 100000))
     profile.write(path)
@@ -125,6 +128,15 @@ def write_moves(said, path, lines):
     profile.write(path)
 
 
+def write_inputs(directory, lines):
+    write_output(directory / "m2.txt", lines)
+    write_profile(directory / "profile.pb.gz", lines)
+    write_moves(directory / "moves.txt", directory / "moves.pb.gz", lines)
+    write_profile(directory / "scattered.pb.gz", lines, scattered=True)
+    write_output(directory / "far.txt", lines, LONG)
+    write_profile(directory / "deep.pb.gz", lines, scattered=True, long=LONG)
+
+
 def measure(*command):
     """Wall and CPU seconds, and peak resident MiB, of one run. Its stderr is shown only if it fails."""
     with tempfile.TemporaryFile() as messages:
@@ -147,13 +159,18 @@ def main():
             directory = pathlib.Path(name)
             said, profile, shown = directory / "m2.txt", directory / "profile.pb.gz", directory / "out"
             moves, moved = directory / "moves.txt", directory / "moves.pb.gz"
-            write_output(said, lines)
-            write_profile(profile, lines)
-            write_moves(moves, moved, lines)
+            scattered, far, deep = directory / "scattered.pb.gz", directory / "far.txt", directory / "deep.pb.gz"
+            # In a process of its own: what a process forks begins with its peak.
+            maker = multiprocessing.Process(target=write_inputs, args=(directory, lines))
+            maker.start()
+            maker.join()
             audit = build / "escapement", "audit", "-e", said, "-o", shown
             commands = {
                 "audit --top 20": (*audit, "--top", "20", profile),
                 "audit --format json": (*audit, "--format", "json", profile),
+                "audit of any callers": (*audit, "--top", "20", scattered),
+                "the same, JSON": (*audit, "--format", "json", scattered),
+                "audit of long paths": (build / "escapement", "audit", "-e", far, "-o", shown, "--top", "20", deep),
                 "audit of moving slices": (build / "escapement", "audit", "-e", moves, "-o", shown, "--top", "20", moved),
                 "go tool pprof -top": ("/usr/bin/go", "tool", "pprof", "-top", f"-output={shown}", profile),
             }

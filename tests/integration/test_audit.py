@@ -331,6 +331,27 @@ def test_rows_are_filtered_and_sorted_as_asked(t):
     same(sites("--function", "main.boo"), ["simple:17", "simple:17"])
 
 
+def test_a_row_without_an_allocation_takes_little_memory(t):
+    if harness.SANITIZED:
+        raise harness.Skip("sanitizers take memory of their own")
+    profile, _ = recording(t)
+    said, rows = t.path("said.txt"), 200_000
+    said.write_text("# example.com/p\n" + "".join(f"./p.go:{line}:2: moved to heap: x\n" for line in range(1, rows + 1)))
+
+    def peak(form):
+        command = [harness.ESCAPEMENT, "audit", "--format", form, "-e", said, "-o", os.devnull, profile]
+        child = subprocess.Popen([str(word) for word in command], stderr=subprocess.DEVNULL)
+        _, status, used = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+        same(child.returncode, 0)
+        return used.ru_maxrss * 1024
+
+    text = peak("text")  # which only counts them
+    for form in ("json", "csv", "markdown", "quickfix"):
+        taken = (peak(form) - text) / rows
+        assert taken < 200, f"{form}: {taken:.0f} bytes a row"
+
+
 def test_thresholds_exit_1_and_name_themselves(t):
     profile, _ = recording(t)
     audit = ("audit", "--escape", output("1.24"), profile)

@@ -99,8 +99,10 @@ struct audit_row {
 	bool tiny_unknown; /* the row may also have tiny objects, of which the number is unknown */
 	/* of a shared row: the texts of all possible annotations; of a store: what audit_row_words() said there; else NULL */
 	const char *words;
-	const char *reason;	     /* why it is unannotated, contradicted, not covered or unplaced; else NULL */
-	int64_t values[VALUE_COUNT]; /* VALUE_UNMEASURED if the profile does not measure it */
+	const char *reason; /* why it is unannotated, contradicted, not covered or unplaced; else NULL */
+	/* VALUE_COUNT of them, VALUE_UNMEASURED if the profile does not measure it. Rows without an allocation, of which there may
+	 * be millions, share theirs. */
+	int64_t *values;
 	/* 95 % intervals. Equal to the values if rows are exact; VALUE_UNMEASURED if unknown, because nothing was
 	 * sampled or the number of samples is unknown. */
 	int64_t objects_low, objects_high, bytes_low, bytes_high;

@@ -215,6 +215,16 @@ static void claim(struct join *join, const struct audit_row *row)
 		join->claimed[row->annotations[i] - join->audit->output->annotations] = 1;
 }
 
+/* The values of a row: a copy of others, or 0. */
+static int64_t *values_new(struct arena *memory, const int64_t *others)
+{
+	int64_t *values = arena_allocate(memory, VALUE_COUNT * sizeof(*values));
+
+	for (int i = 0; i < VALUE_COUNT; i++)
+		values[i] = others ? others[i] : 0;
+	return values;
+}
+
 /* There is room: see add_rows() and add_unseen(). */
 static struct audit_row *row_append(struct join *join)
 {
@@ -289,6 +299,7 @@ static void add_rows(struct join *join)
 		at = element_at(&join->by_row, row_hash(&row), (uint32_t)join->audit->row_count, row_equal,
 				join->audit->rows, &row);
 		if (at == join->audit->row_count) {
+			row.values = values_new(&join->storage->memory, NULL);
 			*row_append(join) = row;
 			claim(join, &row);
 			firsts[at] = group;
@@ -326,7 +337,7 @@ static bool is_unseen(struct join *join, size_t index)
 	return !join->asked.generated;
 }
 
-static void add_unseen_row(struct join *join, const struct escape_annotation *annotation)
+static void add_unseen_row(struct join *join, const struct escape_annotation *annotation, int64_t *values)
 {
 	const struct escape_annotation **list = arena_allocate(&join->storage->memory, sizeof(annotation));
 	struct audit_row *row = row_append(join);
@@ -338,6 +349,7 @@ static void add_unseen_row(struct join *join, const struct escape_annotation *an
 		.file = annotation->file,
 		.annotations = list,
 		.annotation_count = 1,
+		.values = values,
 	};
 	row->objects_high = row->bytes_high = join->audit->profile->rows_exact ? 0 : VALUE_UNMEASURED;
 }
@@ -348,6 +360,7 @@ static void add_unseen(struct join *join)
 	struct audit_positions all = audit_index_all(join->index);
 	struct audit *audit = join->audit;
 	size_t count[AUDIT_VERDICT_COUNT] = {0}, rows = audit->row_count;
+	int64_t *none = values_new(&join->storage->memory, NULL);
 
 	for (size_t i = 0; i < all.count; i++)
 		count[unseen_verdict(&audit->output->annotations[all.first[i].annotation])] +=
@@ -365,7 +378,7 @@ static void add_unseen(struct join *join)
 		const struct escape_annotation *annotation = &audit->output->annotations[all.first[i].annotation];
 
 		if (is_unseen(join, all.first[i].annotation) && join->verdicts & 1U << unseen_verdict(annotation))
-			add_unseen_row(join, annotation);
+			add_unseen_row(join, annotation, none);
 	}
 }
 
@@ -516,7 +529,10 @@ struct audit *audit_of_rows(const struct profile *profile, const struct escape_o
 	*audit = (struct audit){.profile = profile, .output = output, .row_count = count};
 	audit->storage = memory_zeroed(1, sizeof(*audit->storage));
 	audit->rows = memory_zeroed(count + 1, sizeof(*rows));
-	memcpy(audit->rows, rows, count * sizeof(*rows));
+	for (size_t i = 0; i < count; i++) {
+		audit->rows[i] = rows[i];
+		audit->rows[i].values = values_new(&audit->storage->memory, rows[i].values);
+	}
 	finish_rows(audit);
 	audit->tells = tells(audit);
 	audit_sort(audit, VALUE_BYTES);

@@ -22,7 +22,7 @@
 
 struct audit *audit_new(const struct profile *profile, const struct escape_output *output,
 			const struct audit_options *options); /* never NULL */
-/* An audit of rows that were joined elsewhere, in units of `profile`, which may have no samples. Copies the rows, not what they
+/* An audit of rows that were joined elsewhere, in units of `profile`, which may have no samples. Copies the rows and their values, not what else they
  * point to. Never NULL. */
 struct audit *audit_of_rows(const struct profile *profile, const struct escape_output *output,
 			    const struct audit_row *rows, size_t count);

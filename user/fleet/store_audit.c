@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "audit/audit_join.h"
+#include "base/arena.h"
 #include "base/count.h"
 #include "base/memory.h"
 #include "base/text_compare.h"
@@ -18,6 +19,7 @@ struct answer {
 	struct profile *profile;
 	struct audit_row *rows;
 	size_t count;
+	struct arena values;	  /* of the rows */
 	int64_t judged, unjudged; /* objects of rows with and without a verdict */
 };
 
@@ -59,7 +61,11 @@ static void take_row(void *context, char *cells)
 	const char *verdict = cell_next(&cells);
 	int which = verdict ? audit_verdict_parse(verdict) : -1;
 	const struct profile_frame *place = take_place(profile, &cells);
-	struct audit_row row = {.verdict = (enum audit_verdict)which, .site = *place};
+	struct audit_row row = {
+		.verdict = (enum audit_verdict)which,
+		.site = *place,
+		.values = arena_allocate(&answer->values, VALUE_COUNT * sizeof(*row.values)),
+	};
 	const char *least, *greatest;
 	struct profile_ends ends;
 
@@ -136,6 +142,7 @@ struct audit *store_audit(const char *url, struct profile *profile, const struct
 	if (store_open(&store, url, error) == 0 && ask(&store, &answer, error) == 0)
 		audit = audit_of_rows(profile, output, answer.rows, answer.count);
 	free(answer.rows);
+	arena_free(&answer.values);
 	store_close(&store);
 	return audit;
 }
