@@ -323,13 +323,16 @@ def test_what_more_commands_wrote_at_once_than_are_told_apart_is_refused(t):
     source, outputs = many(t)
     wanted = moves(t, source, "m.txt")
     assert len(wanted) > 200
-    few, more = outputs[:64], outputs[:70]
+    few = [f"# example.com/p{n}\n./a{n}.go:3:6: can inline F{n}\n./a{n}.go:{n + 4}:2: moved to heap: x\n" for n in range(4096)]
+    more = [*few, *[few[0].replace("p0", f"p{n}").replace("a0", f"a{n}") for n in (4096, 4097)]]
     (source / "few.txt").write_text("".join(few))
     forms = {
         "steps of BuildKit": lambda i: lambda n: f"#{i + 11} {n // 7}.{n:03} ",
         "pods": lambda i: lambda n: f"[pod/build-{i}/go] 2026-01-{n % 28 + 1:02}T03:04:05.12{n}Z ",
     }
     for what, form in forms.items():
+        (source / "ci.txt").write_text(interleaved(outputs, *map(form, range(len(outputs)))))
+        same(moves(t, source, "ci.txt"), wanted, what)
         (source / "ci.txt").write_text(interleaved(few, *map(form, range(len(few)))))
         same(moves(t, source, "ci.txt"), moves(t, source, "few.txt"), what)
         (source / "ci.txt").write_text(interleaved(more, *map(form, range(len(more)))))

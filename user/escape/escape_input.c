@@ -9,6 +9,7 @@
 #include <cjson/cJSON.h>
 
 #include "base/hash.h"
+#include "base/hash_index.h"
 #include "base/memory.h"
 #include "escape/escape_position.h"
 #include "escape/escape_prefix.h"
@@ -18,21 +19,14 @@ enum {
 	SNIFFED = 1 << 18,
 	PREFIXES_MAX = 32, /* as there are months, levels, and processes that write into one log */
 	UNKNOWN_MAX = 32,
-	STREAMS_MAX = 64,
+	STREAMS_MAX = 4096, /* a parser takes a few KiB */
 	SHARED_MARKS = 1 << 14,
-};
-
-/* What one of several commands wrote into the log, and how its lines are marked. */
-struct stream {
-	uint64_t mark;
-	struct escape_parser *parser;
 };
 
 struct escape_input {
 	struct escape_parser *first;  /* the caller's */
 	struct escape_parser *parser; /* of the stream that the line is of */
-	struct stream streams[STREAMS_MAX];
-	size_t stream_count;
+	struct hash_index streams;    /* the parser of each, by how its lines are marked */
 	/* Of commands beyond these: the parser that they share, the marks of their headers, and that of the last one. */
 	struct escape_parser *shared;
 	uint64_t *shared_marks, shared_mark;
@@ -236,15 +230,6 @@ static void feed_text(struct escape_input *input, const char *text, size_t lengt
 
 /* ---- several commands that write into one log ---- */
 
-static struct stream *stream_find(struct escape_input *input, uint64_t mark)
-{
-	for (size_t i = 0; i < input->stream_count; i++) {
-		if (input->streams[i].mark == mark)
-			return &input->streams[i];
-	}
-	return NULL;
-}
-
 /*
  * Commands beyond those that have a parser of their own share one. That is right if they ran one after the other, so that none goes on
  * behind the header of another.
@@ -265,7 +250,7 @@ static void share_parser(struct escape_input *input, uint64_t mark, bool header,
 		return;
 	if (known != input->shared_mark && is_message(line.text, line.length))
 		refuse(input, "lines of more commands that wrote at the same time than are told apart",
-		       "at most 64 are; write the output of each to a file of its own", line.text, line.length);
+		       "at most 4,096 are; write the output of each to a file of its own", line.text, line.length);
 	input->parser = input->shared;
 }
 
@@ -276,22 +261,22 @@ static void share_parser(struct escape_input *input, uint64_t mark, bool header,
 static void choose_parser(struct escape_input *input, uint64_t mark, const char *text, size_t length)
 {
 	const struct span line = {text, line_length(text, length)};
-	const struct stream *stream = stream_find(input, mark);
+	const uint64_t stream = hash_index_get(&input->streams, mark, NULL, NULL, NULL);
 	struct position position;
 	struct span rest;
 	bool header;
 
 	if (stream) {
-		input->parser = stream->parser;
+		input->parser = (struct escape_parser *)(uintptr_t)stream;
 		return;
 	}
 	header = line_is_header(line.text, line.length);
-	if (input->stream_count == STREAMS_MAX)
+	if (input->streams.count == STREAMS_MAX)
 		share_parser(input, mark, header, line);
 	else if (header || position_split(line, (struct span){NULL, 0}, &position, &rest)) {
-		if (header && input->stream_count)
+		if (header && input->streams.count)
 			input->parser = escape_parser_branch(input->first);
-		input->streams[input->stream_count++] = (struct stream){mark, input->parser};
+		*hash_index_at(&input->streams, mark, NULL, NULL, NULL) = (uintptr_t)input->parser;
 	}
 }
 
@@ -521,6 +506,7 @@ void escape_input_finish(struct escape_input *input)
 		end_sniffing(input);
 	if (input->pending_length)
 		feed_line(input, input->pending, input->pending_length);
+	hash_index_free(&input->streams);
 	free(input->shared_marks);
 	free(input->pending);
 	free(input);
