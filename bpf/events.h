@@ -262,6 +262,8 @@ struct event_process {
 	__u64 looked_at;   /* jiffy in which the clock was last looked at */
 	__u64 over;	   /* not 0: the deadline has passed */
 	__u64 rates, rate_squares; /* sums over the samples of Go's sampler of its rate, at most EVENT_RATE_MAX */
+	__u64 reach;		   /* the sum of rate and size over those of objects that are not large */
+	__u64 coarsest;		   /* the greatest of these rates */
 	struct event_layout layout;
 	__u64 hits; /* hits of all probes, without those counted in `counters` */
 	struct event_row_cost rows;
@@ -285,7 +287,7 @@ struct event_forks {
 _Static_assert(sizeof(struct event_key) == 40, "shared with user space");
 _Static_assert(sizeof(struct event_sums) == 40, "shared with user space");
 _Static_assert(sizeof(struct event_stack) == 8 + 8 * EVENT_STACK_MAX, "shared with user space");
-_Static_assert(sizeof(struct event_process) == 112 + 112 + 2 * (16 + 32 * EVENT_SPAN_CLASSES) + 24 * EVENT_PENDING +
+_Static_assert(sizeof(struct event_process) == 128 + 112 + 2 * (16 + 32 * EVENT_SPAN_CLASSES) + 24 * EVENT_PENDING +
 						       56 * EVENT_COUNTERS + 8 * EVENT_CALLS + 8 * EVENT_TABLES,
 	       "shared with user space");
 

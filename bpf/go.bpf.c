@@ -399,7 +399,7 @@ static __always_inline int read_arguments(const volatile struct event_layout *la
 }
 
 /* Notes the rate of a sample, for all samples and for those of its row. */
-static __always_inline void note_rate(struct event_process *process, struct event_sums *amount, __u64 rate)
+static __always_inline void note_rate(struct event_process *process, struct event_sums *amount, __u64 rate, __u64 size)
 {
 	if ((__s64)rate <= 0)
 		return;
@@ -407,6 +407,10 @@ static __always_inline void note_rate(struct event_process *process, struct even
 		rate = EVENT_RATE_MAX;
 	add(process->rates, rate);
 	add(process->rate_squares, rate * rate);
+	if (size <= GO_MAX_SMALL_SIZE)
+		add(process->reach, rate + size);
+	if (rate > process->coarsest)
+		process->coarsest = rate;
 	amount->weight = rate;
 	amount->objects_q20 = rate * rate;
 }
@@ -429,7 +433,7 @@ int go_sample(struct pt_regs *ctx)
 	if (!process || !counts_hit(ctx, flags) || !(flags & EVENT_FLAG_RECORDING))
 		return 0;
 	if (process->layout.profile_rate) /* the program may change it at any time */
-		note_rate(process, &amount, read_word(process->layout.profile_rate));
+		note_rate(process, &amount, read_word(process->layout.profile_rate), size);
 	/* A function that mallocgc calls has not spilled its own: what is there is of earlier calls, and may look like them. */
 	if (within_malloc(process, read_word(first + 8))) {
 		first = second;

@@ -251,10 +251,15 @@ func number(argument int) int {
 }
 
 func main() {
+	before := runtime.MemProfileRate
 	first()
 	runtime.MemProfileRate = number(1)
 	second()
 	if len(os.Args) > 4 {
+		runtime.MemProfileRate = before
+		first()
+	}
+	if len(os.Args) > 5 {
 		pprof.Lookup("heap").WriteTo(os.Stdout, 0) // links the profiler in
 	}
 }
@@ -262,7 +267,8 @@ func main() {
 
 
 def changes_rate(t, version):
-    """The program that allocates ARGS[2] objects of 64 bytes, sets its rate to ARGS[1], and allocates ARGS[3] others."""
+    """The program that allocates ARGS[2] objects of 64 bytes, sets its rate to ARGS[1], and allocates ARGS[3] others. With a
+    fourth argument, it then sets the former rate and allocates ARGS[2] once more."""
     module, program = t.path("m"), t.path(f"rates-{version}")
     module.mkdir(exist_ok=True)
     (module / "main.go").write_text(CHANGES_RATE)
@@ -270,6 +276,25 @@ def changes_rate(t, version):
     t.run(harness.go_toolchain(version), "build", "-o", program, ".", cwd=module,
           env={**os.environ, "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=mod"})
     return program
+
+
+def test_a_profiler_that_was_off_for_a_time_and_on_again_is_told(t):
+    """Samples stand for half of what the counters have. Rows of what had samples are lower bounds, and no interval is false. Of an ordinary
+    recording, short or long, of tiny objects or of goroutines, nothing of the kind is said."""
+    harness.require_root()
+    profile, warning = t.path("profile.pb.gz"), "Go's memory profiler was turned off, or its MemProfileRate much coarser, for a part"
+    for version in go_programs.versions():
+        program = changes_rate(t, version)
+        done = t.escapement("record", "-o", profile, "--", program, 0, 1000000, 2000000, "again")
+        harness.contains(done.stderr, warning)
+        document = t.json("report", "--by", "function", profile)
+        same([warning in said for said in document["warnings"]], [True])
+        same(document["exact"], {"totals": True, "rows": False})
+        row, = [row for row in document["rows"] if row["function"] == "main.first"]
+        assert row["objects"] <= 2000000 and row["objects_high"] is None, row
+        for arguments in ((512 * 1024, 1000000, 2000000, "again"), (4096, 1000000, 2000000, "again"), (0, 1000, 1000, "again")):
+            done = t.escapement("record", "-o", profile, "--", program, *arguments)
+            assert warning not in done.stderr, done.stderr
 
 
 def rows_of_changed_rate(t, profile, program, *arguments):

@@ -637,6 +637,8 @@ int observed_finish(struct observed *observed)
 	for (size_t i = 0; i < profile->call_count && i < EVENT_CALLS; i++)
 		profile->calls[i].calls =
 			add_saturated(profile->calls[i].calls, count_of_sum(observed->sums->calls[i]));
+	if (observed->runtime->ops->judge && is_scaled(observed))
+		observed->runtime->ops->judge(observed->runtime, &process);
 	if (observed->runtime->beside_rate) {
 		beside = beside_process(observed, &process);
 		sampled = &beside;

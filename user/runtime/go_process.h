@@ -37,6 +37,9 @@ struct go {
 	bool tells_grows;     /* and thereby what mcentral grew by */
 	int64_t sampler_rate; /* MemProfileRate, as last read; -1: unknown */
 	bool turned_off;      /* MemProfileRate was 0 at a reading after samples, or after another rate */
+	double share; /* of the bytes of small objects that its samples can stand for, at most, if they lack some; 0: they lack none */
+	int64_t coarsest;   /* the greatest MemProfileRate of all readings */
+	int64_t processors; /* how many Ps it had at the last of them */
 	int64_t mean_rate; /* MemProfileRate at the samples so far, each weighted by what it stands for; 0: no sample */
 	int64_t rate_asked;  /* rate requested by the user; the one in force is the program's */
 	int64_t rate_wanted; /* rate to be written into the process; 0: none */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "runtime/go_sampler.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +11,7 @@
 #include "profile/size_class.h"
 #include "runtime/go_code.h"
 
-enum { DEFAULT_RATE = 512 * 1024 };
+enum { DEFAULT_RATE = 512 * 1024, PROCESSORS_MAX = 1 << 16 };
 
 const char *go_sampler_unsampled(const struct runtime *runtime)
 {
@@ -39,6 +40,13 @@ static int64_t mean_of_several(const struct go *go)
 	return go->mean_rate == (last < (int64_t)EVENT_RATE_MAX ? last : (int64_t)EVENT_RATE_MAX) ? 0 : go->mean_rate;
 }
 
+static int64_t processors(const struct go *go, const struct target *target)
+{
+	uint64_t slice[2] = {0};
+
+	return target_read(target, go->heap.processors, slice, sizeof(slice)) ? 0 : (int64_t)slice[1];
+}
+
 void go_sampler_note_rate(struct go *go, const struct target *target)
 {
 	const volatile struct event_process *events = go->runtime.events;
@@ -51,6 +59,9 @@ void go_sampler_note_rate(struct go *go, const struct target *target)
 	/* before we have turned the sampler on, or afterwards */
 	if (rate == 0 && go->rate_wanted && !go->rate_written)
 		return;
+	if (rate > go->coarsest && rate < (int64_t)EVENT_RATE_MAX) /* coarser ones are as good as off */
+		go->coarsest = rate;
+	go->processors = processors(go, target);
 	go->turned_off |= rate == 0 && (go->sampler_rate > 0 || go->mean_rate > 0);
 	go->sampler_rate = rate;
 	rate = mean_of_several(go) ? mean_of_several(go) : rate;
@@ -82,14 +93,6 @@ void go_sampler_begin(struct go *go, enum go_depth depth, int64_t rate)
 	runtime->rate = go_sampler_rate(go);
 }
 
-/* Whether the program has created its Ps. */
-static bool started(const struct go *go, const struct target *target)
-{
-	uint64_t slice[2] = {0};
-
-	return target_read(target, go->heap.processors, slice, sizeof(slice)) == 0 && slice[1] > 0;
-}
-
 static int64_t objects_so_far(const struct go *go, const struct target *target)
 {
 	struct go_heap_state state;
@@ -113,7 +116,7 @@ static int64_t objects_so_far(const struct go *go, const struct target *target)
 static bool is_to_be_turned_on(const struct go *go, const struct target *target)
 {
 	if (!go->rate_written)
-		return started(go, target);
+		return processors(go, target) > 0;
 	return go->runtime.counters_start_at_zero && go->rate_writes == 1 &&
 	       go_heap_profile_rate(&go->heap, target) == 0;
 }
@@ -206,6 +209,52 @@ static double effective_samples(const struct event_sums *sums, double size)
 }
 
 /*
+ * The bytes for which the process may have lacked a sampler of these rates although it was never off. The distance to a P's next
+ * sample may have been drawn at the coarsest of them; the sum of n such distances is more than n + sqrt(2 n x) + x times that with a
+ * probability of exp(-x) (Laurent and Massart 2000, lemma 1).
+ */
+static double late_bytes(const struct go *go, double coarsest, double x)
+{
+	double count = fmin(fmax((double)go->processors, 1), PROCESSORS_MAX);
+
+	return coarsest > (double)(go->mean_rate ? go->mean_rate : last_rate(go))
+		       ? coarsest * (count + sqrt(2 * count * x) + x)
+		       : 0;
+}
+
+/*
+ * Whether a part of the time had no sampler, or a much coarser one. A sampler of any rate r takes an object of s bytes with the
+ * probability p = 1 - exp(-s / r), and (r + s) p >= s. So the sum of r + s over all samples, `reach`, is expected to be the bytes that were
+ * allocated, or more, however the rate changes. A sum of independent values of at most A each that is expected to be e A is k A
+ * or less with a probability of at most exp(-(e - k + k ln(k / e))) (Chernoff). Without large objects, whose A may be anything.
+ */
+void go_sampler_judge(struct runtime *runtime, const struct profile_process *process)
+{
+	const double x = 18.4; /* exp(-x) is 1e-8: nobody is warned without a cause */
+	struct go *go = (struct go *)runtime;
+	const volatile struct event_process *events = runtime->events;
+	double bytes = 0, coarsest, most, expected, reached;
+
+	if (!go->sampled || go->rate_wanted || !events || !events->layout.profile_rate || events->over ||
+	    process->lost_events)
+		return;
+	for (int class = 2; class < SPAN_CLASSES; class ++) {
+		int64_t of_class = process->class_totals[class][VALUE_BYTES];
+
+		if (class != TINY_SPAN_CLASS && of_class > 0) /* tiny objects in blocks of others are no samples */
+			bytes += (double)of_class;
+	}
+	coarsest = fmax(fmax((double)events->coarsest, (double)go->coarsest), DEFAULT_RATE);
+	if (coarsest >= (double)EVENT_RATE_MAX)
+		return;
+	most = coarsest + GO_MAX_SMALL_SIZE;
+	expected = (bytes - late_bytes(go, coarsest, x)) / most;
+	reached = (double)events->reach / most;
+	if (reached < expected && expected - reached + (reached > 0 ? reached * log(reached / expected) : 0) > x)
+		go->share = fmax((double)events->reach / bytes, DBL_MIN);
+}
+
+/*
  * A sampler of that rate takes an object of n bytes with the probability 1 - exp(-n / rate). Tiny objects are the
  * exception: the block that they share is sampled, with the stack of the object that opened it. So the sum of all of
  * them is known, but their split between sites is not: they make one row together, here that of the blocks.
@@ -233,7 +282,7 @@ void go_sampler_estimate(struct runtime *runtime, struct event_key *key, struct 
 	}
 	sums->objects_q20 = (uint64_t)fmin(objects * (1 << 20), HEAP_COUNT_MAX);
 	sums->weight = (uint64_t)fmin(objects * size, HEAP_COUNT_MAX);
-	if (go->turned_off) {
+	if (go->turned_off || go->share > 0) {
 		key->kind = EVENT_ALLOC;
 		sums->count = sums->events;
 		sums->bytes = (uint64_t)fmin((double)sums->events * size, HEAP_COUNT_MAX);
@@ -268,6 +317,14 @@ void go_sampler_finish(struct runtime *runtime, struct profile *profile, const s
 			"Go's memory profiler was turned off in process %d while it was recorded: rows have only the objects "
 			"that were samples before, and are lower bounds; record with --rate 1 --max-overhead 0",
 			process->pid);
+	} else if (go->share > 0) {
+		profile->rows_least = true;
+		profile_warn(
+			profile,
+			"the samples of process %d stand for %.3g %% of what it allocated: Go's memory profiler was turned off, or "
+			"its MemProfileRate much coarser, for a part of the time. Rows have only the objects that were samples, "
+			"and are lower bounds; record with --rate 1 --max-overhead 0",
+			process->pid, 100 * go->share);
 	} else if (mean_of_several(go)) {
 		profile_warn(
 			profile,

@@ -12,6 +12,7 @@
 /* Members of struct runtime_ops. */
 const char *go_sampler_unsampled(const struct runtime *runtime);
 void go_sampler_adjust(struct runtime *runtime, const struct target *target, bool on);
+void go_sampler_judge(struct runtime *runtime, const struct profile_process *process);
 void go_sampler_estimate(struct runtime *runtime, struct event_key *key, struct event_sums *sums,
 			 const struct event_stack *stack);
 bool go_sampler_rest(struct runtime *runtime, struct profile *profile, const struct profile_process *process,

@@ -99,6 +99,10 @@ struct runtime_ops {
 					     struct profile *profile, const struct event_key *key,
 					     const struct event_stack *stack);
 
+	/* Called when the process's totals are known, before its first row is completed at the end: whether its samples can stand
+	 * for them. May be NULL. */
+	void (*judge)(struct runtime *runtime, const struct profile_process *process);
+
 	/* Completes an EVENT_SAMPLE row whose events do not contain what they stand for: sets weight and objects_q20,
 	 * and in the key what the stack shows. NULL if events contain it. */
 	void (*estimate)(struct runtime *runtime, struct event_key *key, struct event_sums *sums,

@@ -282,6 +282,7 @@ static const struct runtime_ops go_ops = {
 	.unsampled = go_sampler_unsampled,
 	.adjust = go_sampler_adjust,
 	.stack = go_stack,
+	.judge = go_sampler_judge,
 	.estimate = go_sampler_estimate,
 	.describe = go_describe,
 	.rest = go_sampler_rest,
