@@ -276,7 +276,7 @@ struct event_process {
 	__u32 taken[2][EVENT_TABLES]; /* entries inserted, by pair, as in struct event_maps */
 };
 
-/* The process whose forks are counted, by its number in its PID namespace. User space writes all but the counts. */
+/* A process whose forks are counted, by its number in its PID namespace. User space writes all but the counts. */
 struct event_forks {
 	__u64 pid_namespace_device, pid_namespace_inode;
 	__u32 pid, padding;

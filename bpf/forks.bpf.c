@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /*
- * Counts the copies that a process makes of itself (fork), and the processes that it lets share its memory. A link of
+ * Counts the copies that processes make of themselves (fork), and the processes that they let share their memory. A link of
  * uprobe.multi that is bound to a process does not see its children, so a recording of a server that forks would be silent
  * about most of its work.
  *
@@ -14,9 +14,10 @@
 
 #include "events.h"
 
+/* The processes that are watched come first. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
+	__uint(max_entries, EVENT_SLOTS);
 	__type(key, __u32);
 	__type(value, struct event_forks);
 } forks SEC(".maps");
@@ -25,17 +26,20 @@ SEC("raw_tracepoint/task_newtask")
 int process_forked(struct bpf_raw_tracepoint_args *context)
 {
 	struct bpf_pidns_info info = {};
-	struct event_forks *watched;
 	__u64 flags = context->args[1];
-	__u32 key = 0;
 
 	if (flags & CLONE_THREAD || (flags & CLONE_VM && flags & CLONE_VFORK))
 		return 0;
-	watched = bpf_map_lookup_elem(&forks, &key);
-	if (watched &&
-	    !bpf_get_ns_current_pid_tgid(watched->pid_namespace_device, watched->pid_namespace_inode, &info,
-					 sizeof(info)) &&
-	    info.tgid == watched->pid)
-		__sync_fetch_and_add(flags & CLONE_VM ? &watched->sharers : &watched->copies, 1);
+	for (__u32 i = 0; i < EVENT_SLOTS; i++) {
+		__u32 key = i;
+		struct event_forks *watched = bpf_map_lookup_elem(&forks, &key);
+
+		if (!watched || !watched->pid)
+			break;
+		if (!bpf_get_ns_current_pid_tgid(watched->pid_namespace_device, watched->pid_namespace_inode, &info,
+						 sizeof(info)) &&
+		    info.tgid == watched->pid)
+			__sync_fetch_and_add(flags & CLONE_VM ? &watched->sharers : &watched->copies, 1);
+	}
 	return 0;
 }

@@ -586,7 +586,6 @@ def test_the_number_of_a_thread_is_not_taken_for_a_process(t):
 def test_few_descriptors_are_named_as_such_and_doctor_says_so_before(t):
     harness.require_root()
     pid = target(t).pid
-    counted = False
     for limit in range(70, 20, -2):
         before = ("sh", "-c", f'ulimit -n {limit} && exec "$@"', "sh")
         status, said = record(t, before, "-p", pid)
@@ -596,14 +595,10 @@ def test_few_descriptors_are_named_as_such_and_doctor_says_so_before(t):
             same(record(t, ("sh", "-c", f'ulimit -n {limit - 1} && exec "$@"', "sh"), "-p", pid)[0], promised,
                  f"doctor with {limit} descriptors: {findings}")
             continue
-        uncounted = f"cannot count the processes that process {pid} forks"
-        same(status == 0 and uncounted in " ".join(warned), uncounted in said,
-             f"doctor with {limit} descriptors: {findings}, record: {said}")
-        counted |= uncounted in said and "Too many open files" in said
         if status == 3:
             break
+        same(warned, [], f"doctor with {limit} descriptors, record: {said}")
     contains(said, "Too many open files")
-    assert counted, said
     same(record(t, ("sh", "-c", f'ulimit -S -n {limit} && exec "$@"', "sh"), "-p", pid)[0], 0, "a soft limit")
 
 

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import time
 
+import fleet
 import harness
 from harness import contains, same, workload
 
@@ -474,6 +475,8 @@ def test_signals_that_are_ignored_stay_so(t):
 # A server that executes the commands on its input and answers each one. Its workers end with it.
 SERVER = """
 import os, subprocess, sys, threading
+with open("/proc/self/comm", "w") as name:
+    name.write(sys.argv[2])
 for line in sys.stdin:
     what, count = line.split()
     for _ in range(int(count)):
@@ -497,7 +500,7 @@ for line in sys.stdin:
 class Server:
     def __init__(self, t):
         reader, self.writer = os.pipe()
-        self.process = t.start("python3", "-c", SERVER, reader, pass_fds=[reader],
+        self.process = t.start("python3", "-c", SERVER, reader, fleet.named("forks"), pass_fds=[reader],
                                env={**os.environ, "LD_PRELOAD": str(harness.BUILD / "libgoalloc-preload.so")})
         os.close(reader)
         self.pid = self.process.pid
@@ -528,6 +531,27 @@ def test_what_a_server_forks_is_counted_and_reported(t):
         if forks > 1:
             contains(text, f"forked    {forks} processes, which are not observed")
             contains(text, "exact, of the process that was observed")
+
+
+def test_what_servers_fork_in_a_window_of_an_agent_is_in_the_row_of_each(t):
+    harness.require_root()
+    servers = Server(t), Server(t)
+    for server in servers:
+        server.do("fork", 0)  # it has its name
+    agent = fleet.Agent(t, f"""host = here
+spool = {t.path("spool")}
+window = 600s
+every = 600s
+[watch server]
+name = {fleet.named("forks")}
+""")
+    agent.wait_for("a window has begun: 2 processes")
+    for server, forks in zip(servers, (3, 5)):
+        server.do("fork", forks)
+        server.do("spawn", 1)
+    agent.end()
+    same({(row["pid"], row["forked"]) for row in fleet.spooled(t, t.path("spool"))["windows"]},
+         {(str(server.pid), forks) for server, forks in zip(servers, ("3", "5"))}, agent.said())
 
 
 def test_workers_that_a_server_had_forked_before_are_named(t):

@@ -32,8 +32,8 @@ struct collector {
 	struct program_barrier *barrier;
 	volatile struct event_process *processes; /* mapped from the kernel; by slot */
 	struct event_rows *rows;
-	struct fork_count *forks; /* NULL: not counted */
-	bool multi;		  /* probes are attached by uprobe.multi */
+	struct fork_count *forks;
+	bool multi; /* probes are attached by uprobe.multi */
 };
 
 enum {
@@ -85,6 +85,7 @@ struct collector *collector_open(bool stacks, int64_t rate, bool verbose, struct
 		obstacle_refused(error, CALL_MAPS, -status, "map the BPF programs' counters");
 		goto fail;
 	}
+	collector->forks = fork_count_new(collector->programs);
 	collector->rows = event_rows_new(collector->bpf, collector->processes, collector->barrier, stacks);
 	return collector;
 fail:
@@ -96,7 +97,7 @@ void collector_close(struct collector *collector)
 {
 	if (!collector)
 		return;
-	fork_count_stop(collector->forks);
+	fork_count_free(collector->forks);
 	attachments_free(collector->attachments);
 	event_rows_free(collector->rows);
 	program_barrier_close(collector->barrier);
@@ -310,16 +311,12 @@ uint64_t collector_missed(struct collector *collector)
 
 int collector_watch_forks(struct collector *collector, int pid)
 {
-	if (!collector->forks)
-		collector->forks = fork_count_start(collector->programs, pid);
-	return collector->forks ? 0 : -1;
+	return fork_count_watch(collector->forks, pid);
 }
 
-void collector_forks(const struct collector *collector, int64_t *copies, int64_t *sharers)
+void collector_forks(const struct collector *collector, int pid, int64_t *copies, int64_t *sharers)
 {
-	*copies = *sharers = VALUE_UNMEASURED;
-	if (collector->forks)
-		fork_count_read(collector->forks, copies, sharers);
+	fork_count_read(collector->forks, pid, copies, sharers);
 }
 
 bool collector_uses_perf(const struct collector *collector)

@@ -74,10 +74,11 @@ int collector_collect(struct collector *collector, uint32_t slot);
 /*
  * Counts the forks of that process from now on: its children are not observed, because a link is bound to a process.
  * collector_forks() stores how many copies of itself it has made since, and how many processes that share its memory, or
- * VALUE_UNMEASURED if they are not counted: then collector_watch_forks() has returned -1 with errno.
+ * VALUE_UNMEASURED if they are not counted: then collector_watch_forks() has returned -1 with errno. At most EVENT_SLOTS
+ * processes.
  */
 int collector_watch_forks(struct collector *collector, int pid);
-void collector_forks(const struct collector *collector, int64_t *copies, int64_t *sharers);
+void collector_forks(const struct collector *collector, int pid, int64_t *copies, int64_t *sharers);
 
 /* Hands over the store and zeroes the process's sums for the next process. Call after collector_collect(). */
 void collector_take(struct collector *collector, uint32_t slot, struct event_store *store);

@@ -15,59 +15,74 @@
 #include "target/procfs.h"
 
 struct fork_count {
-	struct bpf_link *link;
+	struct programs *programs;
+	struct bpf_link *link; /* NULL: nothing is watched yet */
 	int map;
+	uint32_t count;
+	int pids[EVENT_SLOTS]; /* by place in the map */
 };
 
+struct fork_count *fork_count_new(struct programs *programs)
+{
+	struct fork_count *forks = memory_zeroed(1, sizeof(*forks));
+
+	forks->programs = programs;
+	forks->map = bpf_map__fd(programs_maps(programs)->maps.forks);
+	return forks;
+}
+
 /* The programs see a process by its number in its own PID namespace. */
-static int choose(int map, int pid)
+static int choose(const struct fork_count *forks, int pid)
 {
 	struct event_forks watched = {0};
 	uint64_t device, inode;
-	uint32_t key = 0;
 
 	if (procfs_pid_namespace(pid, &device, &inode, &watched.pid))
 		return -1;
 	watched.pid_namespace_device = device;
 	watched.pid_namespace_inode = inode;
-	return bpf_map_update_elem(map, &key, &watched, BPF_ANY);
+	return bpf_map_update_elem(forks->map, &forks->count, &watched, BPF_ANY);
 }
 
-struct fork_count *fork_count_start(struct programs *programs, int pid)
+static int attach(struct fork_count *forks)
 {
 	static const char *const name = "process_forked";
-	struct fork_count *forks;
-	struct bpf_program *program;
-	struct bpf_link *link;
-	int map = bpf_map__fd(programs_maps(programs)->maps.forks), status;
+	int status = programs_load(forks->programs, &name, 1);
+	struct bpf_program *program = status ? NULL : programs_find(forks->programs, name);
 
-	if (choose(map, pid))
-		return NULL;
-	status = programs_load(programs, &name, 1);
-	program = status ? NULL : programs_find(programs, name);
 	if (!program) {
 		errno = status ? -status : EOPNOTSUPP; /* the verifier refuses it */
-		return NULL;
+		return -1;
 	}
-	link = bpf_program__attach(program);
-	if (!link)
-		return NULL;
-	forks = memory_zeroed(1, sizeof(*forks));
-	*forks = (struct fork_count){link, map};
-	return forks;
+	forks->link = bpf_program__attach(program);
+	return forks->link ? 0 : -1;
 }
 
-void fork_count_read(const struct fork_count *forks, int64_t *copies, int64_t *sharers)
+int fork_count_watch(struct fork_count *forks, int pid)
+{
+	if (choose(forks, pid) || (!forks->link && attach(forks)))
+		return -1;
+	forks->pids[forks->count++] = pid;
+	return 0;
+}
+
+void fork_count_read(const struct fork_count *forks, int pid, int64_t *copies, int64_t *sharers)
 {
 	struct event_forks watched;
-	uint32_t key = 0;
-	bool known = bpf_map_lookup_elem(forks->map, &key, &watched) == 0;
 
-	*copies = known ? (int64_t)watched.copies : VALUE_UNMEASURED;
-	*sharers = known ? (int64_t)watched.sharers : VALUE_UNMEASURED;
+	*copies = *sharers = VALUE_UNMEASURED;
+	for (uint32_t i = forks->count; i-- > 0;) { /* the last that had this number */
+		if (forks->pids[i] != pid)
+			continue;
+		if (bpf_map_lookup_elem(forks->map, &i, &watched) == 0) {
+			*copies = (int64_t)watched.copies;
+			*sharers = (int64_t)watched.sharers;
+		}
+		return;
+	}
 }
 
-void fork_count_stop(struct fork_count *forks)
+void fork_count_free(struct fork_count *forks)
 {
 	if (!forks)
 		return;

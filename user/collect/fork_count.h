@@ -2,7 +2,7 @@
 #ifndef ESCAPEMENT_FORK_COUNT_H
 #define ESCAPEMENT_FORK_COUNT_H
 
-/* Counts the copies that one process makes of itself, by a program on a tracepoint. Private to the collector. Not
+/* Counts the copies that processes make of themselves, by a program on a tracepoint. Private to the collector. Not
  * thread-safe. */
 
 #include <stdint.h>
@@ -10,10 +10,12 @@
 struct programs;
 struct fork_count;
 
-/* Counts from now on. NULL with errno if the kernel refuses the program or its tracepoint, or the process is gone. */
-struct fork_count *fork_count_start(struct programs *programs, int pid);
-/* How many there were since, and how many processes that share the memory; VALUE_UNMEASURED if the map cannot be read. */
-void fork_count_read(const struct fork_count *forks, int64_t *copies, int64_t *sharers);
-void fork_count_stop(struct fork_count *forks); /* NULL is allowed */
+struct fork_count *fork_count_new(struct programs *programs);
+/* Counts those of a process from now on, and until fork_count_free(). -1 with errno if the kernel refuses the program or its
+ * tracepoint, the process is gone, or EVENT_SLOTS are watched already. */
+int fork_count_watch(struct fork_count *forks, int pid);
+/* How many there were since, and how many processes that share the memory; VALUE_UNMEASURED if it is not watched. */
+void fork_count_read(const struct fork_count *forks, int pid, int64_t *copies, int64_t *sharers);
+void fork_count_free(struct fork_count *forks); /* NULL is allowed */
 
 #endif

@@ -166,6 +166,7 @@ static void put_process(struct writer *writer, const struct profile_process *pro
 		.check_outside = check->present ? check->outside : VALUE_UNMEASURED,
 		.lost_events = process->lost_events,
 		.lost_stacks = process->lost_stacks,
+		.forked = process->forked,
 		.dropped = writer->window->dropped,
 	};
 

@@ -62,6 +62,7 @@ enum fleet_kind {
 	ROW(FLEET_COUNT, check_outside, "objects in the totals, but not between the counters' readings")   \
 	ROW(FLEET_COUNT, lost_events, "events that were lost")                                             \
 	ROW(FLEET_COUNT, lost_stacks, "events that were counted without their stack")                      \
+	ROW(FLEET_COUNT, forked, "processes that it made meanwhile, which have no part in its numbers")    \
 	ROW(FLEET_NUMBER, dropped, "windows that this host has dropped since its spool was made")
 
 #define FLEET_SITES(ROW)                                                           \

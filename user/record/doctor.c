@@ -122,10 +122,12 @@ static void check_watch(struct examination *examination, struct doctor_finding *
 	struct error error;
 
 	examination->watch = target_watch(examination->pid, &error);
-	if (examination->watch < 0)
+	if (examination->watch < 0) {
 		set_error(finding, &error);
-	else
-		set(finding, DOCTOR_OK, "its end will be noticed", "");
+		return;
+	}
+	processes_count_forks(examination->collector, examination->profile, examination->pid);
+	set(finding, DOCTOR_OK, "its end will be noticed", "");
 }
 
 static void describe_runtime(const struct runtime *runtime, const struct target *target, struct doctor_finding *finding)
@@ -154,6 +156,7 @@ static void check_runtime(struct examination *examination, struct doctor_finding
 		return;
 	}
 	examination->runtime->stacks = true;
+	examination->space = address_space_new(examination->target, examination->profile, NULL);
 	describe_runtime(examination->runtime, examination->target, finding);
 }
 
@@ -252,8 +255,6 @@ static void check_limits(struct examination *examination, struct doctor_finding 
 {
 	const struct profile *profile = examination->profile;
 
-	examination->space = address_space_new(examination->target, examination->profile, NULL);
-	processes_count_forks(examination->collector, examination->profile, examination->pid);
 	set(finding, DOCTOR_OK, "none known", "");
 	if (!profile->warning_count)
 		return;

@@ -160,7 +160,7 @@ static void note_forks(struct session *session)
 	int64_t forks = 0, sharers = session->processes.sharers;
 
 	if (session->options->pid)
-		collector_forks(session->processes.collector, &forks, &sharers);
+		collector_forks(session->processes.collector, session->options->pid, &forks, &sharers);
 	else if (!session->options->follow)
 		forks = VALUE_UNMEASURED;
 	if (sharers > 0 && !counted_all(&session->processes)) {
@@ -184,11 +184,11 @@ static int attach_process(struct session *session, struct error *error)
 	session->pidfd = target_watch(pid, error);
 	if (session->pidfd < 0)
 		return -1;
+	processes_count_forks(session->processes.collector, session->processes.profile, pid);
 	if (processes_observe(&session->processes, pid, false, NULL) <= 0) {
 		*error = session->processes.error;
 		return -1;
 	}
-	processes_count_forks(session->processes.collector, session->processes.profile, pid);
 	warn_of_copies(session, pid);
 	overhead_begin(&session->overhead, pid);
 	return 0;

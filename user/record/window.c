@@ -51,6 +51,7 @@ static void observe(struct window *window, struct part *part)
 	part->pidfd = target_watch(target->pid, &target->why);
 	if (part->pidfd < 0)
 		return;
+	collector_watch_forks(window->processes.collector, target->pid); /* if it cannot be done, they are not known */
 	/* from here on the descriptor stands for the process, so its number is checked once */
 	if (procfs_start_time(target->pid) != target->started)
 		error_set(&target->why, STATUS_CANNOT_MEASURE, "process %d has ended, and another has its number",
@@ -256,10 +257,26 @@ static void give_up_privileges(const struct window *window)
 			     strerror(errno));
 }
 
+/* Stores how many processes each has made that have no part in its numbers. */
+static void note_forks(const struct window *window)
+{
+	for (size_t i = 0; i < window->count; i++) {
+		int pid = window->parts[i].target->pid;
+		struct profile_process *process = profile_process_find(window->processes.profile, pid);
+		int64_t copies, sharers;
+
+		if (!process)
+			continue;
+		collector_forks(window->processes.collector, pid, &copies, &sharers);
+		process->forked = profile_add_measured(copies, sharers);
+	}
+}
+
 static void conclude(struct window *window)
 {
 	struct profile *profile = window->processes.profile;
 
+	note_forks(window);
 	profile->duration_ns = window->processes.measured_ns;
 	row_contents_conclude(&window->processes);
 	profile_conclude_rows(profile);
