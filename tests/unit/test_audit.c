@@ -426,7 +426,8 @@ static void a_row_has_the_type_of_its_objects_whatever_else_it_cost(void **state
 
 static void a_box_has_no_value_that_cannot_be_of_its_type(void **state)
 {
-	static const char string[] = "runtime.stringInterfacePtr", number[] = "runtime.uint64InterfacePtr";
+	static const char string[] = "runtime.stringInterfacePtr", number[] = "runtime.uint64InterfacePtr",
+			  slice[] = "runtime.sliceInterfacePtr";
 	static const struct {
 		const char *subject, *type;
 		bool excluded;
@@ -448,6 +449,47 @@ static void a_box_has_no_value_that_cannot_be_of_its_type(void **state)
 		{"m[x + \"a\"]", number, false},
 		{"x", string, false},
 		{"x", number, false},
+		{"i * 3", string, true},
+		{"i * 3", number, false},
+		{"i << uint(4)", slice, true},
+		{"s << 2", number, false},
+		{"-i", slice, true},
+		{"i == 3", number, true},
+		{"!ok && f(a + \"b\")", string, true},
+		{"len(s) * 1000", string, true},
+		{"len(s)", number, false},
+		{"len(s).String()", string, false},
+		{"float64(i)", string, true},
+		{"float64(i)", number, false},
+		{"string(b)", number, true},
+		{"string(b)", slice, true},
+		{"string(b)", string, false},
+		{"([]byte)(s)", string, true},
+		{"([]byte)(s)", slice, false},
+		{"[]byte(s)", number, true},
+		{"s[1:]", number, true},
+		{"s[1:]", string, false},
+		{"s[1:]", slice, false},
+		{"a[f(\":\")]", number, false},
+		{"a[i:j][0]", number, false},
+		{"[]T{...}", string, true},
+		{"[]T{...}", slice, false},
+		{"T{...}", slice, false},
+		{"[2]int{...}", slice, true},
+		{"[2]int{...}", "[2]int", false},
+		{"[2]int{...}", number, false},
+		{"&T{...}", number, true},
+		{"x - y", string, true},
+		{"x + y", string, false},
+		{"x + string(b)", number, true},
+		{"S(x)", string, false},
+		{"S(x)", number, false},
+		{"(interface {})(s)", number, false},
+		{"x.(T)", slice, false},
+		{"*p", slice, false},
+		{"<-c", string, false},
+		{"i == 3", NULL, true},
+		{"T{...}", NULL, false},
 	};
 
 	(void)state;
@@ -457,6 +499,37 @@ static void a_box_has_no_value_that_cannot_be_of_its_type(void **state)
 
 		if (call_excludes(&call, &annotation) != cases[i].excluded)
 			fail_msg("%s of %s", cases[i].subject, cases[i].type);
+	}
+}
+
+static void the_call_decides_where_the_profile_has_no_type(void **state)
+{
+	static const struct {
+		const char *call, *subject;
+		bool excluded;
+	} cases[] = {
+		{"runtime.convTstring", "i + 1000", true},
+		{"runtime.convTstring", "s + \"x\"", false},
+		{"runtime.convTslice", "-i", true},
+		{"runtime.convT64", "string(b)", true},
+		{"runtime.convT64", "i + 1000", false},
+		{"runtime.convTnoptr", "s[1:]", false},
+		{"runtime.convT", "i == 3", true},
+		{"runtime.concatstring2", "i + 1000", true},
+		{"runtime.concatstring2", "s + t", false},
+		{"runtime.stringtoslicebyte", "([]byte)(s)", false},
+		{"runtime.stringtoslicebyte", "string(b)", true},
+		{"runtime.slicebytetostring", "string(b)", false},
+		{"runtime.slicebytetostring", "([]byte)(s)", true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		const struct call call = call_of(cases[i].call, NULL);
+		const struct escape_annotation annotation = {.kind = ESCAPE_ESCAPES, .subject = cases[i].subject};
+
+		if (call_excludes(&call, &annotation) != cases[i].excluded)
+			fail_msg("%s of %s", cases[i].subject, cases[i].call);
 	}
 }
 
@@ -908,6 +981,7 @@ int main(void)
 		cmocka_unit_test(shapes_are_compared_in_linear_time),
 		cmocka_unit_test(a_row_has_the_type_of_its_objects_whatever_else_it_cost),
 		cmocka_unit_test(a_box_has_no_value_that_cannot_be_of_its_type),
+		cmocka_unit_test(the_call_decides_where_the_profile_has_no_type),
 		cmocka_unit_test(an_object_is_of_no_expression_whose_type_has_another_name),
 		cmocka_unit_test(the_state_of_a_loop_over_a_function_is_an_int),
 		cmocka_unit_test(an_inlined_allocation_belongs_to_the_call_site_and_is_linked_to_the_callee),

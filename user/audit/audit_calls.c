@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "audit/audit_value.h"
 #include "profile/type_name.h"
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
@@ -63,6 +64,26 @@ unsigned call_family(const char *runtime_call)
 	return CALL_OTHER;
 }
 
+/* What these allocate, whatever the type of the value that they box: src/runtime/iface.go. */
+static const struct {
+	const char *call, *type;
+} boxes[] = {
+	{"runtime.convT16", "runtime.uint16InterfacePtr"},   {"runtime.convT32", "runtime.uint32InterfacePtr"},
+	{"runtime.convT64", "runtime.uint64InterfacePtr"},   {"runtime.convTstring", "runtime.stringInterfacePtr"},
+	{"runtime.convTslice", "runtime.sliceInterfacePtr"},
+};
+
+struct call call_of(const char *runtime_call, const char *type)
+{
+	struct call call = {call_family(runtime_call), type};
+
+	for (size_t i = 0; call.family == CALL_BOX && !call.type && i < COUNT(boxes); i++) {
+		if (strcmp(runtime_call, boxes[i].call) == 0)
+			call.type = boxes[i].type;
+	}
+	return call;
+}
+
 /* Conditions on the Go type of an object that an expression creates. */
 enum type_rule {
 	ANY_TYPE,
@@ -93,13 +114,13 @@ static const struct expression {
 	{"func literal", NULL, NULL, CALL_OBJECT, 0, CLOSURE, 0},
 	{"... argument", NULL, NULL, CALL_OBJECT, 0, ARRAY, 0},
 	{"append", NULL, NULL, CALL_APPEND | CALL_MOVE, 0, 0, 0},
-	{"string(", NULL, ")", CALL_TO_STRING, CALL_BOX, 0, 0},
-	{"([]byte)(", NULL, "\")", CALL_OBJECT | CALL_FROM_STRING, CALL_BOX, BYTES, 0},
-	{"([]rune)(", NULL, "\")", CALL_OBJECT | CALL_FROM_STRING, CALL_BOX, BYTES, 0},
-	{"([]byte)(", NULL, ")", CALL_FROM_STRING, CALL_BOX | CALL_OBJECT, BYTES, 0},
-	{"([]rune)(", NULL, ")", CALL_FROM_STRING, CALL_BOX | CALL_OBJECT, BYTES, 0},
-	{"[]byte(", NULL, ")", CALL_FROM_STRING, CALL_BOX | CALL_OBJECT, BYTES, 0},
-	{"[]rune(", NULL, ")", CALL_FROM_STRING, CALL_BOX | CALL_OBJECT, BYTES, 0},
+	{"string(", NULL, ")", CALL_TO_STRING | CALL_BOX, 0, 0, 0},
+	{"([]byte)(", NULL, "\")", CALL_OBJECT | CALL_FROM_STRING | CALL_BOX, 0, BYTES, 0},
+	{"([]rune)(", NULL, "\")", CALL_OBJECT | CALL_FROM_STRING | CALL_BOX, 0, BYTES, 0},
+	{"([]byte)(", NULL, ")", CALL_FROM_STRING | CALL_BOX, CALL_OBJECT, BYTES, 0},
+	{"([]rune)(", NULL, ")", CALL_FROM_STRING | CALL_BOX, CALL_OBJECT, BYTES, 0},
+	{"[]byte(", NULL, ")", CALL_FROM_STRING | CALL_BOX, CALL_OBJECT, BYTES, 0},
+	{"[]rune(", NULL, ")", CALL_FROM_STRING | CALL_BOX, CALL_OBJECT, BYTES, 0},
 	{"map[", "{", "}", CALL_MAP | CALL_BOX, 0, 0, 0},
 	{"[]", "{", "}", CALL_OBJECT | CALL_BOX, 0, ARRAY_OF, 0},
 	{"[", "{", "}", CALL_OBJECT | CALL_BOX, 0, ARRAY, 0},
@@ -562,43 +583,29 @@ static bool is_literal(const char *subject)
 	return isdigit((unsigned char)*text) && text[strspn(text, "0123456789.e+-")] == 0;
 }
 
-/* Whether what is boxed is a slice: its header, by the name that the runtime gives to its type, or the slice's own. */
-static bool is_slice(const char *type)
+/* The kinds of value that a call can be for. What convT… boxes has the type of the call, or one of its own (runtime/iface.go). */
+static unsigned kinds_for(const struct call *call)
 {
-	return strcmp(type, "runtime.sliceInterfacePtr") == 0 || strncmp(type, "[]", 2) == 0;
-}
+	const char *type = call->type;
 
-/* The last operand of "x + 1" or "x == \"a\"", if it is one word behind an operator; else NULL. All operands have one type, and the
- * result has that or is a bool. */
-static const char *last_operand(const char *subject)
-{
-	const char *space = strrchr(subject, ' ');
-
-	return space && space > subject && strchr("+-*/%&|^<>=", space[-1]) ? space + 1 : NULL;
-}
-
-static bool is_number(const char *operand)
-{
-	return operand && (isdigit((unsigned char)*operand) || *operand == '\'') && !strpbrk(operand, "\")]}");
-}
-
-static bool is_text(const char *operand)
-{
-	return operand && *operand == '"' && operand[1] && ends_with(operand + 1, "\"");
-}
-
-/* Whether what is boxed, of this type, cannot be the expression's value: a string is no literal of a composite type and no
- * sum with a number, a number no sum with a string. */
-static bool box_excludes(const struct expression *expression, const char *subject, const char *type)
-{
-	if (expression->object == ARRAY_OF) /* "[]any{...}" */
-		return !is_slice(type);
+	if (call->family & (CALL_CONCAT | CALL_TO_STRING))
+		return KIND_STRING;
+	if (call->family & CALL_FROM_STRING)
+		return KIND_SLICE;
+	if (!type) /* pointers need no box, and the runtime has those of bools */
+		return KIND_NUMBER | KIND_STRING | KIND_SLICE | KIND_COMPOSITE;
 	if (strcmp(type, "runtime.stringInterfacePtr") == 0 || strcmp(type, "string") == 0)
-		return ends_with(subject, "}") || is_number(last_operand(subject));
+		return KIND_STRING;
+	if (strcmp(type, "runtime.sliceInterfacePtr") == 0 || strncmp(type, "[]", 2) == 0)
+		return KIND_SLICE;
+	return type[0] == '[' ? KIND_COMPOSITE : KIND_NUMBER | KIND_COMPOSITE;
+}
+
+/* Whether what is boxed, of this type, cannot be the expression's value. */
+static bool box_excludes(const char *subject, const char *type)
+{
 	/* "T{}" is 0, which the runtime has in read-only data, as other small numbers */
-	if (strncmp(type, "runtime.uint", strlen("runtime.uint")) == 0 && ends_with(subject, "{}"))
-		return true;
-	return is_text(last_operand(subject));
+	return type && strncmp(type, "runtime.uint", strlen("runtime.uint")) == 0 && ends_with(subject, "{}");
 }
 
 /* Whether the compiler made up the variable, an int, for the state of a loop over a function. */
@@ -615,8 +622,11 @@ bool call_excludes(const struct call *call, const struct escape_annotation *anno
 	const char *type = call->type, *element;
 	bool slice = call->family & CALL_SLICE;
 
+	if (call->family & (CALL_BOX | CALL_CONCAT | CALL_TO_STRING | CALL_FROM_STRING) &&
+	    annotation->kind != ESCAPE_MOVED_TO_HEAP && !(value_kinds(annotation->subject) & kinds_for(call)))
+		return true;
 	if (call->family == CALL_BOX)
-		return is_literal(annotation->subject) || (type && box_excludes(expression, annotation->subject, type));
+		return is_literal(annotation->subject) || box_excludes(annotation->subject, type);
 	if (!type || !(call->family & (CALL_OBJECT | CALL_SLICE)))
 		return false;
 	if (annotation->kind == ESCAPE_MOVED_TO_HEAP)

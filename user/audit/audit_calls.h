@@ -53,6 +53,9 @@ struct call {
 	const char *type;
 };
 
+/* They of a runtime call, which may show the type where the profile does not. */
+struct call call_of(const char *runtime_call, const char *type);
+
 /*
  * Whether an annotation may be about such a call: 0 no, 1 possibly, 2 such an expression is lowered to this call.
  * Nonzero only for the three kinds of annotation about allocations. With family 0, everything that can allocate at all

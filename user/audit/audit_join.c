@@ -90,7 +90,7 @@ static const char several_instances[] =
 static void set_verdict(struct join *join, const struct group *group, const struct audit_match *match,
 			struct audit_row *row)
 {
-	const struct call call = {call_family(group->call), group->type};
+	const struct call call = call_of(group->call, group->type);
 
 	row->shared = match->count > 1;
 	if (group->uncovered) {
@@ -170,6 +170,7 @@ static const char *const *inlined_files(struct join *join, const struct group *g
 /* Fills in the row of a group, except its numbers. */
 static void describe(struct join *join, const struct group *group, struct audit_row *row)
 {
+	const struct call call = call_of(group->call, group->type);
 	struct audit_match match = {0};
 
 	*row = (struct audit_row){.runtime_call = group->call,
@@ -188,7 +189,7 @@ static void describe(struct join *join, const struct group *group, struct audit_
 	}
 	if (!group->uncovered && !group->unplaced)
 		audit_match(join->matcher, group, &match);
-	if (is_of_other_instances(&(struct call){call_family(group->call), group->type}, &match)) {
+	if (is_of_other_instances(&call, &match)) {
 		match = (struct audit_match){0};
 		row->verdict = AUDIT_NOT_COVERED;
 		row->reason = audit_other_instance;

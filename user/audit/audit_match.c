@@ -348,7 +348,7 @@ static size_t link_own_lines(struct audit_matcher *matcher, const struct group *
 
 void audit_match(struct audit_matcher *matcher, const struct group *group, struct audit_match *match)
 {
-	const struct call call = {call_family(group->call), group->type};
+	const struct call call = call_of(group->call, group->type);
 	struct candidates *matched = &matcher->matched, *own = &matcher->own;
 	bool from_callee = false;
 

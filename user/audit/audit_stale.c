@@ -190,7 +190,7 @@ static void check_silence(const struct audit *audit, FILE *text)
 		const struct audit_row *row = &audit->rows[i];
 		const struct profile_frame *physical =
 			row->inlined_count ? &row->inlined_at[row->inlined_count - 1] : &row->site;
-		const struct call call = {call_family(row->runtime_call), row->type};
+		const struct call call = call_of(row->runtime_call, row->type);
 		uint32_t own = row->annotation_count - row->linked_count;
 
 		/* A file that the output does not have cannot have annotations. */
