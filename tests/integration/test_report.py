@@ -192,6 +192,24 @@ def test_too_few_samples_are_told_with_the_command_that_tells_more(t):
     same({line: lines.get(line) for line in range(16, 32, 2)}, dict.fromkeys(range(16, 32, 2), 125), "objects of the lines")
 
 
+def test_bytes_have_intervals_wherever_objects_have_them(t):
+    """In a pipe as numbers, on a narrow terminal in percent, outwards; in an audit's text beside those of objects."""
+    profile = go_profile(t)
+    document = t.json("report", profile)
+    row = next(row for row in document["rows"] if row["function"] == "main.allocate")
+    line, = [line for line in t.escapement("report", profile).stdout.splitlines() if "main.allocate" in line]
+    contains(line, f" {row['bytes']} {row['bytes_low']}..{row['bytes_high']} ")
+    narrow = t.escapement("report", profile, env={**os.environ, "COLUMNS": "80"}).stdout
+    less, more = re.search(rf" {row['bytes']} +-(\d+)\+(\d+)% main.allocate", narrow).groups()
+    assert row["bytes_low"] >= row["bytes"] * (1 - int(less) / 100) and row["bytes_high"] <= row["bytes"] * (1 + int(more) / 100)
+    assert row["bytes_low"] < row["bytes"] * (1.01 - int(less) / 100) and row["bytes_high"] > row["bytes"] * (0.99 + int(more) / 100)
+    totals = document["totals"]
+    contains(" ".join(narrow.split()), f"between {totals['bytes_low']} and {totals['bytes_high']} bytes (95 % interval)")
+    t.path("m2.txt").write_text("# example.com/x\n./x.go:1:2: moved to heap: x\n")
+    audit = t.escapement("audit", "--escape", t.path("m2.txt"), profile).stdout
+    assert re.search(r"(between|at least) .* objects, .*B", audit), audit
+
+
 def test_all_formats_agree(t):
     profile = go_profile(t)
     for by in ("site", "function", "type", "size-class", "stack"):

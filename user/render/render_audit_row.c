@@ -257,20 +257,31 @@ static void print_advice(const struct audit_page *page, const struct audit_row *
 	free(proof);
 }
 
-/* Prints how well the objects of a row are known, if they are not exact. */
+/* Prints how well the objects and bytes of a row are known, if they are not exact. */
 static void print_bounds(const struct audit_page *page, const struct audit_row *row)
 {
-	char low[TERMINAL_NUMBER_SIZE], high[TERMINAL_NUMBER_SIZE];
+	char low[TERMINAL_NUMBER_SIZE], high[TERMINAL_NUMBER_SIZE], least[TERMINAL_NUMBER_SIZE],
+		most[TERMINAL_NUMBER_SIZE];
+	bool bytes = row->bytes_low != VALUE_UNMEASURED && row->values[VALUE_BYTES] != VALUE_UNMEASURED;
+	const char *tiny = row->tiny_unknown ? " + an unknown number of tiny ones" : "";
 
-	if (row->objects_high != row->objects_low && row->objects_high != VALUE_UNMEASURED)
+	if (row->objects_high != row->objects_low && row->objects_high != VALUE_UNMEASURED && bytes &&
+	    row->bytes_high != VALUE_UNMEASURED)
+		audit_page_wrap(page, (size_t)page->indent,
+				audit_page_text("between %s and %s objects, %s and %s (95 %%)%s",
+						terminal_number(low, row->objects_low),
+						terminal_number(high, row->objects_high),
+						terminal_bytes(least, row->bytes_low),
+						terminal_bytes(most, row->bytes_high), tiny));
+	else if (row->objects_high != row->objects_low && row->objects_high != VALUE_UNMEASURED)
 		audit_page_wrap(page, (size_t)page->indent,
 				audit_page_text("between %s and %s objects (95 %%)%s",
 						terminal_number(low, row->objects_low),
-						terminal_number(high, row->objects_high),
-						row->tiny_unknown ? " + an unknown number of tiny ones" : ""));
+						terminal_number(high, row->objects_high), tiny));
 	else if (page->audit->profile->rows_least && row->objects_low != row->values[VALUE_OBJECTS])
 		audit_page_wrap(page, (size_t)page->indent,
-				audit_page_text("at least %s objects", terminal_number(low, row->objects_low)));
+				audit_page_text("at least %s objects%s%s", terminal_number(low, row->objects_low),
+						bytes ? ", " : "", bytes ? terminal_bytes(least, row->bytes_low) : ""));
 }
 
 void audit_page_row(const struct audit_page *page, const struct audit_row *row)

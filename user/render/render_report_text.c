@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Reports for people: a heading that says what was recorded and how reliable it is, then a table or stacks. */
 #include <inttypes.h>
+#include <math.h>
 #include <libsmartcols/libsmartcols.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -132,6 +133,7 @@ static bool is_foreign(const struct writer *writer)
 static void print_totals(const struct writer *writer)
 {
 	const struct report *report = writer->report;
+	enum profile_value bytes = profile_bytes(report->profile);
 	char text[LINE_SIZE] = "", number[TERMINAL_NUMBER_SIZE];
 	size_t length = 0;
 
@@ -162,6 +164,10 @@ static void print_totals(const struct writer *writer)
 		print_line(writer, "", "", "between %" PRId64 " and %" PRId64 " %s (95 %% interval)",
 			   report->bounds.objects_low, report->bounds.objects_high,
 			   profile_values[profile_objects(report->profile)].plural);
+	if (report->totals_have_bounds && report->totals[bytes] != VALUE_UNMEASURED &&
+	    report->bounds.bytes_low < report->bounds.bytes_high)
+		print_line(writer, "", "", "between %" PRId64 " and %" PRId64 " %s (95 %% interval)",
+			   report->bounds.bytes_low, report->bounds.bytes_high, profile_values[bytes].plural);
 }
 
 static bool some_tiny_are_unknown(const struct report *report);
@@ -289,9 +295,9 @@ static void print_trust(const struct writer *writer)
 			   : is_foreign(writer)	 ? "estimates, as the file has them, without intervals"
 			   : profile->rows_exact
 				   ? "exact, but for tiny objects: Go's sampler counts the blocks that they share"
-			   : profile_bursts(profile).count   ? "estimated from bursts, with 95 %% intervals of objects"
+			   : profile_bursts(profile).count   ? "estimated from bursts, with 95 %% intervals"
 			   : profile_bursts(profile).present ? "counted, all the time but the recording's very edges"
-			   : measures_objects(writer)	     ? "estimated from samples, with 95 %% intervals of objects"
+			   : measures_objects(writer)	     ? "estimated from samples, with 95 %% intervals"
 			   : writer->report->measured & 1u << VALUE_REFILLS
 				   ? "the allocator's costs; their objects were not measured"
 				   : "estimated; how many objects they are was not measured");
@@ -356,32 +362,63 @@ static const char *share(const struct report *report, const struct report_row *r
 	return cell;
 }
 
+/* "900..1500"; "900.." without an upper end. */
+static const char *ends(int64_t low, int64_t high, char cell[CELL_SIZE])
+{
+	char low_text[TERMINAL_NUMBER_SIZE], high_text[TERMINAL_NUMBER_SIZE];
+
+	snprintf(cell, CELL_SIZE, "%s..%s", terminal_number(low_text, low),
+		 high == VALUE_UNMEASURED ? "" : terminal_number(high_text, high));
+	return cell;
+}
+
 static const char *interval(const struct report *report, const struct report_row *row, char cell[CELL_SIZE])
 {
-	char low[TERMINAL_NUMBER_SIZE], high[TERMINAL_NUMBER_SIZE];
-
 	(void)report;
-	if (row->has_bounds)
-		snprintf(cell, CELL_SIZE, "%s..%s", terminal_number(low, row->bounds.objects_low),
-			 row->bounds.objects_high == VALUE_UNMEASURED
-				 ? ""
-				 : terminal_number(high, row->bounds.objects_high));
+	return row->has_bounds ? ends(row->bounds.objects_low, row->bounds.objects_high, cell) : strcpy(cell, "-");
+}
+
+static const char *bytes_interval(const struct report *report, const struct report_row *row, char cell[CELL_SIZE])
+{
+	if (!row->has_bounds || row->values[profile_bytes(report->profile)] == VALUE_UNMEASURED)
+		return strcpy(cell, "-");
+	return ends(row->bounds.bytes_low, row->bounds.bytes_high, cell);
+}
+
+/* The ends in percent of the number, outwards, where there is no room for both: "-12+15%", "-12%.." without an upper end. */
+static const char *bytes_percent(const struct report *report, const struct report_row *row, char cell[CELL_SIZE])
+{
+	const struct interval_bounds *bounds = &row->bounds;
+	double bytes = (double)row->values[profile_bytes(report->profile)], less, more;
+
+	if (bytes <= 0)
+		return bytes_interval(report, row, cell);
+	if (!row->has_bounds)
+		return strcpy(cell, "-");
+	less = ceil(100 * fmax(bytes - (double)bounds->bytes_low, 0) / bytes);
+	more = ceil(100 * fmax((double)bounds->bytes_high - bytes, 0) / bytes);
+	if (bounds->bytes_high == VALUE_UNMEASURED)
+		snprintf(cell, CELL_SIZE, "-%.0f%%..", less);
+	else if (more > 999)
+		snprintf(cell, CELL_SIZE, "-%.0f+>999%%", less);
 	else
-		strcpy(cell, "-");
+		snprintf(cell, CELL_SIZE, "-%.0f+%.0f%%", less, more);
 	return cell;
 }
 
 /*
- * Columns: the share, then the values in their order; the interval follows the number of objects. A column is a value,
+ * Columns: the share, then the values in their order; intervals follow the numbers of objects and of bytes. A column is a value,
  * or the result of `format` for a row.
  */
+typedef const char *cell_format(const struct report *report, const struct report_row *row, char cell[CELL_SIZE]);
+
 struct column {
 	const char *name;
 	int value; /* enum profile_value; -1: formatted */
-	const char *(*format)(const struct report *report, const struct report_row *row, char cell[CELL_SIZE]);
+	cell_format *format;
 };
 
-enum { COLUMNS_MAX = VALUE_COUNT + 3 };
+enum { COLUMNS_MAX = VALUE_COUNT + 4 };
 
 static bool shows_value(const struct writer *writer, enum profile_value value)
 {
@@ -417,18 +454,30 @@ static bool some_tiny_are_unknown(const struct report *report)
 	return false;
 }
 
-static int choose_columns(const struct writer *writer, struct column columns[COLUMNS_MAX])
+/* The forms of the interval of bytes, the one that takes most first. */
+static const struct bytes_form {
+	const char *heading;
+	cell_format *format; /* NULL: there is no room for any */
+	int key;	     /* so many columns are to be left for the key */
+} bytes_forms[] = {{"95% INTERVAL", bytes_interval, 2 * KEY_MIN}, {"95%", bytes_percent, KEY_MIN}, {NULL, NULL, 0}};
+
+static int choose_columns(const struct writer *writer, const struct bytes_form *form,
+			  struct column columns[COLUMNS_MAX])
 {
+	const struct profile *profile = writer->report->profile;
+	bool has_intervals = !writer->report->rows_exact && measures_objects(writer) && !profile->unreachable;
 	int count = 0;
 
 	columns[count++] = (struct column){"%", -1, share};
 	for (int value = 0; value < VALUE_COUNT; value++) {
 		if (shows_value(writer, value))
 			columns[count++] = (struct column){profile_values[value].heading, value, NULL};
-		if (value == (int)profile_objects(writer->report->profile) && !writer->report->rows_exact &&
-		    measures_objects(writer) && !writer->report->profile->unreachable)
+		if (value == (int)profile_objects(profile) && has_intervals)
 			columns[count++] = (struct column){"95% INTERVAL", -1, interval};
-		if (value == (int)profile_objects(writer->report->profile) && some_tiny_are_unknown(writer->report))
+		if (value == (int)profile_bytes(profile) && has_intervals &&
+		    shows_value(writer, profile_bytes(profile)) && form->format)
+			columns[count++] = (struct column){form->heading, -1, form->format};
+		if (value == (int)profile_objects(profile) && some_tiny_are_unknown(writer->report))
 			columns[count++] = (struct column){"+TINY", -1, tiny};
 	}
 	return count;
@@ -483,6 +532,36 @@ static struct libscols_column *new_column(struct libscols_table *table, const ch
 	return column;
 }
 
+/* How many columns of the terminal a column takes, without the space behind it. */
+static size_t column_width(const struct report *report, const struct column *column)
+{
+	size_t width = strlen(column->name);
+	char cell[CELL_SIZE];
+
+	for (size_t r = 0; r < report->row_count; r++) {
+		size_t length = strlen(cell_text(report, column, &report->rows[r], cell));
+
+		width = length > width ? length : width;
+	}
+	return width;
+}
+
+/* Chooses those whose numbers leave room for the key. Returns how many they are, and what is left. */
+static int fit_columns(const struct writer *writer, struct column columns[COLUMNS_MAX], int *key_width)
+{
+	const struct bytes_form *form = bytes_forms;
+	int count;
+
+	for (;; form++) {
+		count = choose_columns(writer, form, columns);
+		*key_width = writer->width;
+		for (int i = 0; i < count; i++)
+			*key_width -= (int)column_width(writer->report, &columns[i]) + 1;
+		if (*key_width >= form->key || !form->format)
+			return count;
+	}
+}
+
 const char *const render_report_headings[] = {"SITE", "FRAME", "FUNCTION", "TYPE", "SIZE CLASS", "STACK", "CALLER"};
 
 static void print_table(const struct writer *writer)
@@ -491,27 +570,16 @@ static void print_table(const struct writer *writer)
 	struct libscols_table *table = checked(scols_new_table());
 	struct column columns[COLUMNS_MAX];
 	char cell[CELL_SIZE], key[LINE_SIZE];
-	size_t used = 0;
-	int key_width, count = choose_columns(writer, columns);
+	int key_width, count = fit_columns(writer, columns, &key_width);
 
 	scols_table_set_stream(table, writer->stream);
 	scols_table_enable_noencoding(table, 1); /* table_text() */
 	scols_table_set_termforce(table, SCOLS_TERMFORCE_ALWAYS);
 	scols_table_set_termwidth(table, (size_t)writer->width);
 	scols_table_enable_colors(table, writer->color);
-	for (int i = 0; i < count; i++) {
-		size_t width = strlen(columns[i].name);
-
+	for (int i = 0; i < count; i++)
 		new_column(table, columns[i].name, SCOLS_FL_RIGHT, writer->color);
-		for (size_t r = 0; r < report->row_count; r++) {
-			size_t length = strlen(cell_text(report, &columns[i], &report->rows[r], cell));
-
-			width = length > width ? length : width;
-		}
-		used += width + 1;
-	}
 	new_column(table, render_report_headings[report->by], SCOLS_FL_TRUNC, writer->color);
-	key_width = writer->width - (int)used;
 	if (key_width < KEY_MIN)
 		key_width = KEY_MIN;
 	for (size_t r = 0; r < report->row_count; r++) {
