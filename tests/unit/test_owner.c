@@ -135,6 +135,34 @@ static void globs_say_otherwise(void **state)
 	profile_free(profile);
 }
 
+static void a_copy_of_a_closure_of_the_standard_library_is_not_of_the_function_that_it_was_inlined_into(void **state)
+{
+	static const char *const files[][2] = {{"/go/src/slices/iter.go", "main.keys"},
+					       {"slices/iter.go", "main.keys"}, /* -trimpath */
+					       {"/home/me/m/keys.go", "main.keys.func1"},
+					       {"keys.go", "main.keys.func1"}};
+	struct profile_frame runtime = {"runtime.growslice", "/go/src/runtime/slice.go", 1, 0, 0};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++) {
+		struct profile *profile = go_profile(build_info);
+		struct profile_frame chain[] = {{"main.keys.func1", files[i][0], 51, 0, 0},
+						{"slices.Collect[...]", "/go/src/slices/iter.go", 58, 0, 0},
+						{"main.keys", "/home/me/m/keys.go", 46, 0, 0}};
+		const struct profile_location *locations[] = {profile_location(profile, 16, NULL, &runtime, 1),
+							      profile_location(profile, 32, NULL, chain, 3)};
+		struct profile_sample sample = {.values = {[VALUE_OBJECTS] = 1}};
+		struct owner_table *table;
+
+		sample.key.stack = profile_stack(profile, locations, 2, false);
+		profile_add(profile, &sample.key, sample.values);
+		table = owner_table_new(profile);
+		assert_string_equal(owner_of(table, &sample).frame->function, files[i][1]);
+		owner_table_free(table);
+		profile_free(profile);
+	}
+}
+
 static void a_test_of_the_standard_library_owns_its_package(void **state)
 {
 	struct profile *profile = go_profile("path\tstrings.test\nbuild\t-compiler=gc\n");
@@ -232,6 +260,8 @@ int main(void)
 		cmocka_unit_test(what_no_frame_of_the_module_called_is_outside),
 		cmocka_unit_test(without_build_information_all_outside_of_goroot_owns),
 		cmocka_unit_test(globs_say_otherwise),
+		cmocka_unit_test(
+			a_copy_of_a_closure_of_the_standard_library_is_not_of_the_function_that_it_was_inlined_into),
 		cmocka_unit_test(a_test_of_the_standard_library_owns_its_package),
 		cmocka_unit_test(c_programs_own_what_libc_allocates_for_them),
 		cmocka_unit_test(code_without_symbols_is_not_taken_for_its_caller),

@@ -130,12 +130,32 @@ static bool in_module(const struct rule *rule, const char *package)
 	       (is_below(package, rule->module, rule->module_length) && !is_nested(rule, package));
 }
 
+/* Whether a file is of the standard library: below GOROOT, or under an import path of it as -trimpath leaves it. */
+static bool is_standard_file(const struct owner_table *table, const char *file)
+{
+	const char *slash = strrchr(file, '/');
+
+	if (file[0] == '/')
+		return table->goroot && strncmp(file, table->goroot, table->goroot_length) == 0;
+	return slash && go_version_is_standard(file, (size_t)(slash - file));
+}
+
+/*
+ * Whether a function is a copy of a closure of the standard library, made where the function around it was inlined. It is called
+ * after the function that has the copy ("main.keys.Collect[...]-range1"), but stands in the library's file.
+ */
+static bool is_copied_closure(const struct owner_table *table, const struct profile_frame *frame, const char *path)
+{
+	return frame->file && is_standard_file(table, frame->file) && !go_version_is_standard(path, strlen(path)) &&
+	       !is_below(path, "cmd", strlen("cmd"));
+}
+
 static bool owns_package(const struct owner_table *table, const struct rule *rule, const struct profile_frame *frame,
 			 const char *package)
 {
 	const char *path = strcmp(package, "main") == 0 && rule->package ? rule->package : package;
 
-	if (is_generated_main(frame))
+	if (is_generated_main(frame) || is_copied_closure(table, frame, path))
 		return false;
 	if (table->profile->module_count)
 		return chosen_by_globs(table->profile, path);
