@@ -424,6 +424,44 @@ static void a_row_has_the_type_of_its_objects_whatever_else_it_cost(void **state
 	output_free(output);
 }
 
+static void costs_go_to_the_type_that_was_measured_in_their_span_class(void **state)
+{
+	static const struct said said[] = {
+		ESCAPES(P, "p.go", 1, 2, "&A{...}"),
+		ESCAPES(P, "p.go", 1, 9, "&B{...}"),
+	};
+	static const char line[] = "runtime.newobject < example.com/p.F /w/p/p.go:1";
+	static const struct {
+		const char *type;
+		int span_class;
+		int64_t objects, refills;
+	} samples[] = {{NULL, 8, 0, 3}, {"p.A", 8, 4, 0}, {"p.B", 5, 2, 0}, {NULL, 5, 0, 1}};
+	struct escape_output *output = output_of(said, COUNT(said));
+	struct profile *profile = exact_profile();
+	struct audit *audit;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(samples); i++) {
+		const struct profile_key key = {
+			.stack = stack_of(profile, line), .type = samples[i].type, .span_class = samples[i].span_class};
+		const int64_t values[VALUE_COUNT] = {[VALUE_OBJECTS] = samples[i].objects,
+						     [VALUE_BYTES] = 16 * samples[i].objects,
+						     [VALUE_REFILLS] = samples[i].refills};
+
+		profile_add(profile, &key, values);
+	}
+	audit = audit_of(profile, output);
+	assert_int_equal(audit->verdicts[AUDIT_ESCAPES], 2);
+	for (size_t i = 0; i < 2; i++) {
+		assert_string_equal(audit->rows[i].type, samples[i + 1].type);
+		assert_int_equal(audit->rows[i].values[VALUE_REFILLS], i ? 1 : 3);
+		assert_false(audit->rows[i].shared);
+	}
+	audit_free(audit);
+	profile_free(profile);
+	output_free(output);
+}
+
 static void a_box_has_no_value_that_cannot_be_of_its_type(void **state)
 {
 	static const char string[] = "runtime.stringInterfacePtr", number[] = "runtime.uint64InterfacePtr",
@@ -980,6 +1018,7 @@ int main(void)
 		cmocka_unit_test(the_words_of_another_instance_are_no_words_of_this_one),
 		cmocka_unit_test(shapes_are_compared_in_linear_time),
 		cmocka_unit_test(a_row_has_the_type_of_its_objects_whatever_else_it_cost),
+		cmocka_unit_test(costs_go_to_the_type_that_was_measured_in_their_span_class),
 		cmocka_unit_test(a_box_has_no_value_that_cannot_be_of_its_type),
 		cmocka_unit_test(the_call_decides_where_the_profile_has_no_type),
 		cmocka_unit_test(an_object_is_of_no_expression_whose_type_has_another_name),

@@ -38,8 +38,8 @@ static bool group_equal(const void *groups, uint64_t item, const void *key)
 {
 	const struct group *a = (const struct group *)groups + item - 1, *b = key;
 
-	return a->call == b->call && a->type == b->type && a->callee == b->callee && a->reason == b->reason &&
-	       a->foreign == b->foreign && a->via == b->via &&
+	return a->call == b->call && a->type == b->type && a->span_class == b->span_class && a->callee == b->callee &&
+	       a->reason == b->reason && a->foreign == b->foreign && a->via == b->via &&
 	       chain_equal(a->owner, a->owner != NULL, b->owner, b->owner != NULL) &&
 	       chain_equal(a->chain, a->length, b->chain, b->length);
 }
@@ -47,7 +47,7 @@ static bool group_equal(const void *groups, uint64_t item, const void *key)
 static struct group *group_at(struct groups *groups, const struct group *key)
 {
 	uint64_t hash = hash_fold(hash_fold(chain_hash(key->chain, key->length), (uintptr_t)key->call),
-				  (uintptr_t)key->type ^ (uintptr_t)key->callee);
+				  (uintptr_t)key->type ^ (uintptr_t)key->callee ^ (uint64_t)(int64_t)key->span_class);
 	uint32_t index;
 
 	hash = hash_fold(hash, chain_hash(key->owner, key->owner != NULL) ^ (uintptr_t)key->via);
@@ -139,11 +139,69 @@ static void describe_runtime_stack(const struct profile_stack *stack, struct gro
 	}
 }
 
-static void add_sample(struct groups *groups, struct audit_index *index, struct owner_table *owners,
-		       const struct estimates *estimates, const struct profile_sample *sample)
+/* What was measured at a place, a chain and its call, in one span class or, SPAN_CLASS_UNKNOWN, in all. */
+struct place {
+	const struct profile_frame *chain;
+	uint32_t length;
+	const char *call, *type;
+	int32_t span_class;
+	bool several; /* other types, too */
+};
+
+struct places {
+	struct place *list;
+	size_t count, capacity;
+	struct hash_index by_key;
+};
+
+static struct place place_of(const struct group *group, int32_t span_class)
+{
+	return (struct place){.chain = group->chain,
+			      .length = group->length,
+			      .call = group->call,
+			      .type = group->type,
+			      .span_class = span_class};
+}
+
+static bool place_equal(const void *places, uint64_t item, const void *key)
+{
+	const struct place *a = (const struct place *)places + item - 1, *b = key;
+
+	return a->call == b->call && a->span_class == b->span_class &&
+	       chain_equal(a->chain, a->length, b->chain, b->length);
+}
+
+/* The known place, or a new one, which is `key`. */
+static struct place *place_at(struct places *places, const struct place *key)
+{
+	uint64_t hash = hash_fold(hash_fold(chain_hash(key->chain, key->length), (uintptr_t)key->call),
+				  (uint64_t)(int64_t)key->span_class);
+	uint32_t index;
+
+	if (places->count == places->capacity) {
+		places->capacity = places->capacity ? 2 * places->capacity : 256;
+		places->list = memory_resize(places->list, places->capacity, sizeof(*places->list));
+	}
+	index = element_at(&places->by_key, hash, (uint32_t)places->count, place_equal, places->list, key);
+	if (index == places->count)
+		places->list[places->count++] = *key;
+	return &places->list[index];
+}
+
+static void note_type(struct places *places, const struct group *group, int32_t span_class)
+{
+	const struct place key = place_of(group, span_class);
+	struct place *place = place_at(places, &key);
+
+	place->several |= place->type != key.type;
+}
+
+static void add_sample(struct groups *groups, struct places *places, struct audit_index *index,
+		       struct owner_table *owners, const struct estimates *estimates,
+		       const struct profile_sample *sample)
 {
 	const struct profile_stack *stack = sample->key.stack;
-	struct group key = {.type = sample->key.type}, *group;
+	struct group key = {.type = sample->key.type, .span_class = SPAN_CLASS_UNKNOWN}, *group;
 	struct frames_site site;
 	struct owner owner;
 	int64_t any = 0;
@@ -174,66 +232,55 @@ static void add_sample(struct groups *groups, struct audit_index *index, struct 
 		else
 			key.foreign = is_foreign(index, stack, site.location);
 	}
+	if (!key.type && !sample->values[VALUE_OBJECTS])
+		key.span_class = sample->key.span_class;
 	group = group_at(groups, &key);
+	if (group->type) {
+		note_type(places, group, sample->key.span_class);
+		note_type(places, group, SPAN_CLASS_UNKNOWN);
+	}
 	for (int i = 0; i < VALUE_COUNT; i++)
 		group->values[i] = add_saturated(group->values[i], sample->values[i]);
 	interval_add_sample(&group->interval, estimates, sample);
 }
 
-/* A group that has only costs, such as refills, gets the type of its place if only one type was measured there. */
-
-static bool same_place(const void *groups, uint64_t item, const void *key)
+/*
+ * A group that has only costs, such as refills, gets the type of its place, if only one was measured there in the span class of the
+ * costs or, if none was in that one, in all of them.
+ */
+static void give_costs_their_type(struct groups *groups, struct places *places)
 {
-	const struct group *a = (const struct group *)groups + item - 1, *b = key;
-
-	return a->call == b->call && chain_equal(a->chain, a->length, b->chain, b->length);
-}
-
-static uint64_t place_hash(const struct group *group)
-{
-	return hash_fold(chain_hash(group->chain, group->length), (uintptr_t)group->call);
-}
-
-static void give_costs_their_type(struct groups *groups)
-{
-	struct hash_index places = {0}; /* the first group with a type of each chain and call */
-	bool *several = memory_zeroed(groups->count + 1, sizeof(*several));
-
-	for (uint32_t i = 0; i < groups->count; i++) {
-		const struct group *group = &groups->list[i];
-		uint32_t first;
-
-		if (!group->type)
-			continue;
-		first = element_at(&places, place_hash(group), i, same_place, groups->list, group);
-		several[first] |= groups->list[first].type != group->type;
-	}
-	for (uint32_t i = 0; i < groups->count; i++) {
+	for (size_t i = 0; i < groups->count; i++) {
 		struct group *group = &groups->list[i];
-		uint32_t first;
+		const struct place in_class = place_of(group, group->span_class);
+		const struct place in_all = place_of(group, SPAN_CLASS_UNKNOWN);
+		const struct place *place;
 
 		if (group->type || group->values[VALUE_OBJECTS])
 			continue;
-		first = element_at(&places, place_hash(group), i, same_place, groups->list, group);
-		if (!several[first])
-			group->type = groups->list[first].type;
+		place = place_at(places, &in_class);
+		if (!place->type)
+			place = place_at(places, &in_all);
+		if (!place->several)
+			group->type = place->type;
 	}
-	free(several);
-	hash_index_free(&places);
 }
 
 void groups_collect(struct groups *groups, struct audit_index *index, const struct estimates *estimates)
 {
 	const struct profile *profile = estimates->profile;
 	struct owner_table *owners = owner_table_new(profile);
+	struct places places = {0};
 
 	*groups = (struct groups){0};
 	hash_index_reserve(&groups->by_key, profile->sample_count);
 	for (size_t i = 0; i < profile->sample_count; i++)
-		add_sample(groups, index, owners, estimates, profile->samples[i]);
+		add_sample(groups, &places, index, owners, estimates, profile->samples[i]);
 	owner_table_free(owners);
 	hash_index_free(&groups->by_key);
-	give_costs_their_type(groups);
+	give_costs_their_type(groups, &places);
+	free(places.list);
+	hash_index_free(&places.by_key);
 }
 
 void groups_free(struct groups *groups)

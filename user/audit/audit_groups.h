@@ -25,6 +25,7 @@ struct group {
 	const char *call, *type, *callee, *reason; /* `reason`: why it is uncovered or unplaced */
 	const struct profile_frame *owner;	   /* NULL: outside of the owner module, or unknown */
 	const char *via;
+	int32_t span_class;	  /* of costs alone, such as refills, whose type is unknown; else SPAN_CLASS_UNKNOWN */
 	bool uncovered, unplaced; /* of another package than those of the output; of no known line */
 	bool foreign; /* an instance of a generic function that a package made which the output does not cover */
 	int64_t values[VALUE_COUNT];
