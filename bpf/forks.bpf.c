@@ -22,24 +22,28 @@ struct {
 	__type(value, struct event_forks);
 } forks SEC(".maps");
 
+/* Adds the event to the place `i`, if that is of the current process. Returns 1 behind the last place that is taken. */
+static long count_at(__u64 i, __u64 *flags)
+{
+	__u32 key = i;
+	struct event_forks *watched = bpf_map_lookup_elem(&forks, &key);
+	struct bpf_pidns_info info = {};
+
+	if (!watched || !watched->pid)
+		return 1;
+	if (!bpf_get_ns_current_pid_tgid(watched->pid_namespace_device, watched->pid_namespace_inode, &info,
+					 sizeof(info)) &&
+	    info.tgid == watched->pid)
+		__sync_fetch_and_add(*flags & CLONE_VM ? &watched->sharers : &watched->copies, 1);
+	return 0;
+}
+
 SEC("raw_tracepoint/task_newtask")
 int process_forked(struct bpf_raw_tracepoint_args *context)
 {
-	struct bpf_pidns_info info = {};
 	__u64 flags = context->args[1];
 
-	if (flags & CLONE_THREAD || (flags & CLONE_VM && flags & CLONE_VFORK))
-		return 0;
-	for (__u32 i = 0; i < EVENT_SLOTS; i++) {
-		__u32 key = i;
-		struct event_forks *watched = bpf_map_lookup_elem(&forks, &key);
-
-		if (!watched || !watched->pid)
-			break;
-		if (!bpf_get_ns_current_pid_tgid(watched->pid_namespace_device, watched->pid_namespace_inode, &info,
-						 sizeof(info)) &&
-		    info.tgid == watched->pid)
-			__sync_fetch_and_add(flags & CLONE_VM ? &watched->sharers : &watched->copies, 1);
-	}
+	if (!(flags & CLONE_THREAD || (flags & CLONE_VM && flags & CLONE_VFORK)))
+		bpf_loop(EVENT_SLOTS, count_at, &flags, 0);
 	return 0;
 }
