@@ -183,24 +183,19 @@ def holds(pid, name):
 def test_a_target_that_ends_before_probes_come_has_its_build_and_names(t):
     """No file of it can be opened any more, but probes can be attached as long as nobody has waited for it."""
     harness.require_root()
-    target = fleet.Target(t, fleet.go_program())
-    recorder = t.start(harness.ESCAPEMENT, "record", "--rate", 1, "-p", target.pid, "-o", t.path("p"))
-    harness.wait_for(lambda: holds(recorder.pid, "pidfd"), "the recorder to watch for its end")
-    target.process.kill()
-    same(recorder.wait(harness.TIMEOUT), 0)
-    contains(gzip.decompress(t.path("p").read_bytes()), b"process.1.build_id: ")
-
-    for _ in range(20):  # who has been waited for may have probes, too, if they were quicker
-        target = fleet.Target(t, fleet.go_program())
-        recorder = t.start(harness.ESCAPEMENT, "record", "-p", target.pid, "-o", t.path("other"), stderr=subprocess.PIPE)
-        harness.wait_for(lambda: holds(recorder.pid, "pidfd"), "the recorder to watch for its end")
+    for _ in range(40):
+        target, profile = fleet.Target(t, fleet.go_program()), t.path("p")
+        recorder = t.start(harness.ESCAPEMENT, "record", "--rate", 1, "-p", target.pid, "-o", profile, stderr=subprocess.PIPE)
+        harness.wait_for(lambda: holds(recorder.pid, fleet.TARGET), "the recorder to open the program")
         target.process.kill()
-        target.process.wait(harness.TIMEOUT)
         said = recorder.communicate(timeout=harness.TIMEOUT)[1]
-        contains(said, "ended before" if recorder.returncode == 0 else "ended")
-        if recorder.returncode:
-            break
-    same(recorder.returncode, 3, said)
+        target.process.wait(harness.TIMEOUT)
+        if recorder.returncode == 0:
+            contains(gzip.decompress(profile.read_bytes()), b"process.1.build_id: ")
+            return
+        contains(said, "ended")
+        same(recorder.returncode, 3, said)
+    raise AssertionError(f"each target ended too early for a recording: {said}")
 
 
 def test_processes_of_other_namespaces_are_recorded_exactly(t):

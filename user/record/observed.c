@@ -221,6 +221,11 @@ struct observed *observed_new(struct collector *collector, struct profile *profi
 	runtime->counters_start_at_zero = from_first_instruction;
 	/* Before all that takes time: of a target that ends meanwhile, no file can be opened any more. */
 	observed->space = address_space_new(target, profile, images);
+	if (target_lost_memory(target) && !target_has_image(target)) {
+		error_set(error, STATUS_CANNOT_MEASURE, "process %d ended before probes could be attached to it",
+			  target->pid);
+		goto fail;
+	}
 	if (observed_prepare(collector, runtime, rate, &probes, profile, error))
 		goto fail;
 	observed->rate = runtime->rate;
