@@ -172,28 +172,27 @@ static bool place_equal(const void *places, uint64_t item, const void *key)
 }
 
 /* The known place, or a new one, which is `key`. */
-static struct place *place_at(struct places *places, const struct place *key)
+static struct place *place_at(struct places *places, struct place key)
 {
-	uint64_t hash = hash_fold(hash_fold(chain_hash(key->chain, key->length), (uintptr_t)key->call),
-				  (uint64_t)(int64_t)key->span_class);
+	uint64_t hash = hash_fold(hash_fold(chain_hash(key.chain, key.length), (uintptr_t)key.call),
+				  (uint64_t)(int64_t)key.span_class);
 	uint32_t index;
 
 	if (places->count == places->capacity) {
 		places->capacity = places->capacity ? 2 * places->capacity : 256;
 		places->list = memory_resize(places->list, places->capacity, sizeof(*places->list));
 	}
-	index = element_at(&places->by_key, hash, (uint32_t)places->count, place_equal, places->list, key);
+	index = element_at(&places->by_key, hash, (uint32_t)places->count, place_equal, places->list, &key);
 	if (index == places->count)
-		places->list[places->count++] = *key;
+		places->list[places->count++] = key;
 	return &places->list[index];
 }
 
 static void note_type(struct places *places, const struct group *group, int32_t span_class)
 {
-	const struct place key = place_of(group, span_class);
-	struct place *place = place_at(places, &key);
+	struct place *place = place_at(places, place_of(group, span_class));
 
-	place->several |= place->type != key.type;
+	place->several |= place->type != group->type;
 }
 
 static void add_sample(struct groups *groups, struct places *places, struct audit_index *index,
@@ -235,10 +234,8 @@ static void add_sample(struct groups *groups, struct places *places, struct audi
 	if (!key.type && !sample->values[VALUE_OBJECTS])
 		key.span_class = sample->key.span_class;
 	group = group_at(groups, &key);
-	if (group->type) {
+	if (group->type && sample->key.span_class != SPAN_CLASS_UNKNOWN)
 		note_type(places, group, sample->key.span_class);
-		note_type(places, group, SPAN_CLASS_UNKNOWN);
-	}
 	for (int i = 0; i < VALUE_COUNT; i++)
 		group->values[i] = add_saturated(group->values[i], sample->values[i]);
 	interval_add_sample(&group->interval, estimates, sample);
@@ -251,16 +248,18 @@ static void add_sample(struct groups *groups, struct places *places, struct audi
 static void give_costs_their_type(struct groups *groups, struct places *places)
 {
 	for (size_t i = 0; i < groups->count; i++) {
+		if (groups->list[i].type)
+			note_type(places, &groups->list[i], SPAN_CLASS_UNKNOWN);
+	}
+	for (size_t i = 0; i < groups->count; i++) {
 		struct group *group = &groups->list[i];
-		const struct place in_class = place_of(group, group->span_class);
-		const struct place in_all = place_of(group, SPAN_CLASS_UNKNOWN);
 		const struct place *place;
 
 		if (group->type || group->values[VALUE_OBJECTS])
 			continue;
-		place = place_at(places, &in_class);
+		place = place_at(places, place_of(group, group->span_class));
 		if (!place->type)
-			place = place_at(places, &in_all);
+			place = place_at(places, place_of(group, SPAN_CLASS_UNKNOWN));
 		if (!place->several)
 			group->type = place->type;
 	}

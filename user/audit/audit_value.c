@@ -107,11 +107,10 @@ static size_t operator_length(struct part part, size_t at)
 }
 
 /* Whether an operator's result is a bool. Otherwise it has its operands' type. */
-static bool compares(const char *operator)
+static bool compares(const char *sign)
 {
-	return operator[0] == '=' || operator[0] ==
-	       '!' ||((operator[0] == '<' || operator[0] == '>') &&operator[1] != operator[0]) ||
-	       ((operator[0] == '&' || operator[0] == '|') && operator[1] == operator[0]);
+	return sign[0] == '=' || sign[0] == '!' || ((sign[0] == '<' || sign[0] == '>') && sign[1] != sign[0]) ||
+	       ((sign[0] == '&' || sign[0] == '|') && sign[1] == sign[0]);
 }
 
 /* What stands behind a name: "[1:2]" is a part of a string or of a slice, "[1]" an element of any type. */

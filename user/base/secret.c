@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/command_line.h"
 #include "base/memory.h"
 
 enum {
@@ -331,4 +332,14 @@ char **secret_hide(const char *const *words)
 		hidden[i] = announced ? memory_text(SECRET_HIDDEN) : hide(words[i]);
 	}
 	return hidden;
+}
+
+char *secret_command_line(const char *const *words)
+{
+	char **shown = secret_hide(words), *text = command_line_text((const char *const *)shown);
+
+	for (size_t i = 0; shown[i]; i++)
+		free(shown[i]);
+	free(shown);
+	return text;
 }

@@ -21,4 +21,7 @@
  */
 char **secret_hide(const char *const *words);
 
+/* The same as one line for a shell, as command_line_text() writes it. The caller frees it. */
+char *secret_command_line(const char *const *words);
+
 #endif

@@ -218,9 +218,7 @@ struct attachment *collector_attach(struct collector *collector, int pid, uint32
 		return NULL;
 	event_rows_divide(collector->rows);
 	attachment = attachments_attach(collector->attachments, pid, slot, process, probes, &status);
-	if (!attachment && status == -ESRCH)
-		error_set(error, STATUS_CANNOT_MEASURE, "process %d ended before probes could be attached to it", pid);
-	else if (!attachment)
+	if (!attachment)
 		obstacle_refused(error, collector->multi ? CALL_LINK : CALL_PERF_UPROBE, -status,
 				 "attach to the probes");
 	return attachment;

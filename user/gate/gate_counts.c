@@ -2,8 +2,8 @@
 #include "gate/gate_counts.h"
 
 #include <fnmatch.h>
-#include <stdio.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

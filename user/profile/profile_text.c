@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/command_line.h"
 #include "base/memory.h"
 #include "base/secret.h"
 #include "profile/type_name.h"
@@ -64,15 +63,11 @@ const char *profile_command(struct profile *profile, const char *const *words)
 const char *profile_shell_command(struct profile *profile, const char *const *words)
 {
 	const char *command;
-	char **shown, *text;
+	char *text;
 
 	if (profile->redacted)
 		return profile_path(profile, words[0] ? words[0] : "");
-	shown = secret_hide(words);
-	text = command_line_text((const char *const *)shown);
-	for (size_t i = 0; shown[i]; i++)
-		free(shown[i]);
-	free(shown);
+	text = secret_command_line(words);
 	command = profile_string(profile, strlen(text) <= COMMAND_MAX ? text : "PROGRAM");
 	free(text);
 	return command;

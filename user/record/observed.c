@@ -203,6 +203,15 @@ static void find_others(struct observed *observed)
 	observed->others.file = profile_path(observed->profile, others.file);
 }
 
+/* Whether a target that is not attached to yet has ended, with the error. */
+static bool has_ended(struct target *target, struct error *error)
+{
+	if (!target_lost_memory(target) || target_has_image(target))
+		return false;
+	error_set(error, STATUS_CANNOT_MEASURE, "process %d ended before probes could be attached to it", target->pid);
+	return true;
+}
+
 struct observed *observed_new(struct collector *collector, struct profile *profile, struct image_cache *images,
 			      struct target *target, struct runtime *runtime, uint32_t slot, int64_t rate,
 			      bool from_first_instruction, double max_overhead, struct observed *before,
@@ -221,12 +230,7 @@ struct observed *observed_new(struct collector *collector, struct profile *profi
 	runtime->counters_start_at_zero = from_first_instruction;
 	/* Before all that takes time: of a target that ends meanwhile, no file can be opened any more. */
 	observed->space = address_space_new(target, profile, images);
-	if (target_lost_memory(target) && !target_has_image(target)) {
-		error_set(error, STATUS_CANNOT_MEASURE, "process %d ended before probes could be attached to it",
-			  target->pid);
-		goto fail;
-	}
-	if (observed_prepare(collector, runtime, rate, &probes, profile, error))
+	if (has_ended(target, error) || observed_prepare(collector, runtime, rate, &probes, profile, error))
 		goto fail;
 	observed->rate = runtime->rate;
 	*(struct event_layout *)&observed->sums->layout = probes.layout;
@@ -234,7 +238,11 @@ struct observed *observed_new(struct collector *collector, struct profile *profi
 		observed->sums->recording = 1;
 	priority_urgent(true); /* until the recording has begun: its beginning must not wait for the target's threads */
 	observed->attachment = collector_attach(collector, target->pid, slot, &probes, error);
-	if (!observed->attachment || begin_bursts(observed, max_overhead, before, error))
+	if (!observed->attachment) {
+		has_ended(target, error); /* the kernel says only that there is no such process */
+		goto fail;
+	}
+	if (begin_bursts(observed, max_overhead, before, error))
 		goto fail;
 	begin(observed, from_first_instruction, before);
 	priority_urgent(false);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Reports for people: a heading that says what was recorded and how reliable it is, then a table or stacks. */
 #include <inttypes.h>
-#include <math.h>
 #include <libsmartcols/libsmartcols.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>

@@ -2,8 +2,8 @@
 #include "target/filtered_call.h"
 
 #include <errno.h>
-#include <linux/seccomp.h>
 #include <fcntl.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/prctl.h>

@@ -19,7 +19,6 @@
 #include <unistd.h>
 
 #include "base/append.h"
-#include "base/command_line.h"
 #include "base/memory.h"
 #include "base/regular_file.h"
 #include "base/search.h"
@@ -713,13 +712,12 @@ static void list_process(char *list, size_t size, int pid)
 	enum { COMMAND_MAX = 60 };
 	struct target named = {.pid = pid, .tid = pid};
 	const char **words;
-	char **shown, *command;
+	char *command;
 	size_t length;
 
 	read_names(&named);
 	words = target_command(&named);
-	shown = secret_hide(words);
-	command = command_line_text((const char *const *)shown);
+	command = secret_command_line(words);
 	length = strlen(command);
 	if (length > COMMAND_MAX) {
 		length = COMMAND_MAX - strlen("...");
@@ -729,9 +727,6 @@ static void list_process(char *list, size_t size, int pid)
 	text_append(list, size, "%s %d (%.*s%s)", *list ? "," : "", pid, (int)length, command,
 		    command[length] ? "..." : "");
 	free(command);
-	for (size_t i = 0; shown[i]; i++)
-		free(shown[i]);
-	free(shown);
 	free(words);
 	free(named.command_line);
 }
